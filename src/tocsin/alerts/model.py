@@ -1,0 +1,116 @@
+"""Alerts and what may happen to them."""
+
+import enum
+from typing import Any
+
+import msgspec
+
+
+class Status(enum.StrEnum):
+    """Where an alert stands. At most one alert per site and dedup key is not resolved."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"  # somebody has it; quiet until severity rises or the acknowledgement expires
+    SNOOZED = "snoozed"  # quiet until a moment
+    RESOLVED = "resolved"
+
+
+class Alert(msgspec.Struct, frozen=True, gc=False):
+    """One problem, from its first event to its end. Times in milliseconds. Field order is the column order of the store."""
+
+    number: int
+    id: str
+    site_id: int
+    dedup_key: str
+    type: str
+    title: str
+    message: str | None
+    subject: str | None
+    host: str | None
+    severity: int
+    status: str
+    occurrences: int
+    generation: int
+    first_seen_at: int
+    last_seen_at: int
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+    snoozed_until: int | None = None
+    resolved_at: int | None = None
+    resolved_by: str | None = None
+    resolution: str | None = None
+    assignee: str | None = None
+    previous_alert_id: str | None = None
+    due_at: int | None = None
+
+
+class Reason(enum.StrEnum):
+    """Why a step was taken: the same words in the history, the log and the tests."""
+
+    FIRST_EVENT = "first event of this problem"
+    SAME_PROBLEM_RETURNED = "the same problem returned within the flap window"
+    SEVERITY_ROSE = "severity rose"
+    RECOVERY_EVENT = "a recovery event arrived"
+    ASKED = "asked for"
+    ACKNOWLEDGEMENT_EXPIRED = "nobody resolved it before the acknowledgement expired"
+    SNOOZE_ENDED = "the snooze ended with the problem still there"
+
+
+class Action(enum.StrEnum):
+    """What happened, as the history names it."""
+
+    OPENED = "opened"
+    REOPENED = "reopened"
+    SEVERITY_RAISED = "severity_raised"
+    ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "unacknowledged"
+    ACKNOWLEDGEMENT_EXPIRED = "acknowledgement_expired"
+    SNOOZED = "snoozed"
+    SNOOZE_ENDED = "snooze_ended"
+    RESOLVED = "resolved"
+    ASSIGNED = "assigned"
+    COMMENTED = "commented"
+    NOTIFIED = "notified"  # a message reached its provider, or did not: the details say which
+    NOBODY_TO_TELL = "nobody_to_tell"
+
+
+class HistoryLine(msgspec.Struct, frozen=True):
+    """One step in an alert's life: who, what, why. ``details`` is small JSON."""
+
+    at: int
+    actor: str
+    action: str
+    reason: str
+    details: dict[str, Any] | None = None
+
+
+class Notice(enum.StrEnum):
+    """What people are to be told; the ``kind`` of the messages that follow."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"  # louder than before
+    REPEATED = "repeated"  # still there
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The numbers that the rules need, in milliseconds; 0 switches the rule off."""
+
+    flap_window: int
+    ack_expiry: int
+
+
+class AlertChange(msgspec.Struct, frozen=True):
+    """A decision: the alert as it shall be, which of its columns that changes, what to write down and what to tell.
+
+    ``changed`` is empty for an alert that does not exist yet (``is_new``). ``silence_pending``: messages that are
+    still waiting have lost their point.
+    """
+
+    alert: Alert
+    changed: tuple[str, ...] = ()
+    history: tuple[HistoryLine, ...] = ()
+    notice: Notice | None = None
+    silence_pending: bool = False
+    is_new: bool = False

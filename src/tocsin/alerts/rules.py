@@ -1,0 +1,288 @@
+"""Every decision about an alert, as pure functions: state + what happened + now -> `AlertChange`.
+
+    no alert --problem--> open --acknowledge--> acknowledged --expiry, unacknowledge, severity rises--> open
+                           |  --snooze-------> snoozed ------ends, severity rises--------------------> open
+                           +-- resolve, recovery (from any of the three) --> resolved --problem in the flap window--> open
+
+A person's action that already holds changes nothing; one that the state forbids raises `Conflict`.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tocsin.alerts.model import Action, Alert, AlertChange, HistoryLine, Notice, Policy, Reason, Status
+from tocsin.core.clock import DAY
+from tocsin.core.errors import Conflict, InvalidInput
+from tocsin.core.severity import Severity
+from tocsin.core.times import to_text
+from tocsin.events.model import Event
+
+MAX_SNOOZE = 30 * DAY
+SYSTEM = "tocsin"
+
+replace = msgspec.structs.replace
+
+
+def open_alert(
+    event: Event, previous: Alert | None, new_identity: Callable[[], tuple[int, str]], policy: Policy, now: int
+) -> AlertChange:
+    """A problem without an unresolved alert. *previous*: the last resolved alert of the same key, if there was one.
+
+    *new_identity* gives the number and id of a new alert; it is not asked when the old alert is reopened.
+    """
+    if previous is not None and policy.flap_window and previous.resolved_at is not None and now - previous.resolved_at < policy.flap_window:
+        return _reopen(previous, event, now)
+    number, alert_id = new_identity()
+    alert = Alert(
+        number,
+        alert_id,
+        event.site_id,
+        event.dedup_keys[0],
+        event.type,
+        event.title,
+        event.message,
+        event.subject,
+        event.host,
+        event.severity,
+        "open",
+        1,
+        1,
+        event.occurred_at,
+        event.occurred_at,
+        previous_alert_id=None if previous is None else previous.id,
+    )
+    return AlertChange(alert, (), (_opened(event, previous, now),), Notice.OPENED, False, True)
+
+
+def _opened(event: Event, previous: Alert | None, now: int) -> HistoryLine:
+    details = {"severity": event.severity}
+    if previous is not None:
+        return HistoryLine(now, SYSTEM, "opened", Reason.FIRST_EVENT.value, {**details, "previous_alert": previous.number})
+    return HistoryLine(now, SYSTEM, "opened", Reason.FIRST_EVENT.value, details)
+
+
+def _reopen(alert: Alert, event: Event, now: int) -> AlertChange:
+    reopened = replace(
+        _with_occurrence(alert, event),
+        status=Status.OPEN.value,
+        severity=event.severity,
+        generation=alert.generation + 1,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        snoozed_until=None,
+        resolved_at=None,
+        resolved_by=None,
+        resolution=None,
+        due_at=None,
+    )
+    line = HistoryLine(now, SYSTEM, Action.REOPENED, Reason.SAME_PROBLEM_RETURNED, {"severity": event.severity})
+    changed = (
+        *_OCCURRENCE,
+        "status",
+        "severity",
+        "generation",
+        "acknowledged_at",
+        "acknowledged_by",
+        "snoozed_until",
+        "resolved_at",
+        "resolved_by",
+        "resolution",
+        "due_at",
+    )
+    return AlertChange(reopened, changed, (line,), Notice.OPENED, silence_pending=True)
+
+
+def apply_problem(alert: Alert, event: Event, now: int) -> AlertChange:
+    """A problem whose alert is not resolved: it is counted; people hear of it again only if it has become worse."""
+    counted = _with_occurrence(alert, event)
+    if event.severity <= alert.severity:
+        return AlertChange(counted, _OCCURRENCE)
+    raised = replace(
+        counted,
+        severity=event.severity,
+        status=Status.OPEN.value,
+        generation=alert.generation + 1,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        snoozed_until=None,
+        due_at=None,
+    )
+    line = HistoryLine(now, SYSTEM, Action.SEVERITY_RAISED, Reason.SEVERITY_ROSE, {"from": alert.severity, "to": event.severity})
+    changed = (*_OCCURRENCE, "severity", "status", "generation", "acknowledged_at", "acknowledged_by", "snoozed_until", "due_at")
+    return AlertChange(raised, changed, (line,), Notice.ESCALATED, silence_pending=True)
+
+
+_OCCURRENCE = ("occurrences", "first_seen_at", "last_seen_at", "title", "message")
+
+
+def _with_occurrence(alert: Alert, event: Event) -> Alert:
+    """The newest occurrence gives the text; one that arrives late (a spool) only stretches the time."""
+    newest = event.occurred_at >= alert.last_seen_at
+    return Alert(
+        alert.number,
+        alert.id,
+        alert.site_id,
+        alert.dedup_key,
+        alert.type,
+        event.title if newest else alert.title,
+        event.message if newest else alert.message,
+        alert.subject,
+        alert.host,
+        alert.severity,
+        alert.status,
+        alert.occurrences + 1,
+        alert.generation,
+        min(alert.first_seen_at, event.occurred_at),
+        event.occurred_at if newest else alert.last_seen_at,
+        alert.acknowledged_at,
+        alert.acknowledged_by,
+        alert.snoozed_until,
+        alert.resolved_at,
+        alert.resolved_by,
+        alert.resolution,
+        alert.assignee,
+        alert.previous_alert_id,
+        alert.due_at,
+    )
+
+
+def apply_recovery(alert: Alert, event: Event, now: int) -> AlertChange:
+    """The problem's sender says that it is over."""
+    details = {"event": event.id, "title": event.title}
+    return _resolved(alert, SYSTEM, Reason.RECOVERY_EVENT.value, details, event.title, now)
+
+
+def acknowledge(alert: Alert, actor: str, note: str | None, for_ms: int | None, policy: Policy, now: int) -> AlertChange:
+    """*actor* has it. It opens again after *for_ms* (default: the policy's expiry; 0: never). Raises `Conflict` if resolved."""
+    _must_not_be_resolved(alert, "acknowledge")
+    if alert.status == Status.ACKNOWLEDGED:
+        return AlertChange(alert)
+    lasts = policy.ack_expiry if for_ms is None else for_ms
+    expires = now + lasts if lasts else None
+    acknowledged = replace(
+        alert, status=Status.ACKNOWLEDGED.value, acknowledged_at=now, acknowledged_by=actor, snoozed_until=None, due_at=expires
+    )
+    details = _noted(note, {"until": to_text(expires)} if expires else {})
+    return AlertChange(
+        acknowledged,
+        ("status", "acknowledged_at", "acknowledged_by", "snoozed_until", "due_at"),
+        (HistoryLine(now, actor, Action.ACKNOWLEDGED, Reason.ASKED, details),),
+        Notice.ACKNOWLEDGED,
+        silence_pending=True,
+    )
+
+
+def unacknowledge(alert: Alert, actor: str, note: str | None, now: int) -> AlertChange:
+    """*actor* gives it back: it is open, and people are told again. Raises `Conflict` if resolved."""
+    _must_not_be_resolved(alert, "un-acknowledge")
+    if alert.status != Status.ACKNOWLEDGED:
+        return AlertChange(alert)
+    return _open_again(alert, HistoryLine(now, actor, Action.UNACKNOWLEDGED, Reason.ASKED, _noted(note, {})))
+
+
+def snooze(alert: Alert, actor: str, until: int, note: str | None, now: int) -> AlertChange:
+    """Quiet until the moment *until*. Raises `InvalidInput` for a moment that is past or too far, `Conflict` if resolved."""
+    _must_not_be_resolved(alert, "snooze")
+    if until <= now:
+        raise InvalidInput.of("until", f"{to_text(until)} is past; it is {to_text(now)}")
+    if until > now + MAX_SNOOZE:
+        raise InvalidInput.of("until", "is more than 30 days away; silence the alert by a rule, or resolve it")
+    if alert.status == Status.SNOOZED and alert.snoozed_until == until:
+        return AlertChange(alert)
+    snoozed = replace(
+        alert, status=Status.SNOOZED.value, snoozed_until=until, due_at=until, acknowledged_at=None, acknowledged_by=None
+    )
+    line = HistoryLine(now, actor, Action.SNOOZED, Reason.ASKED, _noted(note, {"until": to_text(until)}))
+    return AlertChange(
+        snoozed, ("status", "snoozed_until", "due_at", "acknowledged_at", "acknowledged_by"), (line,), None, silence_pending=True
+    )
+
+
+def resolve(alert: Alert, actor: str, note: str | None, now: int) -> AlertChange:
+    """*actor* says that it is over. Repeating it changes nothing."""
+    if alert.status == Status.RESOLVED:
+        return AlertChange(alert)
+    return _resolved(alert, actor, Reason.ASKED.value, _noted(note, {}), note, now)
+
+
+def assign(alert: Alert, actor: str, assignee: str, now: int) -> AlertChange:
+    """*assignee* (a user's address) shall look after it. Raises `Conflict` if resolved."""
+    _must_not_be_resolved(alert, "assign")
+    if alert.assignee == assignee:
+        return AlertChange(alert)
+    line = HistoryLine(now, actor, Action.ASSIGNED, Reason.ASKED, {"to": assignee})
+    return AlertChange(replace(alert, assignee=assignee), ("assignee",), (line,))
+
+
+def comment(alert: Alert, actor: str, text: str, now: int) -> AlertChange:
+    """A note in the history; allowed in every state."""
+    return AlertChange(alert, (), (HistoryLine(now, actor, Action.COMMENTED, Reason.ASKED, {"note": text}),))
+
+
+def come_due(alert: Alert, now: int) -> AlertChange:
+    """What time does to an alert: an acknowledgement expires, a snooze ends. Doing it twice, or too early, changes nothing."""
+    if alert.due_at is None or alert.due_at > now:
+        return AlertChange(alert)
+    if alert.status == Status.ACKNOWLEDGED:
+        return _open_again(alert, HistoryLine(now, SYSTEM, Action.ACKNOWLEDGEMENT_EXPIRED, Reason.ACKNOWLEDGEMENT_EXPIRED))
+    if alert.status == Status.SNOOZED:
+        return _open_again(alert, HistoryLine(now, SYSTEM, Action.SNOOZE_ENDED, Reason.SNOOZE_ENDED))
+    return AlertChange(replace(alert, due_at=None), ("due_at",))
+
+
+def _open_again(alert: Alert, line: HistoryLine) -> AlertChange:
+    opened = replace(
+        alert,
+        status=Status.OPEN.value,
+        generation=alert.generation + 1,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        snoozed_until=None,
+        due_at=None,
+    )
+    changed = ("status", "generation", "acknowledged_at", "acknowledged_by", "snoozed_until", "due_at")
+    return AlertChange(opened, changed, (line,), Notice.REPEATED, silence_pending=True)
+
+
+def _resolved(alert: Alert, actor: str, reason: str, details: dict[str, object] | None, resolution: str | None, now: int) -> AlertChange:
+    resolved = replace(
+        alert,
+        status=Status.RESOLVED.value,
+        resolved_at=now,
+        resolved_by=actor,
+        resolution=resolution,
+        snoozed_until=None,
+        due_at=None,
+    )
+    line = HistoryLine(now, actor, Action.RESOLVED, reason, details)
+    changed = ("status", "resolved_at", "resolved_by", "resolution", "snoozed_until", "due_at")
+    return AlertChange(resolved, changed, (line,), Notice.RESOLVED, silence_pending=True)
+
+
+def _must_not_be_resolved(alert: Alert, verb: str) -> None:
+    if alert.status == Status.RESOLVED:
+        raise Conflict(f"alert {alert.number} is resolved since {to_text(alert.resolved_at or 0)}; there is nothing to {verb}")
+
+
+def _noted(note: str | None, details: dict[str, object]) -> dict[str, object] | None:
+    if note:
+        return {**details, "note": note}
+    return details or None
+
+
+def merge(first: AlertChange, then: AlertChange) -> AlertChange:
+    """Two steps of one alert in one transaction as one change. Who has not heard that it opened need not hear that it rose."""
+    if not then.history and first.changed == then.changed:
+        return AlertChange(then.alert, first.changed, first.history, first.notice, first.silence_pending, first.is_new)
+    notice = then.notice or first.notice
+    if first.notice == Notice.OPENED and then.notice == Notice.ESCALATED:
+        notice = Notice.OPENED
+    return AlertChange(
+        then.alert,
+        tuple(dict.fromkeys((*first.changed, *then.changed))),
+        first.history + then.history,
+        notice,
+        first.silence_pending or then.silence_pending,
+        first.is_new,
+    )

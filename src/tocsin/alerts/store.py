@@ -1,0 +1,97 @@
+"""The alerts' SQL. Writes take an open transaction; what was decided is written, nothing else."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from tocsin.alerts.model import Alert, AlertChange, HistoryLine
+from tocsin.core.errors import NotFound
+from tocsin.db import bulk, tables
+from tocsin.db.writer import Tx
+
+COLUMNS: tuple[str, ...] = Alert.__struct_fields__
+_HISTORY = ("alert_number", "at", "actor", "action", "reason", "details")
+_encode = msgspec.json.Encoder().encode
+
+
+def unresolved(tx: Tx, site_id: int, keys: Iterable[str]) -> list[Alert]:
+    """The unresolved alerts of *keys*, locked for this transaction."""
+    rows = bulk.fetch(
+        tx, tables.alerts, COLUMNS, "status <> 'resolved' AND site_id = ? AND dedup_key", keys, parameters=(site_id,), lock=True
+    )
+    return [Alert(*row) for row in rows]
+
+
+def last_resolved(tx: Tx, site_id: int, keys: Iterable[str]) -> list[Alert]:
+    """For each of *keys* that has one, its newest resolved alert."""
+    where = "status = 'resolved' AND site_id = ? AND dedup_key"
+    newest: dict[str, int] = {}
+    for key, number in bulk.fetch(tx, tables.alerts, ("dedup_key", "number"), where, keys, parameters=(site_id,)):
+        newest[key] = max(number, newest.get(key, 0))
+    return [by_number(tx, number) for number in newest.values()]
+
+
+def by_number(tx: Tx, number: int) -> Alert:
+    """One alert, locked. Raises `NotFound`."""
+    return _one(tx, "number", number, f"there is no alert {number}")
+
+
+def by_id(tx: Tx, alert_id: str) -> Alert:
+    """One alert, locked. Raises `NotFound`."""
+    return _one(tx, "id", alert_id, f"there is no alert {alert_id}")
+
+
+def by_numbers(tx: Tx, numbers: Iterable[int]) -> dict[int, Alert]:
+    """The alerts with these numbers, not locked."""
+    return {row[0]: Alert(*row) for row in bulk.fetch(tx, tables.alerts, COLUMNS, "number", numbers)}
+
+
+def _one(tx: Tx, column: str, value: object, complaint: str) -> Alert:
+    sql = f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE {column} = "  # noqa: S608 - names from the code
+    row = tx.driver.execute(sql + ("?" if tx.is_sqlite else "%s FOR UPDATE"), (value,)).fetchone()
+    if row is None:
+        raise NotFound(complaint)
+    return Alert(*row)
+
+
+def due(tx: Tx, now: int, limit: int) -> list[Alert]:
+    """Alerts whose acknowledgement or snooze ends at or before *now*, the most overdue first; rows locked by others are left to them."""
+    mark, lock = ("?", "") if tx.is_sqlite else ("%s", " FOR UPDATE SKIP LOCKED")
+    sql = f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE due_at <= {mark} ORDER BY due_at LIMIT {mark}{lock}"  # noqa: S608
+    return [Alert(*row) for row in tx.driver.execute(sql, (now, limit)).fetchall()]
+
+
+def next_numbers(tx: Tx, count: int) -> Sequence[int]:
+    """*count* alert numbers never used before."""
+    if not tx.is_sqlite:
+        return [row[0] for row in tx.driver.execute("SELECT nextval('alert_numbers') FROM generate_series(1, %s)", (count,)).fetchall()]
+    first = tx.driver.execute(
+        "INSERT INTO settings(name, value) VALUES ('last_alert_number', ?) "
+        "ON CONFLICT(name) DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value RETURNING CAST(value AS INTEGER) - ? + 1",
+        (count, count),
+    ).fetchone()[0]
+    return range(first, first + count)
+
+
+def save(tx: Tx, changes: Sequence[AlertChange]) -> None:
+    """Writes what was decided: new alerts, changed columns, history lines."""
+    new = [msgspec.structs.astuple(change.alert) for change in changes if change.is_new]
+    bulk.insert(tx, tables.alerts, COLUMNS, new)
+    by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
+    for change in changes:
+        if change.changed and not change.is_new:
+            alert = change.alert
+            row = (*[getattr(alert, column) for column in change.changed], alert.number)
+            by_columns.setdefault(change.changed, []).append(row)
+    for columns, rows in by_columns.items():
+        bulk.update(tx, tables.alerts, columns, rows)
+    add_history(tx, [(change.alert.number, line) for change in changes for line in change.history])
+
+
+def add_history(tx: Tx, lines: Sequence[tuple[int, HistoryLine]]) -> None:
+    """Appends lines to the history of alerts given by number."""
+    rows = [
+        (number, line.at, line.actor, str(line.action), str(line.reason), None if line.details is None else _encode(line.details).decode())
+        for number, line in lines
+    ]
+    bulk.insert(tx, tables.alert_history, _HISTORY, rows)

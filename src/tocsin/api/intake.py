@@ -1,0 +1,181 @@
+"""``POST /api/v1/events`` as a bare ASGI callable: the one route where the framework's share of the time would matter."""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from tocsin.api.problems import Answer, answer_of, plain_answer
+from tocsin.core.clock import Clock
+from tocsin.core.errors import FieldError, InvalidInput, TocsinError, TooLarge, Unavailable
+from tocsin.db.writer import Writer
+from tocsin.events.decode import Decoded, decode
+from tocsin.events.model import MAX_BODY, Rejected
+from tocsin.events.signature import verify
+from tocsin.identity import rules as key_rules
+from tocsin.identity.model import ApiKey, Scope
+from tocsin.identity.service import KeyRing, bearer
+from tocsin.pipeline.ingest import Batch, Ingest, Taken
+
+log = structlog.get_logger()
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+PATH = "/api/v1/events"
+MAX_BACKLOG = 30_000  # events handed to the writer and not yet durable
+_JSON_HEADERS = (b"content-type", b"application/json")
+_encode = msgspec.json.Encoder().encode
+
+
+class RejectedOut(msgspec.Struct):
+    """One rejected member in the answer."""
+
+    index: int
+    id: str | None
+    errors: tuple[FieldError, ...]
+
+
+class Accepted(msgspec.Struct):
+    """The answer to a batch: ``ids`` has one entry per input, null where rejected."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[RejectedOut]
+    ids: list[str | None]
+
+
+class Intake:
+    """Checks key, size and signature, decodes, has the batch written, answers after the commit."""
+
+    def __init__(self, writer: Writer, ingest: Ingest, keys: KeyRing, clock: Clock) -> None:
+        self._writer, self._take, self._keys, self._clock = writer, ingest.take, keys, clock
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """One request. Every answer that is not 202 is a problem document."""
+        try:
+            status, headers, body = 202, [_JSON_HEADERS], await self._accept(scope, receive)
+        except TocsinError as error:
+            status, headers, body = _parts(answer_of(error))
+        except _Refused as refused:
+            status, headers, body = _parts(refused.answer)
+        except Exception:
+            log.exception("intake failed")
+            status, headers, body = _parts(plain_answer(500, "A fault of ours", "It is in the log. Nothing was taken."))
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _accept(self, scope: dict[str, Any], receive: Receive) -> bytes:
+        headers = dict(scope["headers"])
+        key = await self._key(headers)
+        lines = _is_ndjson(headers)
+        raw = await _read(receive, headers)
+        now = self._clock.now()
+        signature = headers.get(b"x-tocsin-signature")
+        skew = None
+        if signature is not None:
+            skew = verify(signature.decode("latin-1"), bearer(headers[b"authorization"]), raw, now)
+        body = await _plain(raw, headers)
+        if self._writer.backlog > MAX_BACKLOG:
+            raise Unavailable("the intake is full: more arrives than can be stored", retry_after=1)
+        decoded = await self._decode(body, lines, key, now)
+        taken = await self._writer.submit(self._take, Batch(decoded.members, key.site, key.id, skew), len(decoded.members) or 1)
+        return _encode(_answer(decoded, taken))
+
+    async def _key(self, headers: dict[bytes, bytes]) -> ApiKey:
+        authorization = headers.get(b"authorization", b"")
+        key = self._keys.recall(authorization)
+        if key is None:
+            bearer(authorization)
+            key = await asyncio.to_thread(self._keys.look_up, authorization)
+        return key_rules.check(key, Scope.INGEST, self._clock.now())
+
+    async def _decode(self, body: bytes, lines: bool, key: ApiKey, now: int) -> Decoded:
+        try:
+            return decode(body, lines=lines, site=key.site, now=now)
+        except InvalidInput as error:
+            await self._writer.submit(self._take, Batch([Rejected(0, None, error.errors, body)], key.site, key.id))
+            raise
+
+
+class _Refused(Exception):
+    """An answer decided before the body was looked at."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+def _parts(answer: Answer) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    return answer.status, answer.headers, answer.body
+
+
+def _answer(decoded: Decoded, taken: Taken) -> Accepted:
+    rejected = [RejectedOut(m.index, m.id, m.errors) for m in decoded.members if isinstance(m, Rejected)]
+    if rejected and decoded.single:
+        raise InvalidInput(rejected[0].errors)
+    return Accepted(taken.accepted, taken.duplicates, rejected, taken.ids)
+
+
+def _is_ndjson(headers: dict[bytes, bytes]) -> bool:
+    kind = headers.get(b"content-type", b"application/json")
+    if kind == b"application/json":
+        return False
+    media = kind.partition(b";")[0].strip().lower()
+    if media == b"application/x-ndjson":
+        return True
+    if media != b"application/json":
+        raise _Refused(
+            plain_answer(415, "Not a content type that is read here", "Send application/json (an object or an array) or application/x-ndjson")
+        )
+    return False
+
+
+async def _read(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+    length = headers.get(b"content-length")
+    if length is not None and length.isdigit() and int(length) > MAX_BODY:
+        raise _too_large(int(length))
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    chunks, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidInput.of("body", "ended before it was complete")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise _too_large(size)
+    return b"".join(chunks)
+
+
+async def _plain(body: bytes, headers: dict[bytes, bytes]) -> bytes:
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding in (b"", b"identity"):
+        return body
+    if encoding != b"gzip":
+        raise _Refused(plain_answer(415, "Not an encoding that is read here", "Send the body as it is, or with Content-Encoding: gzip"))
+    return await asyncio.to_thread(unzip, body) if len(body) > 64 * 1024 else unzip(body)
+
+
+def unzip(body: bytes) -> bytes:
+    """The content of a gzip *body*, never holding more than the limit. Raises `TooLarge`, `InvalidInput`."""
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        plain = stream.decompress(body, MAX_BODY + 1)
+    except zlib.error as error:
+        raise InvalidInput.of("body", f"is not gzip: {error}") from None
+    if len(plain) > MAX_BODY:
+        raise _too_large(len(plain))
+    if not stream.eof:
+        raise InvalidInput.of("body", "is cut short: the gzip data has no end")
+    return plain
+
+
+def _too_large(size: int) -> TooLarge:
+    return TooLarge(f"the body has {size} bytes or more; at most {MAX_BODY} (8 MiB, unpacked) are taken in one request")

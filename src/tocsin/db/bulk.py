@@ -1,0 +1,103 @@
+"""Many rows at once, on either database: the hot path's only SQL writers.
+
+SQLite: prepared statements through the driver. PostgreSQL: COPY for inserts, arrays for look-ups and updates
+(measured in docs/adr/0002-writer.md: `executemany` of psycopg is half as fast).
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from tocsin.db.writer import Tx
+
+Row = Sequence[Any]
+
+
+def insert(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Appends *rows* (values in the order of *columns*). A broken constraint raises the driver's IntegrityError."""
+    if not rows:
+        return
+    if tx.is_sqlite:
+        tx.driver.executemany(_insert_sql(table, columns), rows)
+        return
+    with tx.driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def insert_new(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Like `insert`, but a row that breaks a unique constraint is left out: the first one stays."""
+    if not rows:
+        return
+    if tx.is_sqlite:
+        tx.driver.executemany(_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", rows)
+    else:
+        tx.driver.execute(_unnest_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", [list(c) for c in zip(*rows, strict=True)])
+
+
+def update(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Sets *columns* in the row whose primary key is the last value of each of *rows*."""
+    if not rows:
+        return
+    if tx.is_sqlite:
+        tx.driver.executemany(_update_sql(table, columns), rows)
+    else:
+        tx.driver.execute(_unnest_update_sql(table, columns), [list(c) for c in zip(*rows, strict=True)])
+
+
+def fetch(
+    tx: Tx, table: sa.Table, columns: tuple[str, ...], where: str, keys: Iterable[str] | Iterable[int], *, parameters: Row = (), lock: bool = False
+) -> list[Any]:
+    """Rows whose key is among *keys*; *where* ends in the key column, e.g. ``site_id = ? AND dedup_key``.
+
+    With *lock* the rows are locked until the end of the transaction, in key order (PostgreSQL; SQLite has one writer).
+    """
+    wanted = list(keys)
+    if not wanted:
+        return []
+    select = f"SELECT {', '.join(columns)} FROM {table.name} WHERE {where}"  # noqa: S608 - names from tables.py
+    if tx.is_sqlite:
+        return list(tx.driver.execute(f"{select} IN (SELECT value FROM json_each(?))", (*parameters, json.dumps(wanted))).fetchall())
+    key = where.rpartition(" ")[2]
+    sql = f"{select.replace('?', '%s')} = ANY(%s)" + (f" ORDER BY {key} FOR UPDATE" if lock else "")
+    return list(tx.driver.execute(sql, (*parameters, wanted)).fetchall())
+
+
+@cache
+def _insert_sql(table: sa.Table, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table.name}({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+
+
+@cache
+def _update_sql(table: sa.Table, columns: tuple[str, ...]) -> str:
+    return f"UPDATE {table.name} SET {', '.join(f'{c} = ?' for c in columns)} WHERE {_key(table)} = ?"  # noqa: S608
+
+
+@cache
+def _unnest_insert_sql(table: sa.Table, columns: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"%s::{_pg_type(table, c)}[]" for c in columns)
+    return f"INSERT INTO {table.name}({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608
+
+
+@cache
+def _unnest_update_sql(table: sa.Table, columns: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"%s::{_pg_type(table, c)}[]" for c in (*columns, _key(table)))
+    names = ", ".join((*columns, "the_key"))
+    sets = ", ".join(f"{c} = v.{c}" for c in columns)
+    return f"UPDATE {table.name} SET {sets} FROM unnest({arrays}) AS v({names}) WHERE {table.name}.{_key(table)} = v.the_key"  # noqa: S608
+
+
+def _key(table: sa.Table) -> str:
+    (column,) = table.primary_key.columns
+    return str(column.name)
+
+
+def _pg_type(table: sa.Table, column: str) -> str:
+    kind = table.c[column].type
+    for python_type, name in ((sa.SmallInteger, "smallint"), (sa.BigInteger, "bigint"), (sa.Integer, "integer"), (sa.Boolean, "boolean")):
+        if isinstance(kind, python_type):
+            return name
+    return "text"

@@ -1,0 +1,263 @@
+"""Every table, on one page. Times are whole milliseconds UTC, ids are UUIDv7 text, JSON is text.
+
+The constraints that keep promises stand here, not in code: one unresolved alert per dedup key
+(`alerts_unresolved`), one message per decision and contact (`outbox_identity`), one event per id (`events_id`).
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+# PostgreSQL counts here; SQLite, with its single writer, in the row `last_alert_number` of `settings`.
+alert_numbers = sa.Sequence("alert_numbers", metadata=metadata)
+
+# SQLite needs INTEGER (not BIGINT) for a key that it numbers itself.
+Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Millis = sa.BigInteger()
+
+sites = sa.Table(
+    "sites",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("slug", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("password_hash", sa.Text),
+    sa.Column("time_zone", sa.Text, nullable=False, server_default="UTC"),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("disabled_at", Millis),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("site_id", sa.Integer, sa.ForeignKey("sites.id")),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("expires_at", Millis),
+    sa.Column("revoked_at", Millis),
+    sa.Column("last_used_at", Millis),
+)
+
+contacts = sa.Table(
+    "contacts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id")),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False, server_default=""),
+    sa.Column("origin", sa.Text, nullable=False),  # settings: follows the environment; user: made by a person
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("verified_at", Millis),
+    sa.Column("disabled_at", Millis),
+)
+
+catalogue = sa.Table(
+    "catalogue",
+    metadata,
+    sa.Column("site_id", sa.Integer, sa.ForeignKey("sites.id"), primary_key=True),
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("override", sa.Text, nullable=False),
+)
+
+activity_patterns = sa.Table(
+    "activity_patterns",
+    metadata,
+    sa.Column("site_id", sa.Integer, sa.ForeignKey("sites.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("pattern", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+)
+
+# No foreign keys on the hot tables below: the writer made the rows that they point to in the same transaction,
+# and a check a row costs more than the insert.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("occurred_at", Millis, nullable=False),
+    sa.Column("received_at", Millis, nullable=False),
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("message", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("host", sa.Text),
+    sa.Column("attributes", sa.Text),
+    sa.Column("dedup_key", sa.Text),
+    sa.Column("source", sa.Text),
+    sa.Column("sequence", sa.BigInteger),
+    sa.Column("alert_number", sa.BigInteger),
+    sa.Index("events_id", "id", unique=True),
+    sa.Index("events_occurred_at", "occurred_at"),
+    sa.Index(
+        "events_alert",
+        "alert_number",
+        sqlite_where=sa.text("alert_number IS NOT NULL"),
+        postgresql_where=sa.text("alert_number IS NOT NULL"),
+    ),
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("received_at", Millis, nullable=False),
+    sa.Column("site_id", sa.Integer),
+    sa.Column("key_id", sa.Text),
+    sa.Column("errors", sa.Text, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+)
+
+sequences = sa.Table(
+    "sequences",
+    metadata,
+    sa.Column("site_id", sa.Integer, primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("first_sequence", sa.BigInteger, nullable=False),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    sa.Column("received", sa.BigInteger, nullable=False),
+    sa.Column("replayed", sa.BigInteger, nullable=False),
+    sa.Column("missing", sa.BigInteger, nullable=False),
+    sa.Column("gaps", sa.Text, nullable=False),
+    sa.Column("skew_ms", sa.BigInteger),
+    sa.Column("last_seen_at", Millis, nullable=False),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("dedup_key", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("message", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("host", sa.Text),
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("occurrences", sa.BigInteger, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),  # rises whenever people have to be told anew
+    sa.Column("first_seen_at", Millis, nullable=False),
+    sa.Column("last_seen_at", Millis, nullable=False),
+    sa.Column("acknowledged_at", Millis),
+    sa.Column("acknowledged_by", sa.Text),
+    sa.Column("snoozed_until", Millis),
+    sa.Column("resolved_at", Millis),
+    sa.Column("resolved_by", sa.Text),
+    sa.Column("resolution", sa.Text),
+    sa.Column("assignee", sa.Text),
+    sa.Column("previous_alert_id", sa.Text),
+    sa.Column("due_at", Millis),  # when an acknowledgement expires or a snooze ends
+    sa.Index("alerts_id", "id", unique=True),
+    sa.Index(
+        "alerts_unresolved",
+        "site_id",
+        "dedup_key",
+        unique=True,
+        sqlite_where=sa.text("status <> 'resolved'"),
+        postgresql_where=sa.text("status <> 'resolved'"),
+    ),
+    sa.Index(
+        "alerts_resolved",
+        "site_id",
+        "dedup_key",
+        "number",
+        sqlite_where=sa.text("status = 'resolved'"),
+        postgresql_where=sa.text("status = 'resolved'"),
+    ),
+    sa.Index("alerts_status", "status", "number"),
+    sa.Index("alerts_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
+)
+
+alert_history = sa.Table(
+    "alert_history",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column("alert_number", sa.BigInteger, nullable=False),
+    sa.Column("at", Millis, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("details", sa.Text),
+    sa.Index("alert_history_alert", "alert_number"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("alert_number", sa.BigInteger, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("contact_id", sa.Text, nullable=False),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("lease_node", sa.Text),
+    sa.Column("lease_until", Millis),
+    sa.Column("next_attempt_at", Millis),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("sent_at", Millis),
+    sa.Column("maybe_repeated", sa.Boolean, nullable=False),
+    sa.Column("receipt", sa.Text),
+    sa.Column("last_error", sa.Text),
+    sa.Column("digest_id", sa.Text),  # the message that carried this one, when it was bundled
+    sa.Column("links_revoked_at", Millis),
+    sa.Index("outbox_identity", "alert_number", "generation", "kind", "step", "contact_id", unique=True),
+    sa.Index(
+        "outbox_due",
+        "next_attempt_at",
+        sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
+        postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+    ),
+    sa.Index("outbox_leased", "lease_until", sqlite_where=sa.text("status = 'sending'"), postgresql_where=sa.text("status = 'sending'")),
+    sa.Index(
+        "outbox_digest",
+        "digest_id",
+        sqlite_where=sa.text("digest_id IS NOT NULL"),
+        postgresql_where=sa.text("digest_id IS NOT NULL"),
+    ),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("outbox_id", sa.Text, primary_key=True),
+    sa.Column("fence", sa.Integer, primary_key=True),
+    sa.Column("node", sa.Text, nullable=False),
+    sa.Column("contact_id", sa.Text, nullable=False),
+    sa.Column("claimed_at", Millis, nullable=False),
+    sa.Column("finished_at", Millis),
+    sa.Column("outcome", sa.Text),
+    sa.Column("error", sa.Text),
+    sqlite_with_rowid=False,
+)
+
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)

@@ -1,0 +1,259 @@
+"""The one door through which data is changed: group commit.
+
+Callers hand in work; a thread takes whatever is there (never waiting for more), does all of it in one transaction and
+answers everybody after the commit. See docs/adr/0003-writer-thread.md.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import psycopg
+import sqlalchemy as sa
+import structlog
+
+from tocsin.core import failpoints
+from tocsin.core.errors import TocsinError, Unavailable
+from tocsin.db.engine import Database, explain
+
+log = structlog.get_logger()
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Group = Callable[["Tx", Sequence[Item]], Sequence[Result]]
+
+MAX_WORKS = 512  # taken into one transaction at most
+MAX_WEIGHT = 4_000  # events in one transaction, about: bounds the time that others wait
+CONFLICT_RETRIES = 8
+
+_CONFLICTS = (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+
+class Tx:
+    """One open write transaction."""
+
+    def __init__(self, connection: sa.Connection, *, is_sqlite: bool) -> None:
+        self.sql = connection  # SQLAlchemy Core statements, for everything that is not hot
+        self.driver: Any = connection.connection.driver_connection
+        self.is_sqlite = is_sqlite
+        self.committed: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Runs *action* once this transaction is durable, before its callers are answered; in the event loop, if there is one."""
+        self.committed.append(action)
+
+
+class _Work:
+    __slots__ = ("future", "group", "item", "loop", "weight")
+
+    def __init__(self, group: Any, item: Any, future: Any, loop: asyncio.AbstractEventLoop | None, weight: int) -> None:
+        self.group, self.item, self.future, self.loop, self.weight = group, item, future, loop, weight
+
+
+class Writer:
+    """Runs all writes of this process. SQLite: one thread. PostgreSQL: a few, each with its own connection."""
+
+    def __init__(self, database: Database, *, threads: int = 1) -> None:
+        self._database = database
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._run, name=f"writer-{n}", daemon=True) for n in range(threads)]
+        self._pending = 0  # weight handed in and not yet answered; a hint for the intake, exact enough without a lock
+        self.last_fault: str | None = None  # why the last transaction failed, until one succeeds
+
+    @property
+    def backlog(self) -> int:
+        """How much work (in events) waits or runs."""
+        return self._pending
+
+    def start(self) -> None:
+        """Starts the threads. Work handed in earlier waits for this."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finishes the work that was handed in, then ends the threads."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def submit(self, group: Group[Item, Result], item: Item, weight: int = 1) -> "asyncio.Future[Result]":
+        """From the event loop: has ``group(tx, items)`` run with *item* among *items*, and resolves to its result.
+
+        Items of the same *group* are handled by one call. The future raises what *group* raised, or `Unavailable`.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._pending += weight
+        self._queue.put(_Work(group, item, future, loop, weight))
+        return future
+
+    def run(self, work: Callable[[Tx], Result]) -> "asyncio.Future[Result]":
+        """From the event loop: runs *work* in a transaction (perhaps with others)."""
+        return self.submit(_each_alone, work)  # type: ignore[arg-type]  # the results of _each_alone are those of its items
+
+    def call(self, work: Callable[[Tx], Result]) -> Result:
+        """From any other thread: runs *work* in a transaction and waits for it."""
+        future: Future[Result] = Future()
+        self._pending += 1
+        self._queue.put(_Work(_each_alone, work, future, None, 1))
+        return future.result()
+
+    # The thread.
+
+    def _run(self) -> None:
+        connection: sa.Connection | None = None
+        while True:
+            works = self._take()
+            if not works:
+                break
+            if connection is None:
+                connection = self._connect(works)
+                if connection is None:
+                    continue
+            if not self._do(connection, works):
+                with suppress(Exception):
+                    connection.invalidate()
+                    connection.close()
+                connection = None
+        if connection is not None:
+            connection.close()
+
+    def _take(self) -> list[_Work]:
+        """All work at hand, waiting for the first; empty at the end."""
+        first = self._queue.get()
+        if first is None:
+            return []
+        works, weight = [first], first.weight
+        while len(works) < MAX_WORKS and weight < MAX_WEIGHT:
+            try:
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if work is None:
+                self._queue.put(None)
+                break
+            works.append(work)
+            weight += work.weight
+        return works
+
+    def _connect(self, works: list[_Work]) -> sa.Connection | None:
+        try:
+            return self._database.writer_connection()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it and the thread must live
+            self._fail(works, error)
+            return None
+
+    def _do(self, connection: sa.Connection, works: list[_Work]) -> bool:
+        """Does *works* in one transaction, or one by one if that fails. False: the connection is of no more use."""
+        error = self._transaction(connection, works)
+        if error is None:
+            return True
+        if is_fault(error):
+            self._fail(works, error)
+            return not _is_lost(connection)
+        if len(works) == 1:
+            self._fail(works, error)
+            return True
+        return all([self._do(connection, [work]) for work in works])
+
+    def _transaction(self, connection: sa.Connection, works: list[_Work]) -> Exception | None:
+        for _ in range(CONFLICT_RETRIES):
+            tx = Tx(connection, is_sqlite=self._database.is_sqlite)
+            try:
+                results = _commit(tx, works)
+            except Exception as error:  # noqa: BLE001 - handed to the callers, whatever it is
+                with suppress(Exception):
+                    tx.driver.execute("ROLLBACK")
+                if isinstance(getattr(error, "orig", error), _CONFLICTS):
+                    failure: Exception = error
+                    continue  # another node was first: look again, with its rows now visible
+                return error
+            self.last_fault = None
+            self._answer(tx, works, results)
+            return None
+        return failure
+
+    def _answer(self, tx: Tx, works: list[_Work], results: list[Any]) -> None:
+        self._pending -= sum(work.weight for work in works)
+        loop = works[0].loop
+        if loop is None:
+            for action in tx.committed:
+                action()
+            _resolve(works, results)
+        else:
+            with suppress(RuntimeError):  # the loop has ended: nobody is waiting any more
+                loop.call_soon_threadsafe(_resolve_in_loop, tx.committed, works, results)
+
+    def _fail(self, works: list[_Work], error: Exception) -> None:
+        self._pending -= sum(work.weight for work in works)
+        if is_fault(error):
+            reason = explain(error)
+            self.last_fault = reason
+            log.error("write failed", reason=reason, works=len(works))
+            error = Unavailable(reason)
+        elif not isinstance(error, TocsinError):
+            log.error("write failed", exc_info=error)
+        for work in works:
+            if work.loop is None:
+                work.future.set_exception(error)
+            else:
+                with suppress(RuntimeError):
+                    work.loop.call_soon_threadsafe(_reject, work.future, error)
+
+
+def _commit(tx: Tx, works: list[_Work]) -> list[Any]:
+    tx.driver.execute("BEGIN IMMEDIATE" if tx.is_sqlite else "BEGIN")
+    groups: dict[Any, list[int]] = {}
+    for position, work in enumerate(works):
+        groups.setdefault(work.group, []).append(position)
+    results: list[Any] = [None] * len(works)
+    for group, positions in groups.items():
+        answers = group(tx, [works[p].item for p in positions])
+        for position, answer in zip(positions, answers, strict=True):
+            results[position] = answer
+    failpoints.reach("commit.before")
+    tx.driver.execute("COMMIT")
+    failpoints.reach("commit.after")
+    return results
+
+
+def _each_alone(tx: Tx, works: Sequence[Callable[[Tx], Any]]) -> list[Any]:
+    return [work(tx) for work in works]
+
+
+def _resolve_in_loop(actions: list[Callable[[], None]], works: list[_Work], results: list[Any]) -> None:
+    for action in actions:
+        action()
+    failpoints.reach("answer.before")
+    _resolve(works, results)
+
+
+def _resolve(works: list[_Work], results: list[Any]) -> None:
+    for work, result in zip(works, results, strict=True):
+        if not work.future.done():
+            work.future.set_result(result)
+
+
+def _reject(future: "asyncio.Future[Any]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether *error* is the database's (disk, lock, connection) and not the caller's."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        return False
+    return isinstance(cause, sqlite3.DatabaseError | psycopg.OperationalError | psycopg.errors.UndefinedTable | psycopg.errors.DiskFull)
+
+
+def _is_lost(connection: sa.Connection) -> bool:
+    driver: Any = connection.connection.driver_connection
+    return bool(getattr(driver, "closed", False) or getattr(driver, "broken", False))

@@ -1,0 +1,1 @@
+"""What came in: reading it, checking it, describing it, storing it."""

@@ -1,0 +1,158 @@
+"""From a request body to checked events: one object, an array, or lines; all that is wrong is named."""
+
+import re
+from functools import partial
+from typing import Any, get_type_hints
+
+import msgspec
+
+from tocsin.core.errors import FieldError, InvalidInput, TooLarge
+from tocsin.events.model import MAX_ARRAY, MAX_LINES, EventInput, Incoming, Rejected
+from tocsin.events.rules import check
+
+_one = msgspec.json.Decoder(EventInput)
+_many = msgspec.json.Decoder(list[EventInput])
+_raw_many = msgspec.json.Decoder(list[msgspec.Raw])
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """A body's members in order: exactly one entry per input, `Incoming` or `Rejected`."""
+
+    members: list[Incoming | Rejected]
+    single: bool
+
+
+def decode(body: bytes, *, lines: bool, site: str | None, now: int) -> Decoded:
+    """Reads *body*: NDJSON if *lines*, else one JSON object or an array of them.
+
+    Raises `InvalidInput` if the body as a whole is not readable, `TooLarge` for too many members.
+    """
+    escapes = b"\\u" in body or not _is_utf8(body)
+    admit = partial(_admit, site=site, now=now, escapes=escapes)
+    if lines:
+        return Decoded(_lines(body, admit), single=False)
+    if body.lstrip()[:1] == b"[":
+        return Decoded(_array(body, admit), single=False)
+    try:
+        return Decoded([admit(0, _one.decode(body))], single=True)
+    except _BROKEN:
+        return Decoded([_examine(0, body, admit)], single=True)
+
+
+def _is_utf8(body: bytes) -> bool:
+    if body.isascii():
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _array(body: bytes, admit: Any) -> list[Incoming | Rejected]:
+    try:
+        inputs = _many.decode(body)
+    except _BROKEN:
+        return [_examine(index, bytes(raw), admit) for index, raw in enumerate(_limited(_raw_array(body)))]
+    return [admit(index, event) for index, event in enumerate(_limited(inputs))]
+
+
+def _limited(members: list[Any]) -> list[Any]:
+    if len(members) > MAX_ARRAY:
+        raise TooLarge(f"the array has {len(members)} events; at most {MAX_ARRAY} are taken in one request. NDJSON takes {MAX_LINES}.")
+    return members
+
+
+def _raw_array(body: bytes) -> list[msgspec.Raw]:
+    try:
+        return _raw_many.decode(body)
+    except _BROKEN as error:
+        raise InvalidInput.of("body", f"is not JSON: {_plain(error)}") from None
+
+
+def _lines(body: bytes, admit: Any) -> list[Incoming | Rejected]:
+    if body.count(b"\n") > 2 * MAX_LINES:
+        raise TooLarge(f"more than {MAX_LINES} lines")
+    try:
+        inputs = _one.decode_lines(body)
+    except _BROKEN:
+        raw = [line for line in body.split(b"\n") if line.strip()]
+        _check_lines(len(raw))
+        return [_examine(index, line, admit) for index, line in enumerate(raw)]
+    _check_lines(len(inputs))
+    return [admit(index, event) for index, event in enumerate(inputs)]
+
+
+def _check_lines(count: int) -> None:
+    if count > MAX_LINES:
+        raise TooLarge(f"the body has {count} lines; at most {MAX_LINES} are taken in one request")
+
+
+def _admit(index: int, event: EventInput, *, site: str | None, now: int, escapes: bool) -> Incoming | Rejected:
+    checked = check(event, site, now, escapes=escapes)
+    if isinstance(checked, Incoming):
+        return checked
+    return Rejected(index, event.id, checked, msgspec.json.encode(event))
+
+
+def _examine(index: int, raw: bytes, admit: Any) -> Incoming | Rejected:
+    """The slow way for one member of a body in which something is wrong: good members pass, bad ones have each field named."""
+    try:
+        event = _one.decode(raw)
+    except _BROKEN as error:
+        return _explain(index, raw, error, admit)
+    decided: Incoming | Rejected = admit(index, event)
+    return msgspec.structs.replace(decided, payload=raw) if isinstance(decided, Rejected) else decided
+
+
+def _explain(index: int, raw: bytes, error: Exception, admit: Any) -> Rejected:
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        return Rejected(index, None, (FieldError("body", "must be an object with the fields of an event, such as {\"type\": \"disk.full\"}"),), raw)
+    except _BROKEN as broken:
+        return Rejected(index, None, (FieldError("body", f"is not JSON: {_plain(broken)}"),), raw)
+    errors = [e for name, value in fields.items() if (e := _field_error(name, value))]
+    if "type" not in fields:
+        errors.insert(0, FieldError("type", "is required, such as invoice.payment_failed"))
+    errors.extend(_further_errors(fields, {e.field for e in errors}, admit))
+    return Rejected(index, _id_of(fields), tuple(errors) or (FieldError("body", _plain(error)),), raw)
+
+
+def _further_errors(fields: dict[str, msgspec.Raw], bad: set[str], admit: Any) -> tuple[FieldError, ...]:
+    """What is wrong with the fields whose JSON type is right, so that one answer names everything."""
+    good = {name: value for name, value in fields.items() if name not in bad}
+    try:
+        checked = admit(0, _one.decode(msgspec.json.encode({"type": "unknown", **good})))
+    except _BROKEN:
+        return ()
+    return checked.errors if isinstance(checked, Rejected) else ()
+
+
+_TYPES = get_type_hints(EventInput, include_extras=True)
+
+
+def _field_error(name: str, value: msgspec.Raw) -> FieldError | None:
+    if name not in _TYPES:
+        return FieldError(name, f"is no field of an event; known are {', '.join(_TYPES)}")
+    try:
+        msgspec.json.decode(bytes(value), type=_TYPES[name])
+    except _BROKEN as error:
+        return FieldError(name, _plain(error))
+    return None
+
+
+def _id_of(fields: dict[str, msgspec.Raw]) -> str | None:
+    try:
+        return msgspec.json.decode(bytes(fields["id"]), type=str)[:36]
+    except (KeyError, *_BROKEN):
+        return None
+
+
+def _plain(error: Exception) -> str:
+    """msgspec's and Python's words without their code marks and paths."""
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    text = re.sub(r" - at `\$.*`$", "", str(error)).replace("`", "")
+    return text[:1].lower() + text[1:]

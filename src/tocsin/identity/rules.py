@@ -1,0 +1,74 @@
+"""Decisions about keys: how they look, whether one is good now."""
+
+import hashlib
+import re
+import secrets
+
+from tocsin.core.clock import DAY, HOUR, MINUTE
+from tocsin.core.errors import InvalidInput, NotAllowed, NotAuthenticated
+from tocsin.core.times import to_text
+from tocsin.identity.model import ApiKey, Scope
+
+PREFIX = "tocsin_"
+MIN_PASSWORD = 10
+_LENGTHS = {"m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+_EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\\x00-\x1f]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
+
+
+def make_secret() -> str:
+    """A new key: ``tocsin_`` and 43 characters that hold 256 random bits."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def digest(secret: str) -> str:
+    """What is stored of a key. Plain SHA-256 is enough: 256 random bits cannot be tried through."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def check(key: ApiKey | None, scope: Scope, now: int) -> ApiKey:
+    """The key, if it is good now for *scope*. Raises `NotAuthenticated` or `NotAllowed`."""
+    if key is None:
+        raise NotAuthenticated("this key is not known; make one with `tocsin key add`")
+    if key.revoked_at is not None:
+        raise NotAuthenticated(f"this key was revoked at {to_text(key.revoked_at)}")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise NotAuthenticated(f"this key expired at {to_text(key.expires_at)}")
+    if not key.allows(scope):
+        raise NotAllowed(f"this key has the scope {', '.join(sorted(key.scopes))}; this needs {scope.value}")
+    return key
+
+
+def read_scopes(text: str) -> frozenset[Scope]:
+    """``ingest,read`` -> the scopes. Raises `InvalidInput`."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    known = [scope.value for scope in Scope]
+    for word in words:
+        if word not in known:
+            raise InvalidInput.of("scope", f"{word!r} is none of {', '.join(known)}. Example: ingest,read")
+    if not words:
+        raise InvalidInput.of("scope", f"names no scope. Known: {', '.join(known)}")
+    return frozenset(Scope(word) for word in words)
+
+
+def read_length(text: str) -> int:
+    """``90d`` -> milliseconds. Raises `InvalidInput`."""
+    match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+    if match is None or int(match[1]) == 0:
+        raise InvalidInput.of("expires", f"{text!r} is no length of time. Example: 90d (m, h, d or w)")
+    return int(match[1]) * _LENGTHS[match[2]]
+
+
+def check_email(text: str) -> str:
+    """The address in lower case. Raises `InvalidInput`."""
+    if len(text) > 254 or _EMAIL.fullmatch(text) is None:  # noqa: PLR2004 - RFC 5321
+        raise InvalidInput.of("email", f"{text[:80]!r} is no mail address. Example: marta@example.com")
+    return text.lower()
+
+
+def check_password(text: str) -> str:
+    """The password, if it is long enough to keep. Raises `InvalidInput`."""
+    if len(text) < MIN_PASSWORD:
+        raise InvalidInput.of("password", f"has {len(text)} characters; at least {MIN_PASSWORD} are needed")
+    if len(text) > 1024:  # noqa: PLR2004 - nobody types more, and hashing it costs
+        raise InvalidInput.of("password", "has more than 1,024 characters")
+    return text

@@ -1,0 +1,86 @@
+"""The SQL of users and keys."""
+
+import sqlalchemy as sa
+
+from tocsin.core.errors import Conflict, NotFound
+from tocsin.db import tables
+from tocsin.db.writer import Tx
+from tocsin.identity.model import ApiKey, Role, Scope, User
+
+_KEYS = tables.api_keys.outerjoin(tables.sites, tables.api_keys.c.site_id == tables.sites.c.id)
+
+
+def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
+    r = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    scopes = frozenset(Scope(word) for word in r["scopes"].split(","))
+    return ApiKey(
+        r["id"], r["name"], scopes, r["site_id"], r["slug"], r["created_at"], r["expires_at"], r["revoked_at"], r["last_used_at"]
+    )
+
+
+def _select_keys() -> sa.Select[tuple[object, ...]]:
+    return sa.select(*tables.api_keys.c, tables.sites.c.slug).select_from(_KEYS)
+
+
+def find_key(connection: sa.Connection, digest: str) -> ApiKey | None:
+    """The key with this digest, good or not."""
+    row = connection.execute(_select_keys().where(tables.api_keys.c.digest == digest)).one_or_none()
+    return None if row is None else _key(row)
+
+
+def list_keys(connection: sa.Connection) -> list[ApiKey]:
+    """All keys, the newest first."""
+    return [_key(row) for row in connection.execute(_select_keys().order_by(tables.api_keys.c.id.desc()))]
+
+
+def add_key(tx: Tx, key: ApiKey, digest: str) -> None:
+    """Stores a key by the digest of its secret."""
+    tx.sql.execute(
+        tables.api_keys.insert().values(
+            id=key.id,
+            name=key.name,
+            digest=digest,
+            scopes=",".join(sorted(key.scopes)),
+            site_id=key.site_id,
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+        )
+    )
+
+
+def revoke_key(tx: Tx, key_id: str, now: int) -> None:
+    """Ends a key; doing it again keeps the first moment. Raises `NotFound`."""
+    table = tables.api_keys
+    done = tx.sql.execute(table.update().where(table.c.id == key_id).values(revoked_at=sa.func.coalesce(table.c.revoked_at, now)))
+    if done.rowcount == 0:
+        raise NotFound(f"there is no key {key_id}")
+
+
+def note_use(tx: Tx, used: dict[str, int]) -> None:
+    """Writes when keys were last used."""
+    for key_id, at in used.items():
+        tx.sql.execute(tables.api_keys.update().where(tables.api_keys.c.id == key_id).values(last_used_at=at))
+
+
+def add_user(tx: Tx, user: User, password_hash: str | None) -> None:
+    """Stores a user. Raises `Conflict` if the address is taken."""
+    table = tables.users
+    if tx.sql.execute(sa.select(table.c.id).where(table.c.email == user.email)).first() is not None:
+        raise Conflict(f"there is already a user {user.email}")
+    tx.sql.execute(
+        table.insert().values(
+            id=user.id,
+            email=user.email,
+            name=user.name,
+            role=user.role.value,
+            time_zone=user.time_zone,
+            created_at=user.created_at,
+            password_hash=password_hash,
+        )
+    )
+
+
+def list_users(connection: sa.Connection) -> list[User]:
+    """All users by address."""
+    rows = connection.execute(sa.select(tables.users).order_by(tables.users.c.email))
+    return [User(r.id, r.email, r.name, Role(r.role), r.time_zone, r.created_at, r.disabled_at) for r in rows]

@@ -1,0 +1,144 @@
+"""Messages, contacts and what became of them."""
+
+import enum
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from tocsin.alerts.model import Alert
+
+
+class Kind(enum.StrEnum):
+    """What a message says. The first five follow an alert's `Notice`."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    REPEATED = "repeated"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    DIGEST = "digest"  # several messages in one, when a contact's rate is used up
+
+
+class State(enum.StrEnum):
+    """Where a message stands."""
+
+    PENDING = "pending"  # waits for its moment
+    SENDING = "sending"  # leased to a node, perhaps under way
+    SENT = "sent"  # the provider has taken it
+    DELIVERED = "delivered"  # the provider says that it arrived
+    FAILED = "failed"  # cannot be sent to this contact
+    UNKNOWN = "unknown"  # it left and nobody knows whether it arrived
+    CANCELLED = "cancelled"  # lost its point before it was sent; the reason stands beside it
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """One way to reach somebody: an ntfy topic, a mail address."""
+
+    id: str
+    kind: str  # the channel's name: ntfy, email
+    target: str  # topic, address
+    label: str = ""
+    user_id: str | None = None
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One row of the outbox: the promise to tell one contact one thing about one alert. Field order is the store's column order."""
+
+    id: str
+    alert_number: int
+    generation: int
+    kind: str
+    step: int
+    contact_id: str
+    site_id: int
+    severity: int
+    status: str
+    attempts: int
+    fence: int
+    lease_node: str | None
+    lease_until: int | None
+    next_attempt_at: int | None
+    created_at: int
+    sent_at: int | None = None
+    maybe_repeated: bool = False
+    receipt: str | None = None
+    last_error: str | None = None
+    digest_id: str | None = None
+    links_revoked_at: int | None = None
+
+
+class Links(msgspec.Struct, frozen=True):
+    """Signed addresses for one message: the alert's own page, and one page per action."""
+
+    open: str
+    acknowledge: str
+    resolve: str
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """All that a channel needs to write and send one message.
+
+    ``delay`` is how long after the decision it is sent, in milliseconds. ``others`` are the further alerts of a
+    digest (``alert`` being the loudest) and ``more`` counts those that are not listed. ``links`` is None when there
+    is nothing to act on (the alert is resolved).
+    """
+
+    message: Message
+    contact: Contact
+    alert: Alert
+    site: str
+    links: Links | None
+    now: int
+    delay: int = 0
+    others: tuple[Alert, ...] = ()
+    more: int = 0
+
+
+class Result(enum.StrEnum):
+    """How an attempt ended, by what has to be done about it."""
+
+    SENT = "sent"
+    TEMPORARY = "temporary"  # try again later
+    PERMANENT = "permanent"  # this contact cannot be reached with this: try another
+    REFUSED = "refused"  # our credentials or settings are wrong: alarm elsewhere, try again rarely
+    UNKNOWN = "unknown"  # it left, and no answer came back
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What one attempt came to. ``error`` is a plain sentence without secrets; ``retry_after`` is in milliseconds."""
+
+    result: Result
+    error: str | None = None
+    retry_after: int | None = None
+    receipt: str | None = None
+
+
+class Presence(enum.StrEnum):
+    """Whether a message whose outcome is unknown is at the provider."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    CANNOT_TELL = "cannot_tell"
+
+
+class Channel(Protocol):
+    """One way of sending. A channel decides nothing: it writes, sends, and says what happened; it raises nothing."""
+
+    kind: str
+
+    async def send(self, letter: Letter, departing: Callable[[], None]) -> Outcome:
+        """Sends *letter*; calls *departing* at the last moment before the first byte that could reach the provider leaves."""
+        ...
+
+    async def look_up(self, letter: Letter, attempted_at: int) -> Presence:
+        """Whether a letter sent about *attempted_at* (ms) is at the provider."""
+        ...
+
+    async def check(self, contact: Contact) -> str | None:
+        """None if the channel could send to *contact* now, else the fault and its cure in one sentence. Sends nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Gives back connections."""
+        ...

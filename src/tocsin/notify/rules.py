@@ -1,0 +1,131 @@
+"""Decisions about messages: who is told, what an outcome means, what still has a point, what is sent when the rate is used up."""
+
+import enum
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from tocsin.alerts.model import Alert, Notice, Status
+from tocsin.core.clock import HOUR, MINUTE, SECOND
+from tocsin.core.severity import Severity
+from tocsin.notify.model import Contact, Kind, Message, Outcome, Result, State
+
+PROBLEM_KINDS = frozenset({Kind.OPENED, Kind.ESCALATED, Kind.REPEATED})
+BACKOFF = (2 * SECOND, 5 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE)
+REFUSED_WAIT = 10 * MINUTE
+LOOK_UP_FOR = HOUR
+
+
+def recipients(severity: int, contacts: Sequence[Contact]) -> tuple[Contact, ...]:
+    """Who hears of a problem at once (A3): nobody at 1, push at 2, push and mail at 3, every channel from 4.
+
+    If no contact has a wanted channel, all the others stand in: a page must not be lost for want of a phone.
+    """
+    if severity <= Severity.INFO:
+        return ()
+    if severity >= Severity.HIGH:
+        return tuple(contacts)
+    wanted = ("ntfy",) if severity == Severity.LOW else ("ntfy", "email")
+    return tuple(c for c in contacts if c.kind in wanted) or tuple(contacts)
+
+
+def audience(notice: Notice, alert: Alert, contacts: Sequence[Contact], told: Collection[str]) -> tuple[Contact, ...]:
+    """Who gets this notice: a problem's recipients, or, for good news, those who were told of the problem."""
+    if notice in (Notice.ACKNOWLEDGED, Notice.RESOLVED):
+        return tuple(c for c in contacts if c.id in told)
+    return recipients(alert.severity, contacts)
+
+
+class Pointless(enum.StrEnum):
+    """Why a message that was due is not sent after all (hard rule 5)."""
+
+    RESOLVED = "the alert was resolved before this was sent"
+    ACKNOWLEDGED = "the alert was acknowledged before this was sent"
+    SNOOZED = "the alert was snoozed before this was sent"
+    SUPERSEDED = "newer news of the same alert took its place"
+    CONTACT_GONE = "the contact was removed or disabled"
+
+
+def pointless(message: Message, alert: Alert, contact: Contact | None) -> Pointless | None:
+    """The look just before sending: the reason not to send *message* any more, or None."""
+    if contact is None:
+        return Pointless.CONTACT_GONE
+    if message.kind in PROBLEM_KINDS:
+        if alert.status in _QUIETED:
+            return _QUIETED[alert.status]
+        return Pointless.SUPERSEDED if message.generation < alert.generation else None
+    if message.kind == Kind.DIGEST:
+        return None
+    return Pointless.SUPERSEDED if alert.status != message.kind else None
+
+
+_QUIETED: dict[str, Pointless] = {
+    Status.RESOLVED: Pointless.RESOLVED,
+    Status.ACKNOWLEDGED: Pointless.ACKNOWLEDGED,
+    Status.SNOOZED: Pointless.SNOOZED,
+}
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What follows from an attempt: the message's new state, when to look at it again, and whether others must be asked.
+
+    ``fall_back``: the alert's news shall also go to contacts that were not asked yet. ``maybe_repeated``: the next
+    copy is to say that it may be the second.
+    """
+
+    status: State
+    next_attempt_at: int | None = None
+    maybe_repeated: bool = False
+    fall_back: bool = False
+
+
+def after_attempt(message: Message, outcome: Outcome, now: int, jitter: float) -> Verdict:
+    """Hard rules 2 and 3. *jitter* in [0, 1) spreads retries over 20 %. ``message.attempts`` counts this attempt."""
+    wait = outcome.retry_after or 0
+    match outcome.result:
+        case Result.SENT:
+            return Verdict(State.SENT)
+        case Result.PERMANENT:
+            return Verdict(State.FAILED, fall_back=True)
+        case Result.REFUSED:
+            return Verdict(State.PENDING, now + max(wait, REFUSED_WAIT), message.maybe_repeated, fall_back=True)
+        case Result.TEMPORARY:
+            return Verdict(State.PENDING, now + max(wait, backoff(message.attempts, jitter)), message.maybe_repeated)
+        case Result.UNKNOWN:
+            return _after_unknown(message, now, jitter)
+
+
+def _after_unknown(message: Message, now: int, jitter: float) -> Verdict:
+    """Loud pages go again, marked; of others the provider is asked whether it has them."""
+    if message.severity >= Severity.HIGH and message.kind in (*PROBLEM_KINDS, Kind.DIGEST):
+        return Verdict(State.PENDING, now + backoff(message.attempts, jitter), maybe_repeated=True)
+    return Verdict(State.UNKNOWN, now + backoff(message.attempts, jitter))
+
+
+def backoff(attempts: int, jitter: float) -> int:
+    """Milliseconds to wait after the *attempts*-th attempt: 2 s rising to a minute, up to a fifth longer by *jitter*."""
+    base = BACKOFF[min(max(attempts, 1), len(BACKOFF)) - 1]
+    return int(base * (1 + 0.2 * jitter))
+
+
+def fall_back_to(asked: Collection[str], contacts: Iterable[Contact]) -> tuple[Contact, ...]:
+    """The contacts that can stand in when one cannot be reached: those not yet asked about this generation of the alert."""
+    return tuple(c for c in contacts if c.id not in asked)
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """The due messages of one contact for one site: how many, and how loud the loudest is."""
+
+    contact_id: str
+    site_id: int
+    count: int
+    loudest: int
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What leaves now for one contact and site: the ``singles`` loudest messages by themselves, and the rest in one digest or later."""
+
+    contact_id: str
+    site_id: int
+    singles: int
+    digest: bool

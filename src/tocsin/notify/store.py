@@ -1,0 +1,185 @@
+"""The outbox's SQL. All of it runs in the writer's transactions."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from tocsin.alerts.model import Alert
+from tocsin.db import bulk, tables
+from tocsin.db.writer import Tx
+from tocsin.notify.model import Message, Outcome
+from tocsin.notify.rules import Verdict, Waiting
+
+COLUMNS: tuple[str, ...] = Message.__struct_fields__
+_CLAIM = ("outbox_id", "fence", "node", "contact_id", "claimed_at")
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM outbox"  # noqa: S608 - names from the code
+
+
+def _sql(tx: Tx, text: str) -> str:
+    return text if tx.is_sqlite else text.replace("?", "%s")
+
+
+def _rows(tx: Tx, text: str, parameters: Sequence[object] = ()) -> list[Message]:
+    return [_message(row) for row in tx.driver.execute(_sql(tx, text), parameters).fetchall()]
+
+
+def _message(row: Sequence[object]) -> Message:
+    message = Message(*row)  # type: ignore[arg-type]  # the columns are the fields, in order
+    return msgspec.structs.replace(message, maybe_repeated=bool(message.maybe_repeated))
+
+
+def add(tx: Tx, messages: Sequence[Message], *, if_new: bool = False) -> None:
+    """Puts *messages* into the outbox, with the attempt of each that is born leased. *if_new*: keeps one that is there already."""
+    rows = [msgspec.structs.astuple(message) for message in messages]
+    (bulk.insert_new if if_new else bulk.insert)(tx, tables.outbox, COLUMNS, rows)
+    add_attempts(tx, [m for m in messages if m.lease_node is not None], messages[0].created_at if messages else 0)
+
+
+def add_attempts(tx: Tx, leased: Sequence[Message], now: int) -> None:
+    """One row for each attempt that begins at *now*."""
+    bulk.insert(tx, tables.attempts, _CLAIM, [(m.id, m.fence, m.lease_node, m.contact_id, now) for m in leased])
+
+
+LEASE = 60_000  # longer than the longest send
+
+
+def told(tx: Tx, alert_number: int) -> set[str]:
+    """The contacts that have heard, or may have heard, of this alert's trouble."""
+    sql = (
+        "SELECT DISTINCT contact_id FROM outbox WHERE alert_number = ? AND kind IN ('opened', 'escalated', 'repeated')"
+        " AND status IN ('sending', 'sent', 'delivered', 'unknown')"
+    )
+    return {row[0] for row in tx.driver.execute(_sql(tx, sql), (alert_number,)).fetchall()}
+
+
+def asked(tx: Tx, alert_number: int, generation: int, kind: str) -> set[str]:
+    """The contacts that have a message of this kind for this generation of the alert."""
+    sql = "SELECT contact_id FROM outbox WHERE alert_number = ? AND generation = ? AND kind = ?"
+    return {row[0] for row in tx.driver.execute(_sql(tx, sql), (alert_number, generation, kind)).fetchall()}
+
+
+def cancel_pending(tx: Tx, alert_number: int, reason: str) -> int:
+    """Cancels what waits for this alert (hard rule 7); returns how many."""
+    sql = (
+        "UPDATE outbox SET status = 'cancelled', last_error = ?, next_attempt_at = NULL"
+        " WHERE alert_number = ? AND status = 'pending' AND kind <> 'digest'"
+    )
+    return int(tx.driver.execute(_sql(tx, sql), (reason, alert_number)).rowcount)
+
+
+def waiting(tx: Tx, now: int, blocked: Iterable[str]) -> list[Waiting]:
+    """What is due, by contact and site, without the contacts that are *blocked*."""
+    sql = (
+        "SELECT contact_id, site_id, count(*), max(severity) FROM outbox"
+        " WHERE next_attempt_at <= ? AND status = 'pending' GROUP BY contact_id, site_id"
+    )
+    skip = set(blocked)
+    return [Waiting(*row) for row in tx.driver.execute(_sql(tx, sql), (now,)).fetchall() if row[0] not in skip]
+
+
+def due(tx: Tx, contact_id: str, site_id: int, now: int, limit: int) -> list[Message]:
+    """The due messages of one contact for one site, the loudest and oldest first; rows that another node holds are left to it."""
+    return _rows(
+        tx,
+        f"{_SELECT} WHERE next_attempt_at <= ? AND status = 'pending' AND contact_id = ? AND site_id = ?"
+        " ORDER BY severity DESC, created_at, id LIMIT ?" + ("" if tx.is_sqlite else " FOR UPDATE SKIP LOCKED"),
+        (now, contact_id, site_id, limit),
+    )
+
+
+def lease(tx: Tx, messages: Sequence[Message], node: str, now: int) -> list[Message]:
+    """Claims *messages* for *node*: a lease, the next fencing token, and an attempt row."""
+    leased = [
+        msgspec.structs.replace(
+            m, status="sending", attempts=m.attempts + 1, fence=m.fence + 1, lease_node=node, lease_until=now + LEASE, next_attempt_at=None
+        )
+        for m in messages
+    ]
+    columns = ("status", "attempts", "fence", "lease_node", "lease_until", "next_attempt_at")
+    bulk.update(tx, tables.outbox, columns, [(*[getattr(m, c) for c in columns], m.id) for m in leased])
+    add_attempts(tx, leased, now)
+    return leased
+
+
+def cancel(tx: Tx, message: Message, reason: str) -> None:
+    """Takes back one message that has lost its point."""
+    bulk.update(tx, tables.outbox, ("status", "last_error", "next_attempt_at"), [("cancelled", reason, None, message.id)])
+
+
+def bundle(tx: Tx, members: Sequence[Message], digest: Message) -> None:
+    """Has *digest* carry *members*."""
+    bulk.update(
+        tx, tables.outbox, ("status", "digest_id", "next_attempt_at"), [("sending", digest.id, None, m.id) for m in members]
+    )
+
+
+def members(tx: Tx, digest_id: str) -> list[Message]:
+    """The messages that a digest carries."""
+    return _rows(tx, f"{_SELECT} WHERE digest_id = ? ORDER BY severity DESC, created_at, id", (digest_id,))
+
+
+def finish(tx: Tx, message: Message, outcome: Outcome, verdict: Verdict, now: int) -> bool:
+    """Writes how an attempt ended. False if the lease had passed to another: then nothing is changed."""
+    sql = (
+        "UPDATE outbox SET status = ?, next_attempt_at = ?, maybe_repeated = ?, sent_at = ?, receipt = ?, last_error = ?,"
+        " lease_node = NULL, lease_until = NULL WHERE id = ? AND fence = ? AND status = 'sending'"
+    )
+    is_sent = verdict.status == "sent"
+    values = (
+        str(verdict.status),
+        verdict.next_attempt_at,
+        verdict.maybe_repeated,
+        now if is_sent else None,
+        outcome.receipt,
+        None if is_sent else outcome.error,
+        message.id,
+        message.fence,
+    )
+    if tx.driver.execute(_sql(tx, sql), values).rowcount == 0:
+        return False
+    tx.driver.execute(
+        _sql(tx, "UPDATE attempts SET finished_at = ?, outcome = ?, error = ? WHERE outbox_id = ? AND fence = ?"),
+        (now, str(outcome.result), outcome.error, message.id, message.fence),
+    )
+    if message.kind == "digest":
+        _finish_members(tx, message, verdict, outcome, now)
+    return True
+
+
+def _finish_members(tx: Tx, digest: Message, verdict: Verdict, outcome: Outcome, now: int) -> None:
+    """The members share the digest's end; while it is tried again they stay with it."""
+    if verdict.status == "pending":
+        return
+    is_sent = verdict.status == "sent"
+    tx.driver.execute(
+        _sql(tx, "UPDATE outbox SET status = ?, sent_at = ?, last_error = ? WHERE digest_id = ? AND status = 'sending'"),
+        (str(verdict.status), now if is_sent else None, None if is_sent else outcome.error, digest.id),
+    )
+
+
+def settle_unknown(tx: Tx, message: Message, status: str, next_attempt_at: int | None, now: int) -> None:
+    """What asking the provider about an unknown outcome came to: ``sent``, ``pending`` (send again) or ``unknown``."""
+    sql = "UPDATE outbox SET status = ?, next_attempt_at = ?, sent_at = ? WHERE id = ? AND status = 'unknown'"
+    tx.driver.execute(_sql(tx, sql), (status, next_attempt_at, now if status == "sent" else None, message.id))
+
+
+def unknown_due(tx: Tx, now: int, limit: int) -> list[Message]:
+    """Messages of unknown outcome whose provider is to be asked now."""
+    return _rows(tx, f"{_SELECT} WHERE next_attempt_at <= ? AND status = 'unknown' ORDER BY next_attempt_at LIMIT ?", (now, limit))
+
+
+def orphans(tx: Tx, node: str, now: int, *, all_of_node: bool) -> list[Message]:
+    """Messages under way whose sender is gone: of an earlier life of *node*, or of any node whose lease ran out."""
+    condition = "(lease_node = ? OR lease_until < ?)" if all_of_node else "(lease_node <> ? AND lease_until < ?)"
+    return _rows(
+        tx,
+        f"{_SELECT} WHERE status = 'sending' AND lease_until IS NOT NULL AND {condition}" + ("" if tx.is_sqlite else " FOR UPDATE SKIP LOCKED"),
+        (node, now),
+    )
+
+
+def retry_at_once(tx: Tx, now: int) -> None:
+    """After a start: whatever waits for its next attempt is due now, since the fault may have been mended."""
+    tx.driver.execute(
+        _sql(tx, "UPDATE outbox SET next_attempt_at = ? WHERE next_attempt_at > ? AND status = 'pending'"), (now, now)
+    )

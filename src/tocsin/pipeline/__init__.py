@@ -1,0 +1,1 @@
+"""What happens to an event, to a person's action, and when time passes: each in one transaction, from decision to outbox."""

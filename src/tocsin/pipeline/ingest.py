@@ -1,0 +1,259 @@
+"""The hot path: a batch of events becomes rows, alerts, history and messages, in one transaction (design: docs/explanation/hot-path.md)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from tocsin.alerts import rules, store as alert_store
+from tocsin.alerts.model import Alert, AlertChange, Policy
+from tocsin.core.clock import Clock
+from tocsin.core.ids import new_ids
+from tocsin.db.writer import Tx
+from tocsin.events import sites, store as event_store
+from tocsin.events.model import Event, Incoming, Rejected, Sequence as Numbering
+from tocsin.events.rules import dedup_key, note_sequence
+from tocsin.events.sites import Site, SiteBook
+from tocsin.notify.announce import Announcer
+
+
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """One request's events: ``site`` is the key's own, ``skew`` the sender's clock minus ours in milliseconds, if known."""
+
+    members: list[Incoming | Rejected]
+    site: str | None
+    key_id: str | None
+    skew: int | None = None
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of a batch: an id for each input, None where it was rejected."""
+
+    ids: list[str | None]
+    accepted: int
+    duplicates: int
+
+
+class Ingest:
+    """Takes batches. One instance serves all writer threads; it holds no state of its own."""
+
+    def __init__(self, clock: Clock, site_book: SiteBook, announcer: Announcer, policy: Policy) -> None:
+        self._clock = clock
+        self._sites = site_book
+        self._announcer = announcer
+        self._policy = policy
+
+    def take(self, tx: Tx, batches: Sequence[Batch]) -> list[Taken]:
+        """A group for `Writer.submit`: all *batches* together, each answered by itself."""
+        now = self._clock.now()
+        work = _Work(tx, now, self._site_finder(tx, now), _known_ids(tx, batches))
+        taken = [work.describe(batch) for batch in batches]
+        changes = _Fold(tx, self._policy, now).apply(work.events)
+        event_store.add(tx, changes.rows)
+        alert_store.save(tx, changes.decided)
+        self._announcer.announce(tx, changes.decided, now)
+        _note_numbers(tx, work.numbers, work.skews, now)
+        for batch in batches:
+            self._keep_rejected(tx, batch, now)
+        return taken
+
+    def _site_finder(self, tx: Tx, now: int) -> Callable[[str], Site]:
+        def find(slug: str) -> Site:
+            site = self._sites.find(slug)
+            if site is None:
+                sites.ensure(tx, slug, now)
+                self._sites.load(tx.sql)
+                site = self._sites.get(slug)
+            return site
+
+        return find
+
+    def _keep_rejected(self, tx: Tx, batch: Batch, now: int) -> None:
+        rejected = [member for member in batch.members if isinstance(member, Rejected)]
+        if rejected:
+            site = self._sites.find(batch.site or "main")
+            event_store.quarantine(tx, rejected, site.id if site else None, batch.key_id, now)
+
+
+def _known_ids(tx: Tx, batches: Sequence[Batch]) -> set[str]:
+    sent = [m.input.id.lower() for b in batches for m in b.members if isinstance(m, Incoming) and m.input.id is not None]
+    return event_store.known_ids(tx, sent)
+
+
+class _Work:
+    """Describes the events of all batches and sorts out what came before."""
+
+    def __init__(self, tx: Tx, now: int, find_site: Callable[[str], Site], known: set[str]) -> None:
+        self._tx, self._now, self._find_site, self._known = tx, now, find_site, known
+        self.events: list[Event] = []
+        self.numbers: dict[tuple[int, str], list[int]] = {}
+        self.skews: dict[tuple[int, str], int] = {}
+
+    def describe(self, batch: Batch) -> Taken:
+        ids: list[str | None] = []
+        duplicates = 0
+        fresh = iter(new_ids(self._now, len(batch.members)))
+        for member in batch.members:
+            if isinstance(member, Rejected):
+                ids.append(None)
+                continue
+            sent = member.input.id
+            event_id = next(fresh) if sent is None else sent.lower()
+            ids.append(event_id)
+            if sent is not None:
+                if event_id in self._known:
+                    duplicates += 1
+                    continue
+                self._known.add(event_id)
+            site = self._find_site(member.site)
+            self.events.append(describe(member, event_id, site))
+            if member.input.source is not None and member.input.sequence is not None:
+                self._note(site.id, member.input.source, member.input.sequence, batch.skew)
+        return Taken(ids, len(batch.members) - duplicates - ids.count(None), duplicates)
+
+    def _note(self, site_id: int, source: str, sequence: int, skew: int | None) -> None:
+        self.numbers.setdefault((site_id, source), []).append(sequence)
+        if skew is not None:
+            self.skews[site_id, source] = skew
+
+
+def describe(member: Incoming, event_id: str, site: Site) -> Event:
+    """The event with everything that its sender left to the catalogue; what the sender said wins."""
+    sent = member.input
+    raw = bytes(sent.attributes)
+    attributes = raw.decode() if raw and raw != b"null" else None
+    known = site.catalogue.get(sent.type) is not None
+    values = msgspec.json.decode(raw) if known and attributes else None
+    found = site.catalogue.describe(sent.type, values, sent.message, sent.host, sent.subject)
+    if sent.severity is not None or sent.status is not None or sent.title:
+        found = found.given(sent.severity, sent.status, sent.title or None)
+    subject = sent.subject or found.subject
+    if sent.dedup_key:
+        keys: tuple[str, ...] = (sent.dedup_key,)
+    elif found.status == "recovery":
+        keys = tuple(dedup_key(problem, subject, sent.host) for problem in found.recovers)
+    else:
+        keys = (dedup_key(found.problem, subject, sent.host),)
+    return Event(
+        event_id,
+        site.id,
+        found.type,
+        member.occurred_at,
+        found.severity,
+        found.status,
+        found.title,
+        sent.message,
+        subject,
+        sent.host,
+        attributes,
+        keys,
+        sent.source,
+        sent.sequence,
+    )
+
+
+class _Fold:
+    """Applies events to alerts one after the other, in memory; every alert is read and written once."""
+
+    def __init__(self, tx: Tx, policy: Policy, now: int) -> None:
+        self._tx, self._policy, self._now = tx, policy, now
+        self._open: dict[tuple[int, str], Alert] = {}
+        self._previous: dict[tuple[int, str], Alert] = {}
+        self._changes: dict[int, AlertChange] = {}
+        self._numbers = _Numbers(tx, now)
+        self.rows: list[tuple[object, ...]] = []
+
+    @property
+    def decided(self) -> list[AlertChange]:
+        """One change per alert, all its steps together."""
+        return list(self._changes.values())
+
+    def apply(self, events: Sequence[Event]) -> "_Fold":
+        self._load(events)
+        now = self._now
+        for event in events:
+            number = None
+            if event.status == "problem":
+                number = self._problem(event)
+            elif event.status == "recovery":
+                number = self._recovery(event)
+            self.rows.append(event_store.row_of(event, now, number))
+        return self
+
+    def _load(self, events: Sequence[Event]) -> None:
+        wanted: dict[int, set[str]] = {}
+        for event in events:
+            if event.status != "info":
+                wanted.setdefault(event.site_id, set()).update(event.dedup_keys)
+        for site_id, keys in wanted.items():
+            # In key order, so that two transactions never wait for each other's alerts.
+            for alert in alert_store.unresolved(self._tx, site_id, sorted(keys)):
+                self._open[site_id, alert.dedup_key] = alert
+                keys.discard(alert.dedup_key)
+            for alert in alert_store.last_resolved(self._tx, site_id, keys):
+                self._previous[site_id, alert.dedup_key] = alert
+            self._numbers.expect(len(keys))
+
+    def _problem(self, event: Event) -> int:
+        place = (event.site_id, event.dedup_keys[0])
+        alert = self._open.get(place)
+        if alert is not None:
+            change = rules.apply_problem(alert, event, self._now)
+        else:
+            change = rules.open_alert(event, self._previous.get(place), self._numbers.next, self._policy, self._now)
+        self._open[place] = change.alert
+        self._note(change)
+        return change.alert.number
+
+    def _recovery(self, event: Event) -> int | None:
+        number = None
+        for key in event.dedup_keys:
+            alert = self._open.pop((event.site_id, key), None)
+            if alert is not None:
+                change = rules.apply_recovery(alert, event, self._now)
+                self._previous[event.site_id, key] = change.alert
+                self._note(change)
+                number = alert.number
+        return number
+
+    def _note(self, change: AlertChange) -> None:
+        number = change.alert.number
+        earlier = self._changes.get(number)
+        self._changes[number] = change if earlier is None else rules.merge(earlier, change)
+
+
+class _Numbers:
+    """New alerts' numbers and ids, fetched together for as many alerts as are likely to be opened."""
+
+    def __init__(self, tx: Tx, now: int) -> None:
+        self._tx, self._now = tx, now
+        self._expected = 0
+        self._fetched: Iterator[tuple[int, str]] = iter(())
+
+    def expect(self, count: int) -> None:
+        """So many more are likely."""
+        self._expected += count
+
+    def next(self) -> tuple[int, str]:
+        """A number and an id never used before."""
+        found = next(self._fetched, None)
+        if found is None:
+            count, self._expected = max(1, self._expected), 0
+            self._fetched = iter(list(zip(alert_store.next_numbers(self._tx, count), new_ids(self._now, count), strict=True)))
+            found = next(self._fetched)
+        return found
+
+
+def _note_numbers(
+    tx: Tx, numbers: Mapping[tuple[int, str], list[int]], skews: Mapping[tuple[int, str], int], now: int
+) -> None:
+    """Each source's numbering, brought up to date (E4)."""
+    by_site: dict[int, list[str]] = {}
+    for site_id, source in numbers:
+        by_site.setdefault(site_id, []).append(source)
+    noted: list[Numbering] = []
+    for site_id, sources in by_site.items():
+        known = event_store.numberings(tx, site_id, sorted(sources))
+        for source in sources:
+            place = (site_id, source)
+            noted.append(note_sequence(known.get(source), site_id, source, numbers[place], skews.get(place), now))
+    event_store.save_numberings(tx, noted)

@@ -1,0 +1,318 @@
+"""All settings: read once, from the environment, then from a TOML file. A wrong value stops the start.
+
+The order for each setting: ``NAME`` in the environment, the file named by ``NAME_FILE``, the systemd credential
+``NAME``, the key ``NAME`` of the TOML file, the default. Documented in ``docs/reference/settings.md``.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tocsin.core.errors import TocsinError
+from tocsin.core.text import without_credentials
+
+
+class SettingsError(TocsinError):
+    """A setting is wrong; the message names it, its value and a right example."""
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """A mail server: ``implicit_tls`` for ``smtps://``; otherwise STARTTLS is used, and demanded unless ``plain``."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None = field(repr=False)
+    implicit_tls: bool
+    plain: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting with its default; the metadata of each field says how it is read."""
+
+    whmcs_env: str = "production"
+    data_dir: Path = Path("data")
+    database_url: str = field(default="", repr=False)
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 8400
+    public_url: str = "http://127.0.0.1:8400"
+    ntfy_server_url: str | None = None
+    ntfy_topic: str = "whmcs-alerts"
+    ntfy_token: str | None = field(default=None, repr=False)
+    notification_email: str | None = None
+    smtp: Smtp | None = None
+    mail_from: str = "tocsin@localhost"
+    tls_ca_file: Path | None = None
+    messages_per_minute: int = 10
+    message_burst: int = 10
+    ack_expiry_minutes: int = 240
+    flap_window_minutes: int = 10
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the embedded database is used."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The file of the embedded database."""
+        return Path(self.database_url.removeprefix("sqlite:///"))
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("must be ADDRESS:PORT")
+    return host, int(port)
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must start with http:// or https:// and name a host")
+    if parts.query or parts.fragment:
+        raise ValueError("must not have a query or fragment")
+    _ = parts.port
+    return text.rstrip("/")
+
+
+def _topic(text: str) -> str:
+    if not re.fullmatch(r"[-_A-Za-z0-9]{1,64}", text):
+        raise ValueError("may hold letters, digits, - and _ only, at most 64 of them")
+    return text
+
+
+def _email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9.-]{1,253}", text):
+        raise ValueError("must be one mail address")
+    return text
+
+
+def _mail_from(text: str) -> str:
+    _email(text.rpartition("<")[2].rstrip(">").strip())
+    if "\n" in text or "\r" in text:
+        raise ValueError("must be one line")
+    return text
+
+
+def _smtp(text: str) -> Smtp:
+    parts = urlsplit(text)
+    if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname:
+        raise ValueError("must be smtp://..., smtps://... or smtp+plain://... (no TLS at all)")
+    implicit = parts.scheme == "smtps"
+    return Smtp(
+        host=parts.hostname,
+        port=parts.port or (465 if implicit else 587),
+        user=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        implicit_tls=implicit,
+        plain=parts.scheme == "smtp+plain",
+    )
+
+
+def _database(text: str) -> str:
+    if text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
+        return text
+    parts = urlsplit(text)
+    if parts.scheme in ("postgresql", "postgres") and parts.path.strip("/"):
+        return "postgresql" + text[len(parts.scheme) :]
+    raise ValueError("must be sqlite:///PATH or postgresql://user:password@host/name")
+
+
+def _existing_file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("is not a file")
+    return path
+
+
+@dataclass(frozen=True)
+class Variable:
+    """How one variable is read: ``parse`` raises ValueError with the reason; ``fields`` are those of `Settings`."""
+
+    name: str
+    fields: tuple[str, ...]
+    parse: Callable[[str], Any]
+    example: str
+    meaning: str
+    secret: bool = False
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "WHMCS_ENV",
+        ("whmcs_env",),
+        _one_of("development", "staging", "production"),
+        "production",
+        "`development`, `staging` or `production`",
+    ),
+    Variable("TOCSIN_DATA_DIR", ("data_dir",), Path, "/var/lib/tocsin", "embedded database and generated secrets (mode 0700)"),
+    Variable(
+        "TOCSIN_DATABASE_URL",
+        ("database_url",),
+        _database,
+        "postgresql://tocsin:secret@127.0.0.1/tocsin",
+        "`sqlite:///PATH` or `postgresql://...`; default: SQLite in the data folder",
+        secret=True,
+    ),
+    Variable("TOCSIN_LISTEN", ("listen_host", "listen_port"), _listen, "127.0.0.1:8400", "address and port"),
+    Variable(
+        "TOCSIN_PUBLIC_URL",
+        ("public_url",),
+        _http_url,
+        "https://alarm.example.com",
+        "what links and push buttons point to; default: `http://` + listen",
+    ),
+    Variable("NTFY_SERVER_URL", ("ntfy_server_url",), _http_url, "https://ntfy.sh", "the ntfy server of the first push channel"),
+    Variable("NTFY_TOPIC", ("ntfy_topic",), _topic, "whmcs-alerts", "its topic"),
+    Variable("NTFY_TOKEN", ("ntfy_token",), str, "tk_...", "its access token", secret=True),
+    Variable("NOTIFICATION_EMAIL", ("notification_email",), _email, "ops@example.com", "the first email target"),
+    Variable(
+        "TOCSIN_SMTP_URL",
+        ("smtp",),
+        _smtp,
+        "smtp://user:password@mail.example.com:587",
+        "`smtp://` demands STARTTLS, `smtps://` is TLS from the start, `smtp+plain://` never encrypts",
+        secret=True,
+    ),
+    Variable("TOCSIN_MAIL_FROM", ("mail_from",), _mail_from, "Tocsin <tocsin@example.com>", "sender of all mail"),
+    Variable(
+        "TOCSIN_TLS_CA_FILE",
+        ("tls_ca_file",),
+        _existing_file,
+        "/etc/ssl/private-ca.pem",
+        "further certificate authorities to trust when sending (PEM)",
+    ),
+    Variable(
+        "TOCSIN_MESSAGES_PER_MINUTE",
+        ("messages_per_minute",),
+        _whole(1, 1_000_000),
+        "10",
+        "lasting rate of messages to one contact; what is over waits and is bundled",
+    ),
+    Variable(
+        "TOCSIN_MESSAGE_BURST",
+        ("message_burst",),
+        _whole(1, 1_000_000),
+        "10",
+        "messages that one contact may get at once before the rate holds",
+    ),
+    Variable(
+        "TOCSIN_ACK_EXPIRY_MINUTES",
+        ("ack_expiry_minutes",),
+        _whole(0, 43_200),
+        "240",
+        "an acknowledged alert opens again after this time; 0: never",
+    ),
+    Variable(
+        "TOCSIN_FLAP_WINDOW_MINUTES",
+        ("flap_window_minutes",),
+        _whole(0, 1_440),
+        "10",
+        "a problem that returns this soon after it was resolved reopens its alert",
+    ),
+)
+
+
+def load(environment: Mapping[str, str], config: Path | None = None) -> Settings:
+    """The settings of this start.
+
+    Raises `SettingsError` for an unreadable file, an unknown key or a wrong value.
+    """
+    table = _toml(environment, config)
+    values: dict[str, Any] = {}
+    for variable in VARIABLES:
+        text = _lookup(variable, environment, table)
+        if text is None or text == "":
+            continue
+        parsed = _parsed(variable, text)
+        values.update(zip(variable.fields, parsed if len(variable.fields) > 1 else (parsed,), strict=True))
+    return _with_derived(values)
+
+
+def _with_derived(values: dict[str, Any]) -> Settings:
+    data_dir = values.get("data_dir", Settings.data_dir)
+    values.setdefault("database_url", f"sqlite:///{data_dir / 'tocsin.db'}")
+    host = values.get("listen_host", Settings.listen_host)
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound: a wildcard is no address to link to
+        host = "127.0.0.1"
+    if ":" in host:
+        host = f"[{host}]"
+    values.setdefault("public_url", f"http://{host}:{values.get('listen_port', Settings.listen_port)}")
+    return Settings(**values)
+
+
+def _parsed(variable: Variable, text: str) -> Any:
+    try:
+        return variable.parse(text)
+    except ValueError as error:
+        shown = "(hidden)" if variable.secret else repr(without_credentials(text))
+        raise SettingsError(f"{variable.name} is {shown}, but {error}. Example: {variable.name}={variable.example}") from None
+
+
+def _lookup(variable: Variable, environment: Mapping[str, str], table: Mapping[str, Any]) -> str | None:
+    if variable.name in environment:
+        return environment[variable.name]
+    named_file = environment.get(f"{variable.name}_FILE")
+    if named_file is not None:
+        return _secret_file(variable, Path(named_file))
+    credentials = environment.get("CREDENTIALS_DIRECTORY")
+    if credentials and (Path(credentials) / variable.name).is_file():
+        return _secret_file(variable, Path(credentials) / variable.name)
+    value = table.get(variable.name)
+    return None if value is None else str(value)
+
+
+def _secret_file(variable: Variable, path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError(f"{variable.name}_FILE names {path}, which cannot be read: {reason}") from None
+
+
+def _toml(environment: Mapping[str, str], config: Path | None) -> Mapping[str, Any]:
+    path = config or Path(environment.get("TOCSIN_DATA_DIR") or Settings.data_dir) / "tocsin.toml"
+    if config is None and not path.exists():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
+    known = {variable.name for variable in VARIABLES}
+    for key in table:
+        if key not in known:
+            raise SettingsError(f"the configuration file {path} sets {key}, which is no setting. Known: {', '.join(sorted(known))}")
+    return table
+
+
+def effective(settings: Settings) -> dict[str, str]:
+    """Every field as text with the secrets masked: for `doctor` and support requests."""
+    return {f.name: "(set)" if not f.repr and getattr(settings, f.name) else str(getattr(settings, f.name)) for f in fields(settings)}
