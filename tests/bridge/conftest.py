@@ -1,8 +1,8 @@
 """Fixtures of the bridge's tests: a WHMCS with the bridge in it, and a Tocsin that checks every request."""
 
 import pytest
-from tocsin_standin import TocsinStandIn
-from whmcs import Whmcs
+from bridge_server import KEY, TocsinStandIn
+from bridge_whmcs import Whmcs
 
 
 @pytest.fixture
@@ -22,3 +22,9 @@ def whmcs(tmp_path) -> Whmcs:
 def shop(whmcs, tocsin) -> Whmcs:
     """The add-on, set up and talking to the stand-in."""
     return whmcs.install_addon(**tocsin.settings)
+
+
+@pytest.fixture
+def offline(whmcs) -> Whmcs:
+    """The add-on, set up, with nobody at the server's address: all that happens stays in the spool."""
+    return whmcs.install_addon(server_url="http://127.0.0.1:1", api_key=KEY)

@@ -1646,7 +1646,7 @@ final class Redactor
     const SECRET_NAME = '(?:pass|pwd|secret|token|hash|key|auth|cvv|cvc|card|epp|credential|session|cookie|signature|otp|pin\b)';
 
     const PERSONAL_NAMES = ['firstname', 'lastname', 'fullname', 'companyname', 'email', 'address1', 'address2',
-        'postcode', 'phonenumber', 'tax_id'];
+        'postcode', 'phonenumber', 'tax_id', 'username'];
 
     public static function clean(string $text, int $length, array $secrets = []): string
     {
@@ -1663,11 +1663,11 @@ final class Redactor
 
     private static function suspicious(): array
     {
-        $name = '[\w.\[\]-]*' . self::SECRET_NAME . '[\w.\[\]-]*';
+        $name = '[\w.\[\]-]*' . self::SECRET_NAME . '[\w.\[\]-]*(?:\s(?:code|key|number))?';
         $quoted = '"(?:\\\\.|[^"\\\\])*"?|\'(?:\\\\.|[^\'\\\\])*\'?';
         return [
             '/-----BEGIN [^-]+-----.*?(?:-----END [^-]+-----|$)/s' => self::REMOVED,
-            '~(\w://)[^\s/@]+@~' => '$1' . self::REMOVED . '@',
+            '~(\w://)[^\s/@]+@~' => '$1',
             '~(https?://[^\s?"\'<>]*)\?[^\s"\'<>]*~i' => '$1?' . self::REMOVED,
             '/\b(bearer|basic|digest)\s+[\w.~+\/=-]{6,}/i' => '$1 ' . self::REMOVED,
             '/(<[^>]*' . self::SECRET_NAME . '[^>]*>)[^<]+/i' => '$1' . self::REMOVED,
@@ -2082,7 +2082,7 @@ final class Settings
             return self::restored($root);
         }
         $values = json_decode((string) @file_get_contents($folder . '/' . self::FILE), true);
-        return (is_array($values) ? $values : []) + ['folder' => $folder];
+        return array_filter(['folder' => $values['folder'] ?? '']) + (array) $values + ['folder' => $folder];
     }
 
     /** Writes the file that pages read. It stays where it is found without a database, whatever folder it names. */

@@ -38,7 +38,7 @@ def open_alert(
         number,
         alert_id,
         event.site_id,
-        event.dedup_keys[0],
+        event.dedup_key or "",
         event.type,
         event.title,
         event.message,

@@ -95,3 +95,12 @@ def add_history(tx: Tx, lines: Sequence[tuple[int, HistoryLine]]) -> None:
         for number, line in lines
     ]
     bulk.insert(tx, tables.alert_history, _HISTORY, rows)
+
+
+def of_event(tx: Tx, event_id: str) -> Alert:
+    """The alert that an event opened or repeated. Raises `NotFound`."""
+    sql = "SELECT alert_number FROM events WHERE id = "
+    row = tx.driver.execute(sql + ("?" if tx.is_sqlite else "%s"), (event_id,)).fetchone()
+    if row is None or row[0] is None:
+        raise NotFound(f"there is no alert for event {event_id}")
+    return by_number(tx, row[0])

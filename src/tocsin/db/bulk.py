@@ -5,8 +5,9 @@ SQLite: prepared statements through the driver. PostgreSQL: COPY for inserts, ar
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +22,7 @@ def insert(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row
     if not rows:
         return
     if tx.is_sqlite:
-        tx.driver.executemany(_insert_sql(table, columns), rows)
+        _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count))
         return
     with tx.driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
         for row in rows:
@@ -33,7 +34,7 @@ def insert_new(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence
     if not rows:
         return
     if tx.is_sqlite:
-        tx.driver.executemany(_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", rows)
+        _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count) + " ON CONFLICT DO NOTHING")
     else:
         tx.driver.execute(_unnest_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", [list(c) for c in zip(*rows, strict=True)])
 
@@ -43,7 +44,7 @@ def update(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row
     if not rows:
         return
     if tx.is_sqlite:
-        tx.driver.executemany(_update_sql(table, columns), rows)
+        _in_chunks(tx, rows, lambda count: _update_sql(table, columns, count))
     else:
         tx.driver.execute(_unnest_update_sql(table, columns), [list(c) for c in zip(*rows, strict=True)])
 
@@ -66,14 +67,35 @@ def fetch(
     return list(tx.driver.execute(sql, (*parameters, wanted)).fetchall())
 
 
-@cache
-def _insert_sql(table: sa.Table, columns: tuple[str, ...]) -> str:
-    return f"INSERT INTO {table.name}({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+def _in_chunks(tx: Tx, rows: Sequence[Row], sql: Callable[[int], str]) -> None:
+    """Many rows in one statement: the driver lets go of the interpreter once a statement, not once a row.
+
+    With one row a statement the writer's thread queues for the interpreter behind the event loop after every row.
+    """
+    start, left = 0, len(rows)
+    for size in _CHUNKS:
+        while left >= size:
+            tx.driver.execute(sql(size), list(chain.from_iterable(rows[start : start + size])))
+            start, left = start + size, left - size
+
+
+_CHUNKS = (128, 32, 8, 4, 2, 1)  # few enough that every statement stays prepared
 
 
 @cache
-def _update_sql(table: sa.Table, columns: tuple[str, ...]) -> str:
-    return f"UPDATE {table.name} SET {', '.join(f'{c} = ?' for c in columns)} WHERE {_key(table)} = ?"  # noqa: S608
+def _insert_sql(table: sa.Table, columns: tuple[str, ...], count: int) -> str:
+    marks = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table.name}({', '.join(columns)}) VALUES {', '.join([marks] * count)}"  # noqa: S608
+
+
+@cache
+def _update_sql(table: sa.Table, columns: tuple[str, ...], count: int) -> str:
+    marks = f"({', '.join('?' * (len(columns) + 1))})"
+    sets = ", ".join(f"{column} = v.column{place}" for place, column in enumerate(columns, 1))
+    return (
+        f"UPDATE {table.name} SET {sets} FROM (VALUES {', '.join([marks] * count)}) AS v"  # noqa: S608
+        f" WHERE {table.name}.{_key(table)} = v.column{len(columns) + 1}"
+    )
 
 
 @cache

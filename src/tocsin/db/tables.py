@@ -184,7 +184,6 @@ alerts = sa.Table(
         sqlite_where=sa.text("status = 'resolved'"),
         postgresql_where=sa.text("status = 'resolved'"),
     ),
-    sa.Index("alerts_status", "status", "number"),
     sa.Index("alerts_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
 )
 

@@ -56,7 +56,7 @@ class Rejected(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True, gc=False):
     """A described event, as the rules see it and as it is stored.
 
-    ``dedup_keys`` holds the key of its problem; a recovery has one key for each problem that it ends.
+    ``dedup_key`` is the key of its own problem; ``ends`` are the keys of the problems that it shows to be over.
     """
 
     id: str
@@ -70,7 +70,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     subject: str | None
     host: str | None
     attributes: str | None
-    dedup_keys: tuple[str, ...]
+    dedup_key: str | None
+    ends: tuple[str, ...]
     source: str | None
     sequence: int | None
 

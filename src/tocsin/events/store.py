@@ -39,7 +39,6 @@ def known_ids(tx: Tx, ids: Iterable[str]) -> set[str]:
 
 def row_of(event: Event, received_at: int, alert_number: int | None) -> tuple[object, ...]:
     """An event as a row of `COLUMNS`."""
-    keys = event.dedup_keys
     return (
         event.id,
         event.site_id,
@@ -53,7 +52,7 @@ def row_of(event: Event, received_at: int, alert_number: int | None) -> tuple[ob
         event.subject,
         event.host,
         event.attributes,
-        keys[0] if keys else None,
+        event.dedup_key,
         event.source,
         event.sequence,
         alert_number,

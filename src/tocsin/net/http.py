@@ -9,6 +9,7 @@ A failure carries one plain sentence with the host's name and nothing else of th
 
 import errno
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ CONNECTIONS_PER_HOST = 64
 # Shorter than the idle timeout of any usual server (Apache: 5 s), so that a request is never written into a connection
 # that the other side is just closing: such a request would count as perhaps sent.
 IDLE_SECONDS = 4.0
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -100,18 +102,19 @@ class HttpDoor:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        timeout: float = 10.0,  # noqa: ASYNC109 - a limit of the whole exchange, part of the door's contract
+        within: float = 10.0,
         limit: int = BODY_LIMIT,
         departing: Callable[[], None] = _nothing,
     ) -> Response:
-        """One exchange within *timeout* seconds; at most *limit* bytes of the answer are read.
+        """One exchange within *within* seconds; at most *limit* bytes of the answer are read.
 
         *departing* is called right before the first byte leaves. Raises `NotSent` or `MaybeSent`; an answer of any
         status, redirects included, is a `Response`.
         """
         attempt = _Attempt(departing)
         try:
-            limits = aiohttp.ClientTimeout(total=timeout, connect=self._connect_timeout, ceil_threshold=3600)
+            _refuse_control_characters(headers or {})
+            limits = aiohttp.ClientTimeout(total=within, connect=self._connect_timeout, ceil_threshold=3600)
             async with self._open().request(
                 method, URL(url), headers=headers, data=body, timeout=limits, allow_redirects=False, trace_request_ctx=attempt
             ) as answer:
@@ -119,7 +122,7 @@ class HttpDoor:
                 return Response(answer.status, answer.headers, content, was_cut)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # "from None": the original may hold the whole address or a header, and ends up in logs.
-            raise _failure(error, attempt.departed, _where(url), timeout, self._connect_timeout) from None
+            raise _failure(error, attempt.departed, _where(url), within, self._connect_timeout) from None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -150,13 +153,21 @@ class HttpDoor:
             await self._session.close()
 
 
+def _refuse_control_characters(headers: Mapping[str, str]) -> None:
+    # aiohttp refuses them too, but only after it has announced the departure.
+    if any(_CONTROL.search(name + value) for name, value in headers.items()):
+        raise ValueError
+
+
 def _no_cookies() -> AbstractCookieJar:
     return aiohttp.DummyCookieJar()
 
 
 def _tell_departure() -> aiohttp.TraceConfig:
     # aiohttp calls this signal before it serialises the headers: the last moment at which nothing has left.
-    async def departs(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams) -> None:
+    async def departs(
+        _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
+    ) -> None:
         context.trace_request_ctx.depart()
 
     config = aiohttp.TraceConfig()

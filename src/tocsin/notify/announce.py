@@ -43,9 +43,12 @@ class Dispatch(Protocol):
 class Announcer:
     """Plans messages for alert changes and puts them into the outbox."""
 
-    def __init__(self, contacts: ContactBook, dispatch: Dispatch | None) -> None:
-        """Without *dispatch* (the command line) messages wait for the server to find them."""
+    def __init__(self, contacts: ContactBook) -> None:
         self._contacts = contacts
+        self._dispatch: Dispatch | None = None
+
+    def use(self, dispatch: Dispatch) -> None:
+        """Hands new messages to *dispatch*. Without one (the command line) they wait for the server to find them."""
         self._dispatch = dispatch
 
     def announce(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> None:

@@ -168,13 +168,14 @@ def unknown_due(tx: Tx, now: int, limit: int) -> list[Message]:
     return _rows(tx, f"{_SELECT} WHERE next_attempt_at <= ? AND status = 'unknown' ORDER BY next_attempt_at LIMIT ?", (now, limit))
 
 
-def orphans(tx: Tx, node: str, now: int, *, all_of_node: bool) -> list[Message]:
-    """Messages under way whose sender is gone: of an earlier life of *node*, or of any node whose lease ran out."""
-    condition = "(lease_node = ? OR lease_until < ?)" if all_of_node else "(lease_node <> ? AND lease_until < ?)"
+def orphans(tx: Tx, node: str, started_at: int, now: int) -> list[Message]:
+    """Messages under way whose sender is gone: claimed by *node* before it started (at *started_at*), or by another whose lease ran out."""
     return _rows(
         tx,
-        f"{_SELECT} WHERE status = 'sending' AND lease_until IS NOT NULL AND {condition}" + ("" if tx.is_sqlite else " FOR UPDATE SKIP LOCKED"),
-        (node, now),
+        f"{_SELECT} WHERE status = 'sending' AND lease_until IS NOT NULL"
+        " AND (lease_node = ? AND lease_until < ? OR lease_node <> ? AND lease_until < ?)"
+        + ("" if tx.is_sqlite else " FOR UPDATE SKIP LOCKED"),
+        (node, started_at + LEASE, node, now),
     )
 
 

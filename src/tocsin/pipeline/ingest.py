@@ -10,7 +10,8 @@ from tocsin.core.clock import Clock
 from tocsin.core.ids import new_ids
 from tocsin.db.writer import Tx
 from tocsin.events import sites, store as event_store
-from tocsin.events.model import Event, Incoming, Rejected, Sequence as Numbering
+from tocsin.events.catalogue.model import Description
+from tocsin.events.model import Event, EventInput, Incoming, Rejected, Sequence as Numbering
 from tocsin.events.rules import dedup_key, note_sequence
 from tocsin.events.sites import Site, SiteBook
 from tocsin.notify.announce import Announcer
@@ -121,18 +122,12 @@ def describe(member: Incoming, event_id: str, site: Site) -> Event:
     sent = member.input
     raw = bytes(sent.attributes)
     attributes = raw.decode() if raw and raw != b"null" else None
-    known = site.catalogue.get(sent.type) is not None
-    values = msgspec.json.decode(raw) if known and attributes else None
-    found = site.catalogue.describe(sent.type, values, sent.message, sent.host, sent.subject)
+    catalogue = site.catalogue
+    values = msgspec.json.decode(raw) if attributes is not None and catalogue.get(sent.type) is not None else None
+    found = catalogue.describe(sent.type, values, sent.message, sent.host, sent.subject)
     if sent.severity is not None or sent.status is not None or sent.title:
         found = found.given(sent.severity, sent.status, sent.title or None)
-    subject = sent.subject or found.subject
-    if sent.dedup_key:
-        keys: tuple[str, ...] = (sent.dedup_key,)
-    elif found.status == "recovery":
-        keys = tuple(dedup_key(problem, subject, sent.host) for problem in found.recovers)
-    else:
-        keys = (dedup_key(found.problem, subject, sent.host),)
+    key, ends = _keys(sent, found)
     return Event(
         event_id,
         site.id,
@@ -142,13 +137,24 @@ def describe(member: Incoming, event_id: str, site: Site) -> Event:
         found.status,
         found.title,
         sent.message,
-        subject,
+        found.subject,
         sent.host,
         attributes,
-        keys,
+        key,
+        ends,
         sent.source,
         sent.sequence,
     )
+
+
+def _keys(sent: EventInput, found: Description) -> tuple[str | None, tuple[str, ...]]:
+    """The key of the event's own problem, and the keys of those that it ends."""
+    ends = tuple([dedup_key(problem, found.recovery_subject, sent.host) for problem in found.recovers]) if found.recovers else ()
+    if sent.dedup_key:
+        return sent.dedup_key, (sent.dedup_key, *ends) if found.status == "recovery" else ends
+    if found.status == "recovery":
+        return ends[-1] if ends else None, ends
+    return dedup_key(found.problem, found.subject, sent.host), ends
 
 
 class _Fold:
@@ -171,19 +177,19 @@ class _Fold:
         self._load(events)
         now = self._now
         for event in events:
-            number = None
+            number = self._end(event) if event.ends else None
             if event.status == "problem":
                 number = self._problem(event)
-            elif event.status == "recovery":
-                number = self._recovery(event)
             self.rows.append(event_store.row_of(event, now, number))
         return self
 
     def _load(self, events: Sequence[Event]) -> None:
         wanted: dict[int, set[str]] = {}
         for event in events:
-            if event.status != "info":
-                wanted.setdefault(event.site_id, set()).update(event.dedup_keys)
+            if event.status == "problem" and event.dedup_key is not None:
+                wanted.setdefault(event.site_id, set()).add(event.dedup_key)
+            if event.ends:
+                wanted.setdefault(event.site_id, set()).update(event.ends)
         for site_id, keys in wanted.items():
             # In key order, so that two transactions never wait for each other's alerts.
             for alert in alert_store.unresolved(self._tx, site_id, sorted(keys)):
@@ -194,7 +200,7 @@ class _Fold:
             self._numbers.expect(len(keys))
 
     def _problem(self, event: Event) -> int:
-        place = (event.site_id, event.dedup_keys[0])
+        place = (event.site_id, event.dedup_key or "")
         alert = self._open.get(place)
         if alert is not None:
             change = rules.apply_problem(alert, event, self._now)
@@ -204,9 +210,10 @@ class _Fold:
         self._note(change)
         return change.alert.number
 
-    def _recovery(self, event: Event) -> int | None:
+    def _end(self, event: Event) -> int | None:
+        """Resolves what *event* shows to be over; the number of an alert that it resolved."""
         number = None
-        for key in event.dedup_keys:
+        for key in event.ends:
             alert = self._open.pop((event.site_id, key), None)
             if alert is not None:
                 change = rules.apply_recovery(alert, event, self._now)

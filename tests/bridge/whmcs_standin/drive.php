@@ -95,6 +95,7 @@ register_shutdown_function(function () {
     register_shutdown_function(function () {
         register_shutdown_function(function () {
             register_shutdown_function(function () {
+                $GLOBALS['result']['seconds_in_all'] = microtime(true) - $GLOBALS['started'];
                 $GLOBALS['result']['complaints'] = $GLOBALS['standin_complaints'];
                 echo json_encode($GLOBALS['result']);
             });

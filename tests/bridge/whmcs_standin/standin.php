@@ -133,3 +133,36 @@ namespace WHMCS\Database {
         }
     }
 }
+
+namespace {
+    /** Stands for a process that stops while it holds the spool's lock. */
+    function hold_spool($head)
+    {
+        $GLOBALS['held'] = fopen($head, 'r+');
+        return flock($GLOBALS['held'], LOCK_EX);
+    }
+
+    /** Stands for an administrator who tidies up; the settings stay. */
+    function delete_spool($folder)
+    {
+        array_map('unlink', array_merge([$folder . '/head'], glob($folder . '/*.ndjson')));
+    }
+}
+
+namespace {
+    /** PHP-FPM lets a page end before its process does; the times tell what the visitor waited for. */
+    function be_php_fpm()
+    {
+        eval('function fastcgi_finish_request() {
+            $GLOBALS["result"]["response_seconds"] = microtime(true) - $GLOBALS["started"];
+            return true;
+        }');
+    }
+}
+
+namespace {
+    function forget_token()
+    {
+        $_POST['token'] = 'forged';
+    }
+}

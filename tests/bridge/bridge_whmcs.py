@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 CONTRACT = REPOSITORY / "contracts" / "whmcs-hooks.json"
 STANDIN = Path(__file__).parent / "whmcs_standin" / "drive.php"
 ADDON = "modules/addons/tocsin"
-PHP = ["php", "-n", *[f"-dextension={name}" for name in ("curl", "posix", "mbstring", "tokenizer")]]
+PHP = ["php", "-d", "display_errors=stderr", "-d", "error_reporting=-1"]
 
 
 def contract() -> dict:
@@ -48,22 +49,24 @@ class Whmcs:
             (self.root.parent / "tocsin-config.php").write_text(config)
         return self
 
-    def start(self, *steps: dict, env: dict | None = None) -> subprocess.Popen:
-        """One page view: WHMCS loads the hook file, then the steps happen."""
+    def start(self, *steps: dict, env: dict | None = None, largest_file: int | None = None) -> subprocess.Popen:
+        """One page view: WHMCS loads the hook file, then the steps happen. A bound on files stands for a full disk."""
         process = subprocess.Popen(
             [*PHP, STANDIN, self.root],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "HOOK_CONTRACT": str(CONTRACT), **(env or {})},
+            restore_signals=False,  # so that a write beyond the bound fails instead of killing PHP
+            preexec_fn=largest_file and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))),
         )
         process.stdin.write(json.dumps([{"load": self.load}, *steps]).encode())
         process.stdin.close()
         process.stdin = None
         return process
 
-    def page(self, *steps: dict, env: dict | None = None) -> dict:
-        return self.end(self.start(*steps, env=env))
+    def page(self, *steps: dict, **options) -> dict:
+        return self.end(self.start(*steps, **options))
 
     @staticmethod
     def end(process: subprocess.Popen) -> dict:

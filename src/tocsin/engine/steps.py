@@ -1,0 +1,67 @@
+"""What is done as time passes, as one visible list. Each step is small, may run twice, and fails alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tocsin.bootstrap import Server
+from tocsin.core.clock import MINUTE, SECOND
+from tocsin.db.writer import Tx
+from tocsin.engine import tidy
+from tocsin.identity import store as identity_store
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of due work: its name, how often it is looked for (milliseconds), and how it is done."""
+
+    name: str
+    every: int
+    run: Callable[[Server], Awaitable[object]]
+
+
+async def _come_due(server: Server) -> None:
+    """Acknowledgements that expire, snoozes that end."""
+    while await server.core.writer.run(server.core.actions.come_due):
+        pass
+
+
+async def _deliver(server: Server) -> None:
+    """Messages that are due: new ones of other processes, retries, what the rate held back."""
+    await server.delivery.cycle()
+
+
+async def _look_up(server: Server) -> None:
+    """Messages that left without an answer."""
+    await server.delivery.look_up_unknown()
+
+
+async def _refresh(server: Server) -> None:
+    """Sites, catalogues and contacts that another process changed."""
+    await asyncio.to_thread(server.core.refresh)
+
+
+async def _note_key_use(server: Server) -> None:
+    """When each key was last used."""
+    used, server.keys.used = server.keys.used, {}
+    if used:
+
+        def note(tx: Tx) -> None:
+            identity_store.note_use(tx, used)
+
+        await server.core.writer.run(note)
+
+
+async def _tidy(server: Server) -> None:
+    """What is too old to keep."""
+    await server.core.writer.run(lambda tx: tidy.run(tx, server.core.clock.now()))
+
+
+STEPS: tuple[Step, ...] = (
+    Step("come due", SECOND, _come_due),
+    Step("deliver", SECOND, _deliver),
+    Step("look up unknown", 5 * SECOND, _look_up),
+    Step("refresh", 5 * SECOND, _refresh),
+    Step("note key use", MINUTE, _note_key_use),
+    Step("tidy", 10 * MINUTE, _tidy),
+)

@@ -1,0 +1,17 @@
+"""Removes what is too old to keep, a little at a time."""
+
+from tocsin.core.clock import DAY
+from tocsin.db.writer import Tx
+
+KEEP_QUARANTINE = 30 * DAY
+MAX_QUARANTINE = 10_000
+
+
+def run(tx: Tx, now: int) -> None:
+    """Quarantine: 30 days and 10,000 members at most."""
+    mark = "?" if tx.is_sqlite else "%s"
+    tx.driver.execute(f"DELETE FROM quarantine WHERE received_at < {mark}", (now - KEEP_QUARANTINE,))  # noqa: S608
+    tx.driver.execute(
+        f"DELETE FROM quarantine WHERE id <= (SELECT id FROM quarantine ORDER BY id DESC LIMIT 1 OFFSET {mark})",  # noqa: S608
+        (MAX_QUARANTINE,),
+    )

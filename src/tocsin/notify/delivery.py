@@ -1,0 +1,400 @@
+"""Carries the outbox to the channels (docs/explanation/delivery.md; the hard rules are numbered there).
+
+A message is leased to this node in the transaction that made it, or claimed later; it is sent in a task of its own, so
+that nothing that hangs delays another; how it ended is committed under its fencing token. Any line may be the last one
+before a kill: `recover` finds what was under way and the journal of departures tells what had left.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from tocsin.alerts import store as alert_store
+from tocsin.alerts.model import Alert, Status
+from tocsin.core import failpoints
+from tocsin.core.clock import SECOND, Clock
+from tocsin.core.errors import TocsinError
+from tocsin.core.ids import new_id
+from tocsin.db.writer import Tx, Writer
+from tocsin.notify import rules, store
+from tocsin.notify.announce import Announcer, Leased, told_line
+from tocsin.notify.contacts import ContactBook
+from tocsin.notify.departures import Departures
+from tocsin.notify.limits import Limits
+from tocsin.notify.links import links
+from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, Outcome, Presence, Result, State
+from tocsin.notify.rules import Choice, Verdict, Waiting
+
+log = structlog.get_logger()
+
+MAX_UNDER_WAY = 256
+MAX_PER_CONTACT = 16
+MAX_IN_DIGEST = 2_000
+LISTED_IN_DIGEST = 20
+SEND_TIMEOUT = 50  # seconds; shorter than the lease, longer than any channel's own limit
+TROUBLE_AFTER = 5  # failures in a row before a channel's trouble becomes an alert of its own
+
+
+class Trouble(Protocol):
+    """How delivery reports about itself, in the transaction that noticed: a channel fails, or works again."""
+
+    def channel_failed(self, tx: Tx, contact: Contact, error: str) -> None:
+        """*contact* cannot be written to."""
+        ...
+
+    def channel_recovered(self, tx: Tx, contact: Contact) -> None:
+        """*contact* can be written to again."""
+        ...
+
+
+class Fault(msgspec.Struct):
+    """Why a contact is not written to for the moment."""
+
+    error: str
+    since: int
+    until: int
+    failures: int
+    reported: bool = False
+
+
+class Delivery:
+    """The sender of this node. `may_send_now` and `take` come from the writer's thread, all else runs in the event loop."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        writer: Writer,
+        announcer: Announcer,
+        contacts: ContactBook,
+        site_slug: Callable[[int], str],
+        channels: Mapping[str, Channel],
+        limits: Limits,
+        departures: Departures,
+        secret: bytes,
+        public_url: str,
+        node: str,
+        trouble: Trouble | None = None,
+    ) -> None:
+        self._clock, self._writer, self._announcer = clock, writer, announcer
+        self._contacts, self._site_slug, self._channels = contacts, site_slug, channels
+        self._limits, self._departures = limits, departures
+        self._secret, self._public_url, self.node = secret, public_url, node
+        self.trouble = trouble
+        self.faults: dict[str, Fault] = {}
+        self._under_way: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        self.sent = 0
+        self._started_at = clock.now()
+
+    # What the transactions see (any thread).
+
+    def may_send_now(self, contact_id: str, site_id: int, severity: int, now: int) -> bool:
+        """Whether a message born now may be leased to this node at birth."""
+        return (
+            contact_id not in self.faults
+            and self._under_way.total() < MAX_UNDER_WAY
+            and self._under_way[contact_id] < MAX_PER_CONTACT
+            and self._limits.take(contact_id, site_id, severity, now)
+        )
+
+    def take(self, leased: Sequence[Leased]) -> Callable[[], None]:
+        """What to call after the commit: sends *leased*, or looks for news if there are none."""
+
+        def after_commit() -> None:
+            for one in leased:
+                self._start(one, None)
+            if not leased:
+                self._news.set()
+
+        return after_commit
+
+    # The loop.
+
+    async def wait(self, seconds: float) -> None:
+        """Until there is news in the outbox, or *seconds* have passed."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        self._news.clear()
+
+    def wake(self) -> None:
+        """There is news in the outbox."""
+        self._news.set()
+
+    async def recover(self) -> None:
+        """Once, before anything is sent: settles what an earlier life of this node had under way, and retries what waited."""
+        await self._writer.run(self._recover)
+        self._departures.forget_earlier()
+
+    def _recover(self, tx: Tx) -> None:
+        now = self._clock.now()
+        for message in store.orphans(tx, self.node, self._started_at, now):
+            left = (message.id, message.fence) in self._departures.earlier
+            self._settle(tx, message, _DIED_AFTER if left else _DIED_BEFORE, now)
+        store.retry_at_once(tx, now)
+
+    async def cycle(self) -> int:
+        """Claims what is due and starts sending it; settles what other nodes left behind. Returns how many were started."""
+        if self._under_way.total() >= MAX_UNDER_WAY:
+            return 0
+        claimed = await self._writer.run(self._claim)
+        failpoints.reach("claim.after")
+        for one, others in claimed:
+            self._start(one, others)
+        return len(claimed)
+
+    def _claim(self, tx: Tx) -> list[tuple[Leased, "Others | None"]]:
+        now = self._clock.now()
+        for message in store.orphans(tx, self.node, self._started_at, now):
+            self._settle(tx, message, _NODE_DIED, now)
+        waiting = [self._allowed(w) for w in store.waiting(tx, now, self._blocked(now))]
+        claimed: list[tuple[Leased, Others | None]] = []
+        for choice in self._limits.choose([w for w in waiting if w.count > 0], now):
+            claimed.extend(self._claim_choice(tx, choice, now))
+        return claimed
+
+    def _blocked(self, now: int) -> list[str]:
+        return [contact_id for contact_id, fault in self.faults.items() if fault.until > now]
+
+    def _allowed(self, waiting: Waiting) -> Waiting:
+        """A contact in trouble is tried with one message; every contact has a bounded number under way."""
+        room = MAX_PER_CONTACT - self._under_way[waiting.contact_id]
+        if waiting.contact_id in self.faults:
+            return msgspec.structs.replace(waiting, count=min(1, waiting.count, room))
+        return waiting if room > 0 else msgspec.structs.replace(waiting, count=0)
+
+    def _claim_choice(self, tx: Tx, choice: Choice, now: int) -> list[tuple[Leased, "Others | None"]]:
+        wanted = MAX_IN_DIGEST if choice.digest else choice.singles
+        if wanted == 0:
+            return []
+        contact = self._contacts.find(choice.contact_id)
+        live = self._still_wanted(tx, store.due(tx, choice.contact_id, choice.site_id, now, wanted), contact)
+        if contact is None or not live:
+            return []
+        singles, rest = live[: choice.singles], live[choice.singles :]
+        leased = store.lease(tx, [message for message, _ in singles], self.node, now)
+        claimed: list[tuple[Leased, Others | None]] = [
+            (Leased(message, alert, contact), None) for message, (_, alert) in zip(leased, singles, strict=True)
+        ]
+        if rest and choice.digest:
+            claimed.append(self._bundle(tx, rest, contact, now))
+        return claimed
+
+    def _still_wanted(self, tx: Tx, messages: Sequence[Message], contact: Contact | None) -> list[tuple[Message, Alert]]:
+        """Hard rule 5: the look just before sending; what has lost its point is cancelled with the reason."""
+        alerts = alert_store.by_numbers(tx, {m.alert_number for m in messages})
+        live = []
+        for message in messages:
+            alert = alerts[message.alert_number]
+            reason = rules.pointless(message, alert, contact)
+            if reason is None:
+                live.append((message, alert))
+            else:
+                store.cancel(tx, message, reason)
+        return live
+
+    def _bundle(self, tx: Tx, rest: Sequence[tuple[Message, Alert]], contact: Contact, now: int) -> tuple[Leased, "Others | None"]:
+        first, alert = rest[0]
+        digest = msgspec.structs.replace(
+            first, id=new_id(now), kind=Kind.DIGEST.value, step=first.step, status="pending", attempts=0, fence=0, created_at=first.created_at
+        )
+        store.add(tx, [digest])
+        store.bundle(tx, [message for message, _ in rest], digest)
+        (leased,) = store.lease(tx, [digest], self.node, now)
+        return Leased(leased, alert, contact), _others([a for _, a in rest])
+
+    # One message.
+
+    def _start(self, leased: Leased, others: "Others | None") -> None:
+        self._under_way[leased.contact.id] += 1
+        task = asyncio.create_task(self._carry(leased, others))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, leased: Leased, others: "Others | None") -> None:
+        message = leased.message
+        try:
+            outcome = await self._send(leased, others)
+            await self._record(leased, outcome)
+        finally:
+            self._departures.finished(message.id, message.fence)
+            self._under_way[leased.contact.id] -= 1
+            if self._under_way[leased.contact.id] <= 0:
+                del self._under_way[leased.contact.id]
+
+    async def _send(self, leased: Leased, others: "Others | None") -> Outcome:
+        message, contact = leased.message, leased.contact
+        channel = self._channels.get(contact.kind)
+        if channel is None:
+            return Outcome(Result.REFUSED, f"the channel {contact.kind} is not set up; see docs/reference/settings.md")
+        if message.kind == Kind.DIGEST and others is None:
+            others = await self._writer.run(lambda tx: _others(self._digest_alerts(tx, message)))
+        left = False
+
+        def departing() -> None:
+            nonlocal left
+            left = True
+            self._departures.note(message.id, message.fence)
+
+        letter = self._letter(leased, others)
+        failpoints.reach("send.before")
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                outcome = await channel.send(letter, departing)
+        except Exception as error:  # a fault of ours in a channel must not lose the message
+            log.exception("channel failed", channel=contact.kind)
+            outcome = Outcome(Result.UNKNOWN if left else Result.TEMPORARY, f"{contact.kind} failed: {type(error).__name__}")
+        failpoints.reach("send.after")
+        return outcome
+
+    def _digest_alerts(self, tx: Tx, digest: Message) -> list[Alert]:
+        members = store.members(tx, digest.id)
+        alerts = alert_store.by_numbers(tx, {m.alert_number for m in members})
+        return [alerts[m.alert_number] for m in members]
+
+    def _letter(self, leased: Leased, others: "Others | None") -> Letter:
+        now = self._clock.now()
+        message, alert = leased.message, leased.alert
+        wanted = alert.status != Status.RESOLVED
+        return Letter(
+            message=message,
+            contact=leased.contact,
+            alert=alert,
+            site=self._site_slug(alert.site_id),
+            links=links(self._secret, self._public_url, message.id) if wanted else None,
+            now=now,
+            delay=now - message.created_at,
+            others=others.listed if others else (),
+            more=others.more if others else 0,
+        )
+
+    async def _record(self, leased: Leased, outcome: Outcome) -> None:
+        """Commits the outcome; if the database cannot take it now, tries until it can: until then nothing else knows it."""
+        failpoints.reach("outcome.before")
+        while True:
+            try:
+                await self._writer.submit(self._record_all, (leased, outcome))
+                break
+            except TocsinError:
+                await asyncio.sleep(1)
+        failpoints.reach("outcome.after")
+
+    def _record_all(self, tx: Tx, items: Sequence[tuple[Leased, Outcome]]) -> list[None]:
+        now = self._clock.now()
+        for leased, outcome in items:
+            self._note_health(tx, leased.contact, outcome, now)
+            self._settle(tx, leased.message, outcome, now, leased)
+        return [None] * len(items)
+
+    def _settle(self, tx: Tx, message: Message, outcome: Outcome, now: int, leased: Leased | None = None) -> None:
+        """Writes what follows from an attempt: the message's state, the history, and who else is to be told."""
+        verdict = Verdict(State.PENDING, now, message.maybe_repeated) if outcome is _DIED_BEFORE else rules.after_attempt(
+            message, outcome, now, random.random()  # noqa: S311 - spreads retries, guards nothing
+        )
+        if not store.finish(tx, message, outcome, verdict, now):
+            return
+        contact = leased.contact if leased else self._contacts.find(message.contact_id)
+        if verdict.status is State.SENT:
+            self.sent += 1
+        if verdict.status is not State.PENDING or verdict.fall_back:
+            line = told_line(message, contact, verdict.status if not verdict.fall_back else "failed", outcome.error, now)
+            alert_store.add_history(tx, [(message.alert_number, line)])
+        if verdict.fall_back:
+            self._fall_back(tx, message, now)
+
+    def _fall_back(self, tx: Tx, message: Message, now: int) -> None:
+        members = store.members(tx, message.id) if message.kind == Kind.DIGEST else [message]
+        for member in members:
+            if member.kind in rules.PROBLEM_KINDS:
+                alert = alert_store.by_number(tx, member.alert_number)
+                asked = store.asked(tx, alert.number, member.generation, member.kind)
+                people = rules.fall_back_to(asked, self._contacts.all)
+                self._announcer.fall_back(tx, alert, member, people, now)
+
+    # Health of contacts.
+
+    def _note_health(self, tx: Tx, contact: Contact, outcome: Outcome, now: int) -> None:
+        if outcome.result in (Result.SENT, Result.PERMANENT):
+            fault = self.faults.pop(contact.id, None)
+            if fault is not None:
+                tx.after_commit(self.wake)
+                if fault.reported and self.trouble:
+                    self.trouble.channel_recovered(tx, contact)
+            return
+        fault = self.faults.get(contact.id) or Fault("", now, 0, 0)
+        fault.failures += 1
+        fault.error = outcome.error or "no reason given"
+        refused = outcome.result is Result.REFUSED
+        fault.until = now + max(outcome.retry_after or 0, rules.REFUSED_WAIT if refused else rules.backoff(fault.failures, 0))
+        self.faults[contact.id] = fault
+        if not fault.reported and self.trouble and (refused or fault.failures >= TROUBLE_AFTER):
+            fault.reported = True
+            self.trouble.channel_failed(tx, contact, fault.error)
+
+    # Messages of unknown outcome.
+
+    async def look_up_unknown(self) -> int:
+        """Asks providers about messages that left without an answer; returns how many were asked about."""
+        now = self._clock.now()
+        messages = await self._writer.run(lambda tx: store.unknown_due(tx, now, 50))
+        for message in messages:
+            await self._look_up(message)
+        return len(messages)
+
+    async def _look_up(self, message: Message) -> None:
+        contact = self._contacts.find(message.contact_id)
+        channel = self._channels.get(contact.kind) if contact else None
+        presence = Presence.CANNOT_TELL
+        alert = await self._writer.run(lambda tx: alert_store.by_number(tx, message.alert_number))
+        if contact is not None and channel is not None:
+            letter = self._letter(Leased(message, alert, contact), None)
+            with suppress(Exception):
+                presence = await channel.look_up(letter, message.created_at)
+        await self._writer.run(lambda tx: self._settle_unknown(tx, message, contact, presence))
+
+    def _settle_unknown(self, tx: Tx, message: Message, contact: Contact | None, presence: Presence) -> None:
+        now = self._clock.now()
+        match presence:
+            case Presence.PRESENT:
+                store.settle_unknown(tx, message, "sent", None, now)
+            case Presence.ABSENT:
+                store.settle_unknown(tx, message, "pending", now, now)
+                tx.after_commit(self.wake)
+                return
+            case Presence.CANNOT_TELL:
+                again = now + rules.backoff(message.attempts + 4, 0)
+                if again < message.created_at + rules.LOOK_UP_FOR and contact is not None and contact.id in self.faults:
+                    store.settle_unknown(tx, message, "unknown", again, now)
+                    return
+                store.settle_unknown(tx, message, "unknown", None, now)
+        outcome = "sent, as the provider confirms" if presence is Presence.PRESENT else "unknown"
+        alert_store.add_history(tx, [(message.alert_number, told_line(message, contact, outcome, message.last_error, now))])
+
+    async def drain(self, seconds: float = 5 * SECOND / 1000) -> None:
+        """Before the end: waits for what is under way, at most so long. What is left is settled at the next start."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+
+class Others(msgspec.Struct, frozen=True):
+    """The further alerts of a digest: some are listed, the rest counted."""
+
+    listed: tuple[Alert, ...]
+    more: int
+
+
+def _others(alerts: Sequence[Alert]) -> Others:
+    rest = alerts[1:]
+    return Others(tuple(rest[:LISTED_IN_DIGEST]), max(0, len(rest) - LISTED_IN_DIGEST))
+
+
+_DIED_BEFORE = Outcome(Result.TEMPORARY, "Tocsin was stopped before it was sent")
+_DIED_AFTER = Outcome(Result.UNKNOWN, "Tocsin was stopped before the answer came")
+_NODE_DIED = Outcome(Result.UNKNOWN, "the node that was sending it is gone")

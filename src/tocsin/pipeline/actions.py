@@ -1,0 +1,77 @@
+"""What people do to alerts, and what time does: decision, history and messages in one transaction."""
+
+from collections.abc import Callable, Sequence
+
+from tocsin.alerts import rules, store as alert_store
+from tocsin.alerts.model import Alert, AlertChange, Policy
+from tocsin.core.clock import Clock
+from tocsin.core.errors import NotFound
+from tocsin.core.ids import new_id
+from tocsin.core.severity import Severity
+from tocsin.db.writer import Tx
+from tocsin.events.model import EventInput, Incoming
+from tocsin.notify.announce import Announcer
+from tocsin.pipeline.ingest import Batch, Ingest
+
+Decide = Callable[[Alert, int], AlertChange]
+TEST_TYPE = "tocsin.test"
+DUE_AT_ONCE = 500
+
+
+class Actions:
+    """Applies decisions to stored alerts. Each method returns work for `Writer.run` or `Writer.call`."""
+
+    def __init__(self, clock: Clock, ingest: Ingest, announcer: Announcer, policy: Policy) -> None:
+        self._clock, self._ingest, self._announcer, self._policy = clock, ingest, announcer, policy
+
+    def acknowledge(self, actor: str, note: str | None = None, for_ms: int | None = None) -> Decide:
+        """The decision to acknowledge, with this installation's expiry."""
+        return lambda alert, now: rules.acknowledge(alert, actor, note, for_ms, self._policy, now)
+
+    def act(self, alert_id: str, decide: Decide, site_id: int | None = None) -> Callable[[Tx], Alert]:
+        """Applies *decide* to one alert and answers the alert as it then is.
+
+        *site_id* limits the caller to one site's alerts. The work raises `NotFound`, `Conflict`, `InvalidInput`.
+        """
+
+        def work(tx: Tx) -> Alert:
+            alert = alert_store.by_id(tx, alert_id)
+            if site_id is not None and alert.site_id != site_id:
+                raise NotFound(f"there is no alert {alert_id}")
+            now = self._clock.now()
+            change = decide(alert, now)
+            self._save(tx, [change], now)
+            return change.alert
+
+        return work
+
+    def come_due(self, tx: Tx) -> int:
+        """Expired acknowledgements and ended snoozes; returns how many there were (at most 500 at a time)."""
+        now = self._clock.now()
+        alerts = alert_store.due(tx, now, DUE_AT_ONCE)
+        self._save(tx, [rules.come_due(alert, now) for alert in alerts], now)
+        return len(alerts)
+
+    def test_alert(self, severity: Severity, site: str, actor: str) -> Callable[[Tx], Alert]:
+        """A test alert through the real pipeline; a new one each time."""
+
+        def work(tx: Tx) -> Alert:
+            now = self._clock.now()
+            event_id = new_id(now)
+            event = EventInput(
+                type=TEST_TYPE,
+                id=event_id,
+                severity=int(severity),
+                status="problem",
+                title="Test alert: if you can read this, Tocsin reaches you",
+                message=f"Asked for by {actor}. Acknowledge it to see that the button works, then resolve it.",
+                subject=f"test:{event_id}",
+            )
+            self._ingest.take(tx, [Batch([Incoming(event, site, now)], None, None)])
+            return alert_store.of_event(tx, event_id)
+
+        return work
+
+    def _save(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> None:
+        alert_store.save(tx, changes)
+        self._announcer.announce(tx, changes, now)
