@@ -130,7 +130,7 @@ if (PHP_SAPI === 'cli' && realpath($_SERVER['SCRIPT_FILENAME'] ?? '') === __FILE
 if (!defined('WHMCS')) {
     die('This file is part of WHMCS and cannot be opened by itself.');
 }
-Hooks::register(realpath(defined('ROOTDIR') ? ROOTDIR : dirname(__DIR__, 2)));
+Hooks::register(Places::root(dirname(__DIR__, 2)));
 
 SINGLE;
 

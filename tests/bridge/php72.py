@@ -12,8 +12,7 @@ from tree_sitter import Language, Node, Parser
 
 PARSER = Parser(Language(tree_sitter_php.language_php()))
 
-KNOWN_TO_72 = frozenset(
-    """
+KNOWN_TO_72 = """
     anonymous_function anonymous_function_use_clause argument arguments array_creation_expression array_element_initializer
     assignment_expression augmented_assignment_expression binary_expression boolean break_statement by_ref case_statement
     cast_expression cast_type catch_clause class_constant_access_expression class_declaration comment compound_statement
@@ -29,11 +28,9 @@ KNOWN_TO_72 = frozenset(
     sequence_expression simple_parameter static_modifier string string_content subscript_expression switch_block
     switch_statement throw_expression try_statement type_list unary_op_expression unset_statement update_expression
     variable_name variadic_parameter variadic_unpacking visibility_modifier while_statement
-    """.split()
-)
+"""
 
-NEWER_FUNCTIONS = frozenset(
-    """
+NEWER_FUNCTIONS = """
     array_key_first array_key_last is_countable hrtime net_get_interfaces gc_status fpm_get_status openssl_pkey_derive
     get_mangled_object_vars mb_str_split password_algos imagecreatefromtga openssl_x509_verify pcntl_unshare
     str_contains str_starts_with str_ends_with fdiv get_debug_type get_resource_id preg_last_error_msg
@@ -42,15 +39,13 @@ NEWER_FUNCTIONS = frozenset(
     stream_context_set_options posix_sysconf array_find array_find_key array_any array_all mb_trim mb_ltrim mb_rtrim
     mb_ucfirst mb_lcfirst request_parse_body fpow array_first array_last get_error_handler get_exception_handler
     sodium_crypto_stream_xchacha20 bcceil bcfloor bcround
-    """.split()
-)
-NEWER_NAMES = frozenset(
-    """
+"""
+NEWER_NAMES = """
     JSON_THROW_ON_ERROR PASSWORD_ARGON2ID JsonException WeakReference WeakMap Stringable ValueError UnhandledMatchError
     FILTER_VALIDATE_BOOL CURLOPT_PROTOCOLS_STR CURLOPT_REDIR_PROTOCOLS_STR
     STREAM_CRYPTO_METHOD_TLSv1_3_CLIENT MB_CASE_FOLD CURLINFO_EFFECTIVE_METHOD
-    """.split()
-)
+"""
+
 NEWER_TYPES = {"mixed": "8.0", "static": "8.0", "null": "8.0", "false": "8.0", "true": "8.2", "never": "8.1"}
 
 
@@ -69,7 +64,7 @@ def walk(node: Node) -> Iterator[Node]:
 def faults(node: Node) -> Iterator[str]:
     if node.type == "ERROR" or node.is_missing:
         yield "no PHP that can be parsed"
-    elif node.is_named and node.type not in KNOWN_TO_72:
+    elif node.is_named and node.type not in KNOWN_TO_72.split():
         yield f"{node.type} is not among the syntax known to PHP 7.2"
     elif node.is_named:
         fault = RULES.get(node.type, lambda _: None)(node)
@@ -172,11 +167,11 @@ def call(node: Node) -> str | None:
     name = text(node.child_by_field_name("function")).lstrip("\\").lower()
     if name == "isset":
         return trailing_comma("7.3")(node.child_by_field_name("arguments"))
-    return f"function {name} is newer" if name in NEWER_FUNCTIONS else None
+    return f"function {name} is newer" if name in NEWER_FUNCTIONS.split() else None
 
 
 def newer_name(node: Node) -> str | None:
-    return f"{text(node)} is newer" if text(node) in NEWER_NAMES else None
+    return f"{text(node)} is newer" if text(node) in NEWER_NAMES.split() else None
 
 
 RULES = {

@@ -145,7 +145,7 @@ def test_nothing_is_recorded_before_the_bridge_is_set_up(whmcs):
 
 @pytest.mark.claim("E1")
 def test_the_generated_files_are_what_the_build_script_makes():
-    built = subprocess.run([*PHP, REPOSITORY / "php/build.php", "--check"], capture_output=True, text=True)
+    built = subprocess.run([*PHP, REPOSITORY / "php/build.php", "--check"], capture_output=True, text=True, check=False)
     assert built.returncode == 0, f"run `php php/build.php`: {built.stdout}"
 
 

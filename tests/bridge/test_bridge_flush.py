@@ -7,7 +7,7 @@ import time
 
 import pytest
 from bridge_server import KEY, problem
-from bridge_whmcs import fire, invoices
+from bridge_whmcs import REPOSITORY, fire, invoices
 
 pytestmark = pytest.mark.claim("E3")
 
@@ -252,7 +252,7 @@ def test_the_single_file_takes_its_settings_from_the_environment_too(whmcs, tocs
 def test_the_files_cannot_be_opened_by_themselves(whmcs):
     whmcs.install_addon()
     for name in ("hooks.php", "tocsin.php"):
-        opened = subprocess.run(["php", whmcs.root / "modules/addons/tocsin" / name], capture_output=True, text=True)
+        opened = subprocess.run(["php", whmcs.root / "modules/addons/tocsin" / name], capture_output=True, text=True, check=False)
         assert opened.stdout == "This file is part of WHMCS and cannot be opened by itself."
 
 
@@ -262,3 +262,45 @@ def test_plain_http_and_other_schemes_are_no_way_out(whmcs):
     result = whmcs.flush()
     assert result.returncode == 1
     assert "must begin with https://" in result.stderr
+
+
+@pytest.fixture
+def tls_tocsin(tocsin, tmp_path):
+    """The stand-in behind TLS, with a certificate that only its own file vouches for."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*make, *name, "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    tocsin.use_tls(certificate, key)
+    tocsin.certificate = certificate
+    return tocsin
+
+
+@pytest.mark.claim("E3", "S7")
+@pytest.mark.parametrize("define", [{}, {"TOCSIN_WITHOUT_CURL": True}], ids=["curl", "streams"])
+def test_a_certificate_that_nobody_vouches_for_gets_no_event(whmcs, tls_tocsin, define):
+    server = f"https://localhost:{tls_tocsin.port}"
+    whmcs.install_addon(server_url=server, api_key=KEY)
+    whmcs.page({"define": {"UNUSED": 1, **define}}, *invoices(1), fire("AfterCronJob"))
+    assert whmcs.state()["lastError"].startswith("The server could not be reached")
+    assert tls_tocsin.posts == 0
+    config = {"server_url": server, "api_key": KEY, "ca_file": str(tls_tocsin.certificate)}
+    (whmcs.folder / "config.json").write_text(json.dumps(config))
+    (whmcs.folder / "flush.json").unlink()
+    whmcs.page({"define": {"UNUSED": 1, **define}}, fire("AfterCronJob"))
+    assert tls_tocsin.numbers() == [1]
+
+
+def test_a_certificate_for_another_name_gets_no_event(whmcs, tls_tocsin):
+    other_name = f"https://127.0.0.1:{tls_tocsin.port}"
+    whmcs.install_addon(server_url=other_name, api_key=KEY, ca_file=str(tls_tocsin.certificate))
+    whmcs.page(*invoices(1))
+    assert whmcs.flush().returncode == 1
+    assert tls_tocsin.posts == 0
+
+
+def test_a_hook_costs_the_page_far_less_than_a_millisecond():
+    bench = subprocess.run(["php", REPOSITORY / "bench/bridge_hook.php", "3000"], capture_output=True, text=True, check=True)
+    measured = json.loads(bench.stdout)
+    assert measured["n"] == 3000
+    assert measured["p99_us"] < 1000

@@ -88,7 +88,7 @@ def test_each_file_is_php_72(source):
 
 def test_each_file_is_php_of_today_as_well():
     for source in SOURCES:
-        checked = subprocess.run([*PHP, "-l", source], capture_output=True, text=True)
+        checked = subprocess.run([*PHP, "-l", source], capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert checked.stderr == ""
 

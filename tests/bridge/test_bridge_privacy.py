@@ -1,6 +1,7 @@
 """What leaves WHMCS and what never does. The payloads hold marked secrets and personal data wherever the real ones do."""
 
 import json
+import time
 
 import pytest
 from bridge_server import KEY
@@ -230,8 +231,9 @@ class TestActivityLog:
         assert [found["pattern"] for found in attributes_of(*lines, log_patterns=patterns)] == ["disk"]
 
     def test_a_pattern_that_explodes_costs_no_page(self, attributes_of):
-        bomb = {"log": "a" * 5000}
-        assert attributes_of(bomb, log_patterns="bomb = /^(a+)+$/m\n") in ([], [{"hook": "LogActivity", "pattern": "bomb", "userid": 118}])
+        started = time.monotonic()
+        assert attributes_of({"log": "a" * 1000 + "!"}, log_patterns="bomb = /^(a+)+$/") == []
+        assert time.monotonic() - started < 1
 
     def test_the_bridge_never_logs_inside_the_hook(self, offline):
         page = offline.page({"log": "Failed Admin Login"}, {"log": "Module Create Failed"})

@@ -161,7 +161,7 @@ class TestWhetherItMayHaveLeft:
             full.listen(0)
             waiting = [_knock(full.getsockname()) for _ in range(4)]
             impatient = HttpDoor(allow_private=True, connect_timeout=0.1)
-            failure = await the_failure(impatient.request("POST", "http://127.0.0.1:%d/" % full.getsockname()[1]))
+            failure = await the_failure(impatient.request("POST", f"http://127.0.0.1:{full.getsockname()[1]}/"))
             await impatient.close()
             for knock in waiting:
                 knock.close()
@@ -170,10 +170,10 @@ class TestWhetherItMayHaveLeft:
 
     async def test_no_answer_in_time_may_have_been_sent(self, door: HttpDoor, site: Site) -> None:
         site.handler = _hang
-        failure = await the_failure(door.request("POST", site.url, body=b"x", within=0.15))
+        failure = await the_failure(door.request("POST", site.url, body=b"x", within=0.4))
         assert isinstance(failure, MaybeSent)
         assert failure.reason.startswith("no answer from 127.0.0.1:")
-        assert failure.reason.endswith(" within 0.15 s")
+        assert failure.reason.endswith(" within 0.4 s")
 
     async def test_a_connection_lost_after_the_request_may_have_been_sent(self, door: HttpDoor, site: Site) -> None:
         site.handler = _drop
@@ -245,7 +245,9 @@ class TestSecrets:
 
 @pytest.mark.claim("S7")
 class TestPrivateAddresses:
-    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]"])
+    @pytest.mark.parametrize(
+        "host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]"]
+    )
     async def test_they_are_refused_without_the_switch(self, host: str) -> None:
         door = HttpDoor(allow_private=False)
         failure = await the_failure(door.request("GET", f"http://{host}:9/"))

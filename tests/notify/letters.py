@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import msgspec
+
 from tocsin.alerts.model import Alert
 from tocsin.core.clock import MINUTE
 from tocsin.notify.model import Contact, Letter, Links, Message
 
 NOW = 1_764_040_320_000  # 2025-11-25 03:12:00 UTC
 LINKS = Links(
-    open="https://alarm.example.com/a/o-7f3k9q", acknowledge="https://alarm.example.com/a/a-7f3k9q", resolve="https://alarm.example.com/a/r-7f3k9q"
+    open="https://alarm.example.com/a/o-7f3k9q",
+    acknowledge="https://alarm.example.com/a/a-7f3k9q",
+    resolve="https://alarm.example.com/a/r-7f3k9q",
 )
 
 
@@ -56,4 +60,5 @@ def a_letter(kind: str = "opened", alert: Alert | None = None, **changes: Any) -
         created_at=NOW,
         maybe_repeated=changes.pop("maybe_repeated", False),
     )
-    return Letter(**({"message": message, "contact": contact, "alert": about, "site": "acme", "links": LINKS, "now": NOW} | changes))
+    letter = Letter(message, contact, about, "acme", LINKS, NOW)
+    return msgspec.structs.replace(letter, **changes)

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import fnmatch
+import random
 import re
 import secrets
 import signal
@@ -331,7 +332,7 @@ class NtfyStandIn:
 
     def _store(self, fields: dict[str, Any]) -> dict[str, Any]:
         now = time.time()
-        message: dict[str, Any] = {"id": "".join(secrets.choice(_ALPHABET) for _ in range(12)), "time": int(now)}
+        message: dict[str, Any] = {"id": "".join(random.choices(_ALPHABET, k=12)), "time": int(now)}
         if self.cache:
             message["expires"] = int(now) + 43_200
         message |= {"event": "message", "topic": fields["topic"], "message": fields.get("message", "").strip() or "triggered"}

@@ -12,6 +12,7 @@ import signal
 import ssl
 import sys
 import time
+import warnings
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any, cast
@@ -34,6 +35,20 @@ class Mail(msgspec.Struct, frozen=True):
     def message(self) -> EmailMessage:
         """The mail as its reader's program sees it."""
         return email.message_from_bytes(self.content, policy=default)
+
+    @property
+    def text(self) -> str:
+        """The plain text, with bare line ends."""
+        return self._part("plain")
+
+    @property
+    def html(self) -> str:
+        """The HTML, with bare line ends."""
+        return self._part("html")
+
+    def _part(self, kind: str) -> str:
+        part = self.message.get_body((kind,))
+        return "" if part is None else str(part.get_content()).replace("\r\n", "\n")
 
 
 class SmtpStandIn:
@@ -93,7 +108,11 @@ class SmtpStandIn:
             await asyncio.sleep(0)
 
     def _protocol(self) -> asyncio.BaseProtocol:
-        return _Silent(self) if self.silent else _Conversation(self, self._options())
+        if self.silent:
+            return _Silent(self)
+        with warnings.catch_warnings():  # that a login without TLS is dangerous is the very thing under test
+            warnings.simplefilter("ignore", UserWarning)
+            return _Conversation(self, self._options())
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -239,8 +258,8 @@ async def _report(server: SmtpStandIn) -> None:
             line = {
                 "at": mail.at,
                 "to": mail.recipients,
-                "subject": mail.message["Subject"],
-                "message_id": mail.message["Message-ID"],
+                "subject": str(mail.message["Subject"]),
+                "message_id": str(mail.message["Message-ID"]),
             }
             _say(msgspec.json.encode(line).decode())
         told = len(server.mails)

@@ -307,7 +307,7 @@ USAGE;
             return 0;
         }
         try {
-            $result = self::flush(self::realRoot($options['whmcs'] ?? $root), isset($options['now']));
+            $result = self::flush(Places::root($options['whmcs'] ?? $root), isset($options['now']));
         } catch (\Throwable $fault) {
             $result = new FlushResult(FlushResult::FAILED, $fault->getMessage());
         }
@@ -325,11 +325,6 @@ USAGE;
             $options[$found[1]] = $found[2] ?? true;
         }
         return $options;
-    }
-
-    private static function realRoot(string $root): string
-    {
-        return realpath($root) ?: $root;
     }
 
     private static function flush(string $root, bool $now): FlushResult
@@ -394,8 +389,8 @@ final class Counters
 
     private static function countName(&$total, $name): void
     {
-        if (is_string($name) && (isset($total['by'][$name]) || count($total['by'] ?? []) < self::MOST_NAMES)) {
-            $name = Redactor::clip($name, 64);
+        $name = is_string($name) ? Redactor::clip($name, 64) : '';
+        if (isset($total['by'][$name]) || ($name !== '' && count($total['by'] ?? []) < self::MOST_NAMES)) {
             $total['by'][$name] = ($total['by'][$name] ?? 0) + 1;
         }
     }
@@ -478,6 +473,11 @@ final class Faults
         } catch (\Throwable $second) {
             // The folder itself is out of order: the settings page says so when it is opened.
         }
+    }
+
+    public static function forget(Folder $folder): void
+    {
+        @unlink($folder->path(self::FILE));
     }
 
     /** @return array{count: int, at: string, message: string}|array{} */
@@ -1331,6 +1331,7 @@ final class Picker
     const TEXT_LENGTH = 200;
     const MESSAGE_LENGTH = 500;
     const LIST_LENGTH = 50;
+    const WORD_LENGTH = 60; // a full list stays within the 16 KiB that attributes may have
 
     private $settings;
 
@@ -1470,16 +1471,16 @@ final class Picker
         return is_string($raw) && preg_match('/^-?\d{1,18}$/D', $raw) ? (int) $raw : null;
     }
 
-    private static function text($raw)
+    private static function text($raw, int $length = self::TEXT_LENGTH)
     {
-        return is_scalar($raw) && !is_bool($raw) ? Redactor::clip((string) $raw, self::TEXT_LENGTH) : null;
+        return is_scalar($raw) && !is_bool($raw) ? Redactor::clip((string) $raw, $length) : null;
     }
 
     private static function listOf(array $raw, string $kind): array
     {
         $list = [];
         foreach (array_slice($raw, 0, self::LIST_LENGTH) as $entry) {
-            $value = $kind === 'int' ? self::int($entry) : self::text($entry);
+            $value = $kind === 'int' ? self::int($entry) : self::text($entry, self::WORD_LENGTH);
             if ($value !== null) {
                 $list[] = $value;
             }
@@ -1535,6 +1536,13 @@ final class Picker
  */
 final class Places
 {
+    /** WHMCS's folder under its real name, by which page views and the command line agree. */
+    public static function root(string $default): string
+    {
+        $root = defined('ROOTDIR') ? ROOTDIR : $default;
+        return realpath($root) ?: $root;
+    }
+
     /** The folder that holds the settings file, or null before the first one was saved. */
     public static function found(string $root)
     {
@@ -2527,4 +2535,4 @@ if (PHP_SAPI === 'cli' && realpath($_SERVER['SCRIPT_FILENAME'] ?? '') === __FILE
 if (!defined('WHMCS')) {
     die('This file is part of WHMCS and cannot be opened by itself.');
 }
-Hooks::register(realpath(defined('ROOTDIR') ? ROOTDIR : dirname(__DIR__, 2)));
+Hooks::register(Places::root(dirname(__DIR__, 2)));

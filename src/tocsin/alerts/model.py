@@ -71,7 +71,6 @@ class Action(enum.StrEnum):
     ASSIGNED = "assigned"
     COMMENTED = "commented"
     NOTIFIED = "notified"  # a message reached its provider, or did not: the details say which
-    NOBODY_TO_TELL = "nobody_to_tell"
 
 
 class HistoryLine(msgspec.Struct, frozen=True):

@@ -11,6 +11,8 @@ from tocsin.db.writer import Tx
 
 COLUMNS: tuple[str, ...] = Alert.__struct_fields__
 _HISTORY = ("alert_number", "at", "actor", "action", "reason", "details")
+_FIRST = COLUMNS.index("acknowledged_at")
+_EMPTY = (None,) * (len(COLUMNS) - _FIRST)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -75,8 +77,11 @@ def next_numbers(tx: Tx, count: int) -> Sequence[int]:
 
 def save(tx: Tx, changes: Sequence[AlertChange]) -> None:
     """Writes what was decided: new alerts, changed columns, history lines."""
-    new = [msgspec.structs.astuple(change.alert) for change in changes if change.is_new]
-    bulk.insert(tx, tables.alerts, COLUMNS, new)
+    # A new alert's later columns are mostly empty: it is inserted without those that are.
+    fresh = [msgspec.structs.astuple(change.alert) for change in changes if change.is_new]
+    plain = [row[:_FIRST] for row in fresh if row[_FIRST:] == _EMPTY]
+    bulk.insert(tx, tables.alerts, COLUMNS[:_FIRST], plain)
+    bulk.insert(tx, tables.alerts, COLUMNS, [row for row in fresh if row[_FIRST:] != _EMPTY])
     by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
     for change in changes:
         if change.changed and not change.is_new:

@@ -27,7 +27,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 PATH = "/api/v1/events"
 MAX_BACKLOG = 30_000  # events handed to the writer and not yet durable
-_JSON_HEADERS = (b"content-type", b"application/json")
+_JSON = [(b"content-type", b"application/json")]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,37 +53,39 @@ class Intake:
 
     def __init__(self, writer: Writer, ingest: Ingest, keys: KeyRing, clock: Clock) -> None:
         self._writer, self._take, self._keys, self._clock = writer, ingest.take, keys, clock
+        self.recall = keys.recall
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """One request. Every answer that is not 202 is a problem document."""
+        """One request as ASGI. Every answer that is not 202 is a problem document."""
         try:
-            status, headers, body = 202, [_JSON_HEADERS], await self._accept(scope, receive)
-        except TocsinError as error:
-            status, headers, body = _parts(answer_of(error))
-        except _Refused as refused:
-            status, headers, body = _parts(refused.answer)
-        except Exception:
-            log.exception("intake failed")
-            status, headers, body = _parts(plain_answer(500, "A fault of ours", "It is in the log. Nothing was taken."))
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
-        await send({"type": "http.response.body", "body": body})
+            answer = await self._accept(scope, receive)
+        except Exception as error:  # whatever it is, the sender must hear that nothing was taken
+            answer = _answer_of(error)
+        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
-    async def _accept(self, scope: dict[str, Any], receive: Receive) -> bytes:
+    def take_plain(self, key: ApiKey, body: bytes, respond: Callable[[Answer], None]) -> None:
+        """One request of the fast lane: *body* is uncompressed JSON. Calls *respond* once, after the commit."""
+        try:
+            key_rules.check(key, Scope.INGEST, self._clock.now())
+            decoded, future = self._hand_in(body, lines=False, key=key, skew=None)
+        except Exception as error:  # as in __call__
+            respond(_answer_of(error))
+            return
+        future.add_done_callback(lambda done: respond(_answer_of(done.exception()) if done.exception() else _accepted(decoded, done.result())))
+
+    async def _accept(self, scope: dict[str, Any], receive: Receive) -> Answer:
         headers = dict(scope["headers"])
         key = await self._key(headers)
         lines = _is_ndjson(headers)
         raw = await _read(receive, headers)
-        now = self._clock.now()
         signature = headers.get(b"x-tocsin-signature")
         skew = None
         if signature is not None:
-            skew = verify(signature.decode("latin-1"), bearer(headers[b"authorization"]), raw, now)
-        body = await _plain(raw, headers)
-        if self._writer.backlog > MAX_BACKLOG:
-            raise Unavailable("the intake is full: more arrives than can be stored", retry_after=1)
-        decoded = await self._decode(body, lines, key, now)
-        taken = await self._writer.submit(self._take, Batch(decoded.members, key.site, key.id, skew), len(decoded.members) or 1)
-        return _encode(_answer(decoded, taken))
+            skew = verify(signature.decode("latin-1"), bearer(headers[b"authorization"]), raw, self._clock.now())
+        decoded, future = self._hand_in(await _plain(raw, headers), lines=lines, key=key, skew=skew)
+        return _accepted(decoded, await future)
 
     async def _key(self, headers: dict[bytes, bytes]) -> ApiKey:
         authorization = headers.get(b"authorization", b"")
@@ -93,12 +95,18 @@ class Intake:
             key = await asyncio.to_thread(self._keys.look_up, authorization)
         return key_rules.check(key, Scope.INGEST, self._clock.now())
 
-    async def _decode(self, body: bytes, lines: bool, key: ApiKey, now: int) -> Decoded:
+    def _hand_in(self, body: bytes, *, lines: bool, key: ApiKey, skew: int | None) -> tuple[Decoded, "asyncio.Future[Taken]"]:
+        """Decodes *body* and queues it for the writer. What is not readable at all goes to quarantine, in the background."""
+        if self._writer.backlog > MAX_BACKLOG:
+            raise Unavailable("the intake is full: more arrives than can be stored", retry_after=1)
         try:
-            return decode(body, lines=lines, site=key.site, now=now)
+            decoded = decode(body, lines=lines, site=key.site, now=self._clock.now())
         except InvalidInput as error:
-            await self._writer.submit(self._take, Batch([Rejected(0, None, error.errors, body)], key.site, key.id))
+            lost = self._writer.submit(self._take, Batch([Rejected(0, None, error.errors, body)], key.site, key.id))
+            lost.add_done_callback(lambda done: done.exception())
             raise
+        batch = Batch(decoded.members, key.site, key.id, skew)
+        return decoded, self._writer.submit(self._take, batch, len(decoded.members) or 1)
 
 
 class _Refused(Exception):
@@ -109,15 +117,20 @@ class _Refused(Exception):
         self.answer = answer
 
 
-def _parts(answer: Answer) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    return answer.status, answer.headers, answer.body
+def _answer_of(error: BaseException | None) -> Answer:
+    if isinstance(error, _Refused):
+        return error.answer
+    if isinstance(error, TocsinError):
+        return answer_of(error)
+    log.error("intake failed", exc_info=error)
+    return plain_answer(500, "A fault of ours", "It is in the log. Nothing was taken.")
 
 
-def _answer(decoded: Decoded, taken: Taken) -> Accepted:
+def _accepted(decoded: Decoded, taken: Taken) -> Answer:
     rejected = [RejectedOut(m.index, m.id, m.errors) for m in decoded.members if isinstance(m, Rejected)]
     if rejected and decoded.single:
-        raise InvalidInput(rejected[0].errors)
-    return Accepted(taken.accepted, taken.duplicates, rejected, taken.ids)
+        return answer_of(InvalidInput(rejected[0].errors))
+    return Answer(202, _JSON, _encode(Accepted(taken.accepted, taken.duplicates, rejected, taken.ids)))
 
 
 def _is_ndjson(headers: dict[bytes, bytes]) -> bool:

@@ -105,13 +105,9 @@ events = sa.Table(
     sa.Column("sequence", sa.BigInteger),
     sa.Column("alert_number", sa.BigInteger),
     sa.Index("events_id", "id", unique=True),
-    sa.Index("events_occurred_at", "occurred_at"),
-    sa.Index(
-        "events_alert",
-        "alert_number",
-        sqlite_where=sa.text("alert_number IS NOT NULL"),
-        postgresql_where=sa.text("alert_number IS NOT NULL"),
-    ),
+    # The alert rides along, so that one alert's events are found by walking its span of time in the index alone: an
+    # index by alert would touch one page for each repeating alert in every commit (a fifth of the time of a repeat).
+    sa.Index("events_occurred_at", "occurred_at", "alert_number"),
 )
 
 quarantine = sa.Table(

@@ -120,7 +120,8 @@ class HttpDoor:
             ) as answer:
                 content, was_cut = await _read(answer, limit)
                 return Response(answer.status, answer.headers, content, was_cut)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as error:
+            # RuntimeError is what uvloop says of a connection that is just closing.
             # "from None": the original may hold the whole address or a header, and ends up in logs.
             raise _failure(error, attempt.departed, _where(url), within, self._connect_timeout) from None
 

@@ -5,7 +5,6 @@ from typing import Protocol
 
 import msgspec
 
-from tocsin.alerts import store as alert_store
 from tocsin.alerts.model import Action, Alert, AlertChange, HistoryLine, Notice, Status
 from tocsin.core.ids import new_ids
 from tocsin.core.severity import Severity
@@ -51,26 +50,27 @@ class Announcer:
         """Hands new messages to *dispatch*. Without one (the command line) they wait for the server to find them."""
         self._dispatch = dispatch
 
-    def announce(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> None:
-        """Hard rules 1 and 7: cancels what has lost its point, then adds one message per contact that is to be told."""
+    def announce(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> list[AlertChange]:
+        """Hard rules 1 and 7: cancels what has lost its point, then adds one message per contact that is to be told.
+
+        Returns the changes to save; where there was nobody to tell, the history says so.
+        """
         messages: list[Message] = []
         leased: list[Leased] = []
-        lonely: list[tuple[int, HistoryLine]] = []
+        noted: list[AlertChange] = []
         for change in changes:
             told = self._quieten(tx, change)
-            if change.notice is None:
-                continue
-            people = audience(change.notice, change.alert, self._contacts.all, told)
-            for message, contact in self._messages(change.alert, change.notice, people, now):
+            people = () if change.notice is None else audience(change.notice, change.alert, self._contacts.all, told)
+            for message, contact in self._messages(change.alert, change.notice or Notice.OPENED, people, now) if people else ():
                 messages.append(message)
                 if message.lease_node is not None:
                     leased.append(Leased(message, change.alert, contact))
-            if not people and change.alert.severity > Severity.INFO and change.notice not in _GOOD_NEWS:
-                lonely.append((change.alert.number, HistoryLine(now, SYSTEM, "nobody_to_tell", "no contact is set up")))
-        alert_store.add_history(tx, lonely)
+            lonely = not people and change.notice in _PROBLEMS and change.alert.severity > Severity.INFO
+            noted.append(_nobody_told(change) if lonely else change)
         if messages:
             store.add(tx, messages)
             self._wake(tx, leased)
+        return noted
 
     def fall_back(self, tx: Tx, alert: Alert, failed: Message, contacts: Sequence[Contact], now: int) -> None:
         """Has *contacts* told what *failed* could not tell. Doing it twice adds nothing."""
@@ -108,6 +108,16 @@ class Announcer:
 
 
 _GOOD_NEWS = (Notice.ACKNOWLEDGED, Notice.RESOLVED)
+_PROBLEMS = (Notice.OPENED, Notice.ESCALATED, Notice.REPEATED)
+
+
+def _nobody_told(change: AlertChange) -> AlertChange:
+    """The change with "nobody" in the line that says what happened."""
+    last = change.history[-1]
+    line = HistoryLine(last.at, last.actor, last.action, last.reason, {**(last.details or {}), "told": "nobody: no contact is set up"})
+    return AlertChange(
+        change.alert, change.changed, (*change.history[:-1], line), change.notice, change.silence_pending, change.is_new
+    )
 
 
 def _message(message_id: str, alert: Alert, kind: str, contact: Contact, now: int, *, generation: int) -> Message:

@@ -86,6 +86,8 @@ class _Row(msgspec.Struct, frozen=True):
 
 def clean(text: str) -> str:
     """*text* from outside without control characters, lone surrogates and characters that hide or turn text. Line ends stay."""
+    if text.isascii() and text.isprintable():  # nearly all text, and much faster
+        return text.strip()
     text = _CONTROL.sub("", _LINE_ENDS.sub("\n", text))
     text = _PILED_MARKS.sub(r"\1", _DECEPTIVE.sub("", text))
     return _BLANK_LINES.sub("\n\n", text).strip()
@@ -354,7 +356,7 @@ def _facts(letter: Letter) -> list[_Fact]:
     facts = [
         ("Site", letter.site),
         ("Host", alert.host),
-        ("Concerns", alert.subject),
+        ("Concerns", None if (alert.subject or "").casefold() in alert.title.casefold() else alert.subject),
         ("Severity", _word(alert) if alert.status == Status.RESOLVED else None),
         ("First seen", _moment(alert.first_seen_at, now)),
         ("Last seen", f"{_moment(alert.last_seen_at, now)}, {alert.occurrences:,} times" if alert.occurrences > 1 else None),

@@ -73,5 +73,4 @@ class Actions:
         return work
 
     def _save(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> None:
-        alert_store.save(tx, changes)
-        self._announcer.announce(tx, changes, now)
+        alert_store.save(tx, self._announcer.announce(tx, changes, now))

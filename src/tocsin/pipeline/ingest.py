@@ -50,8 +50,7 @@ class Ingest:
         taken = [work.describe(batch) for batch in batches]
         changes = _Fold(tx, self._policy, now).apply(work.events)
         event_store.add(tx, changes.rows)
-        alert_store.save(tx, changes.decided)
-        self._announcer.announce(tx, changes.decided, now)
+        alert_store.save(tx, self._announcer.announce(tx, changes.decided, now))
         _note_numbers(tx, work.numbers, work.skews, now)
         for batch in batches:
             self._keep_rejected(tx, batch, now)

@@ -8,6 +8,9 @@ if (!defined('WHMCS')) {
     die('This file is part of WHMCS and cannot be opened by itself.');
 }
 
-require_once __DIR__ . '/lib/autoload.php';
-
-\Tocsin\Bridge\Hooks::register(realpath(defined('ROOTDIR') ? ROOTDIR : dirname(__DIR__, 3)));
+try {
+    require_once __DIR__ . '/lib/autoload.php';
+    \Tocsin\Bridge\Hooks::register(\Tocsin\Bridge\Places::root(dirname(__DIR__, 3)));
+} catch (\Throwable $fault) {
+    // A half-copied add-on must not take the shop down; the settings page will show what is missing.
+}

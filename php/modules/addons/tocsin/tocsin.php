@@ -18,7 +18,7 @@ use Tocsin\Bridge\Settings;
 
 function tocsin_root(): string
 {
-    return realpath(defined('ROOTDIR') ? ROOTDIR : dirname(__DIR__, 3));
+    return Places::root(dirname(__DIR__, 3));
 }
 
 function tocsin_config(): array

@@ -35,6 +35,9 @@ AT_ONCE = 4
 
 _ADDRESS = re.compile(r"[^@\s<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,253}")
 
+# RuntimeError is what uvloop says of a connection that is just closing.
+_FAULTS = (aiosmtplib.SMTPException, OSError, ValueError, RuntimeError)
+
 
 class _Settled(Exception):
     """Ends an attempt before the content is written; carries what it came to."""
@@ -109,7 +112,7 @@ class Email:
             return attempt.outcome
         except _Settled as settled:
             return settled.outcome
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        except _FAULTS as error:
             return self._lost(error, attempt)
 
     def _lost(self, error: Exception, attempt: _Attempt) -> Outcome:
@@ -229,7 +232,7 @@ class Email:
             return f"Mail cannot be sent: {settled.outcome.error}."
         except TimeoutError:
             return f"Mail cannot be sent: {self._where} did not answer within {CHECK_SECONDS:g} s. Check TOCSIN_SMTP_URL and the firewall."
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        except _FAULTS as error:
             return f"Mail cannot be sent: {self._fault(error)}. Check TOCSIN_SMTP_URL."
 
     async def close(self) -> None:
@@ -301,7 +304,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
-    with suppress(aiosmtplib.SMTPException, OSError):
+    with suppress(*_FAULTS):
         await client.quit(timeout=GOODBYE_SECONDS)
 
 

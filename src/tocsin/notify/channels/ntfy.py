@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND, monotonic
 from tocsin.core.text import cut, cut_bytes, one_line
 from tocsin.core.times import in_words
 from tocsin.net.http import HttpDoor, HttpFailure, MaybeSent, NotSent, Response
@@ -76,21 +76,22 @@ class Ntfy:
         """Publishes *letter*. A message that the server finds too large is shortened and published once more at once."""
         if not _TOPIC.fullmatch(letter.contact.target):
             return Outcome(Result.PERMANENT, "the topic may hold letters, digits, - and _ only, at most 64 of them")
-        push = push_text(letter)
+        push, begun = push_text(letter), monotonic()
         try:
-            answer = await self._publish(document(push, letter), departing)
+            answer = await self._publish(document(push, letter), departing, SEND_SECONDS)
             if _is_too_large(answer):
                 short = msgspec.structs.replace(push, message=cut_bytes(push.message, SHORT_BYTES))
-                answer = await self._publish(document(short, letter), _already_departed)
+                answer = await self._publish(document(short, letter), _already_departed, SEND_SECONDS - (monotonic() - begun))
         except NotSent as failure:
             return Outcome(Result.TEMPORARY, failure.reason)
         except MaybeSent as failure:
             return Outcome(Result.UNKNOWN, failure.reason)
         return self._concluded(answer, letter.now)
 
-    async def _publish(self, body: bytes, departing: Callable[[], None]) -> Response:
+    async def _publish(self, body: bytes, departing: Callable[[], None], within: float) -> Response:
+        headers = self._headers | {"Content-Type": "application/json"}
         return await self._door.request(
-            "POST", self._server + "/", headers=self._headers, body=body, within=SEND_SECONDS, departing=departing
+            "POST", self._server + "/", headers=headers, body=body, within=within, departing=departing
         )
 
     def _concluded(self, answer: Response, now: int) -> Outcome:

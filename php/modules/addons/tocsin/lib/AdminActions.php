@@ -49,7 +49,7 @@ final class AdminActions
         }
         Settings::save($this->root, $values);
         SettingsTable::save($values);
-        self::endPause(Settings::load($this->root));
+        self::startAfresh(Folder::opened(Settings::load($this->root)->folder));
         $notices = [['success', 'Saved.']];
         foreach (LogPatterns::parsed($values['log_patterns'])['notes'] as $note) {
             $notices[] = ['warning', "Log patterns: $note"];
@@ -100,10 +100,10 @@ final class AdminActions
         return $faults;
     }
 
-    /** New settings deserve a new attempt at once. */
-    private static function endPause(Settings $settings): void
+    /** New settings deserve a new attempt at once, and old faults are no news any more. */
+    private static function startAfresh(Folder $folder): void
     {
-        $folder = Folder::opened($settings->folder);
+        Faults::forget($folder);
         $state = FlushState::load($folder);
         $state->notBefore = $state->askedUntil = 0.0;
         $state->save($folder);

@@ -34,7 +34,7 @@ USAGE;
             return 0;
         }
         try {
-            $result = self::flush(self::realRoot($options['whmcs'] ?? $root), isset($options['now']));
+            $result = self::flush(Places::root($options['whmcs'] ?? $root), isset($options['now']));
         } catch (\Throwable $fault) {
             $result = new FlushResult(FlushResult::FAILED, $fault->getMessage());
         }
@@ -52,11 +52,6 @@ USAGE;
             $options[$found[1]] = $found[2] ?? true;
         }
         return $options;
-    }
-
-    private static function realRoot(string $root): string
-    {
-        return realpath($root) ?: $root;
     }
 
     private static function flush(string $root, bool $now): FlushResult

@@ -32,8 +32,8 @@ final class Counters
 
     private static function countName(&$total, $name): void
     {
-        if (is_string($name) && (isset($total['by'][$name]) || count($total['by'] ?? []) < self::MOST_NAMES)) {
-            $name = Redactor::clip($name, 64);
+        $name = is_string($name) ? Redactor::clip($name, 64) : '';
+        if (isset($total['by'][$name]) || ($name !== '' && count($total['by'] ?? []) < self::MOST_NAMES)) {
             $total['by'][$name] = ($total['by'][$name] ?? 0) + 1;
         }
     }

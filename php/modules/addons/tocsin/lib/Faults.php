@@ -26,6 +26,11 @@ final class Faults
         }
     }
 
+    public static function forget(Folder $folder): void
+    {
+        @unlink($folder->path(self::FILE));
+    }
+
     /** @return array{count: int, at: string, message: string}|array{} */
     public static function last(Folder $folder): array
     {

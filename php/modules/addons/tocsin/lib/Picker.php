@@ -13,6 +13,7 @@ final class Picker
     const TEXT_LENGTH = 200;
     const MESSAGE_LENGTH = 500;
     const LIST_LENGTH = 50;
+    const WORD_LENGTH = 60; // a full list stays within the 16 KiB that attributes may have
 
     private $settings;
 
@@ -152,16 +153,16 @@ final class Picker
         return is_string($raw) && preg_match('/^-?\d{1,18}$/D', $raw) ? (int) $raw : null;
     }
 
-    private static function text($raw)
+    private static function text($raw, int $length = self::TEXT_LENGTH)
     {
-        return is_scalar($raw) && !is_bool($raw) ? Redactor::clip((string) $raw, self::TEXT_LENGTH) : null;
+        return is_scalar($raw) && !is_bool($raw) ? Redactor::clip((string) $raw, $length) : null;
     }
 
     private static function listOf(array $raw, string $kind): array
     {
         $list = [];
         foreach (array_slice($raw, 0, self::LIST_LENGTH) as $entry) {
-            $value = $kind === 'int' ? self::int($entry) : self::text($entry);
+            $value = $kind === 'int' ? self::int($entry) : self::text($entry, self::WORD_LENGTH);
             if ($value !== null) {
                 $list[] = $value;
             }

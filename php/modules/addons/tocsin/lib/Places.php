@@ -8,6 +8,13 @@ namespace Tocsin\Bridge;
  */
 final class Places
 {
+    /** WHMCS's folder under its real name, by which page views and the command line agree. */
+    public static function root(string $default): string
+    {
+        $root = defined('ROOTDIR') ? ROOTDIR : $default;
+        return realpath($root) ?: $root;
+    }
+
     /** The folder that holds the settings file, or null before the first one was saved. */
     public static function found(string $root)
     {

@@ -110,16 +110,8 @@ def upgrade() -> None:
         sa.Column("alert_number", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("number"),
     )
-    op.create_index(
-        "events_alert",
-        "events",
-        ["alert_number"],
-        unique=False,
-        sqlite_where=sa.text("alert_number IS NOT NULL"),
-        postgresql_where=sa.text("alert_number IS NOT NULL"),
-    )
     op.create_index("events_id", "events", ["id"], unique=True)
-    op.create_index("events_occurred_at", "events", ["occurred_at"], unique=False)
+    op.create_index("events_occurred_at", "events", ["occurred_at", "alert_number"], unique=False)
     op.create_table(
         "outbox",
         sa.Column("id", sa.Text(), nullable=False),
@@ -317,12 +309,6 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_index("events_occurred_at", table_name="events")
     op.drop_index("events_id", table_name="events")
-    op.drop_index(
-        "events_alert",
-        table_name="events",
-        sqlite_where=sa.text("alert_number IS NOT NULL"),
-        postgresql_where=sa.text("alert_number IS NOT NULL"),
-    )
     op.drop_table("events")
     op.drop_table("attempts")
     op.drop_index(
