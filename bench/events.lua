@@ -1,11 +1,11 @@
--- Bodies for wrk. Environment: FMT = tocsin | alertmanager; MODE = distinct | repeat | quiet; BATCH = events in a request;
--- NDJSON = 1 for lines instead of an array; AUTH = Authorization header; SALT = makes the runs of one sitting distinct.
+-- Bodies for wrk, about 400 bytes an event, with the same information for both servers. Environment: FMT = tocsin |
+-- alertmanager; MODE = distinct | repeat | recorded; BATCH = events in a request; NDJSON = 1 for lines instead of an array;
+-- AUTH = Authorization header.
 local fmt   = os.getenv("FMT") or "tocsin"
 local mode  = os.getenv("MODE") or "distinct"
 local batch = tonumber(os.getenv("BATCH") or "1")
 local lines = os.getenv("NDJSON") == "1"
 local auth  = os.getenv("AUTH")
-local salt  = os.getenv("SALT") or "s"
 local n = 0
 local threads = 0
 
@@ -24,12 +24,11 @@ local text = "Filesystem /var on this host has less than five percent of its spa
   .. "Runbook: clean old journals, grow the volume, then resolve."
 
 local function name(k)
-  if mode == "repeat" then return "same-" .. k end
+  if mode ~= "distinct" then return "same-" .. k end
   n = n + 1
-  return salt .. "-" .. tid .. "-" .. n
+  return "new-" .. tid .. "-" .. n
 end
 
--- About 400 bytes each, with the same information in both forms.
 local make = {
   alertmanager = function(k)
     return '{"labels":{"alertname":"DiskFull","instance":"' .. name(k)
@@ -37,31 +36,33 @@ local make = {
       .. text .. '"},"generatorURL":"http://example.org/graph"}'
   end,
   tocsin = function(k)
-    local status = mode == "quiet" and '"info"' or '"problem"'
-    return '{"type":"disk.full","subject":"' .. name(k) .. '","severity":3,"status":' .. status
-      .. ',"title":"disk almost full","message":"' .. text
+    return '{"type":"disk.full","subject":"' .. name(k) .. '","severity":3,"status":"' .. (mode == "recorded" and "info" or "problem")
+      .. '","title":"disk almost full","message":"' .. text
       .. '","attributes":{"job":"node","environment":"production","url":"http://example.org/graph"}}'
   end,
 }
 
-local fixed
+local function body()
+  local members = {}
+  for k = 1, batch do members[k] = make[fmt](k) end
+  if lines then return table.concat(members, "\n") .. "\n" end
+  if batch == 1 and fmt == "tocsin" then return members[1] end
+  return "[" .. table.concat(members, ",") .. "]"
+end
+
+local fixed -- repeats and recorded events need no new names: the body is made once and costs the generator nothing
 
 function request()
   if fixed then return fixed end
-  local members = {}
-  for k = 1, batch do members[k] = make[fmt](k) end
-  local body
-  if lines then body = table.concat(members, "\n") .. "\n"
-  elseif batch == 1 and fmt == "tocsin" then body = members[1]
-  else body = "[" .. table.concat(members, ",") .. "]" end
-  local made = wrk.format(nil, nil, nil, body)
-  if mode == "repeat" then fixed = made end
+  local made = wrk.format(nil, nil, nil, body())
+  if mode ~= "distinct" then fixed = made end
   return made
 end
 
 function done(summary, latency)
   local errors = summary.errors
-  io.write(string.format('JSON {"requests_s":%.1f,"items_s":%.1f,"requests":%d,"p50_ms":%.3f,"p99_ms":%.3f,"bad":%d}\n',
-    summary.requests / summary.duration * 1e6, summary.requests * batch / summary.duration * 1e6, summary.requests,
-    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, errors.connect + errors.status + errors.timeout + errors.read))
+  local good = (summary.requests - errors.status) / summary.duration * 1e6
+  io.write(string.format('JSON {"requests_s":%.1f,"events_s":%.1f,"p50_ms":%.3f,"p99_ms":%.3f,"bad":%d}\n',
+    good, good * batch, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    errors.connect + errors.status + errors.timeout + errors.read + errors.write))
 end

@@ -1,60 +1,70 @@
-"""Wires everything from the settings: the only module that knows every concrete class."""
+"""Wires everything from the settings: the only module that knows every concrete class.
+
+In three storeys, each built on the one below: `Store` (the database), `Core` (the decisions on top of it), `Server`
+(what serves and sends). Each storey loads its code when it is built, so that a command which needs the database alone
+starts in half the time.
+"""
 
 import fcntl
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from tocsin.alerts.model import Policy
 from tocsin.core.clock import MINUTE, Clock, SystemClock
 from tocsin.core.errors import TocsinError
 from tocsin.core.ids import new_id
 from tocsin.db import schema, tables
-from tocsin.db.checkpoint import Checkpointer
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx, Writer
-from tocsin.events import sites as site_store
-from tocsin.events.sites import SiteBook
-from tocsin.identity.service import KeyRing
-from tocsin.net.http import HttpDoor
-from tocsin.notify import contacts as contact_store
-from tocsin.notify.announce import Announcer
-from tocsin.notify.channels import channels
-from tocsin.notify.contacts import ContactBook
-from tocsin.notify.delivery import Delivery
-from tocsin.notify.departures import Departures
-from tocsin.notify.limits import Limits
-from tocsin.notify.model import Channel
-from tocsin.pipeline.actions import Actions
-from tocsin.pipeline.ingest import Ingest
-from tocsin.pipeline.trouble import ChannelTrouble
 from tocsin.settings import Settings
 
+if TYPE_CHECKING:
+    from tocsin.db.checkpoint import Checkpointer
+    from tocsin.events.sites import SiteBook
+    from tocsin.identity.service import KeyRing
+    from tocsin.net.http import HttpDoor
+    from tocsin.notify.announce import Announcer
+    from tocsin.notify.contacts import ContactBook
+    from tocsin.notify.delivery import Delivery
+    from tocsin.notify.departures import Departures
+    from tocsin.notify.model import Channel
+    from tocsin.pipeline.actions import Actions
+    from tocsin.pipeline.ingest import Ingest
+
 WRITERS_ON_POSTGRESQL = 3
+LOCK_FILE = "serve.lock"
+LOCK_TRIES, LOCK_PAUSE = 3, 0.02
 
 
 @dataclass(frozen=True)
-class Core:
-    """What every command needs: the database and the decisions on top of it. No network, no loop."""
+class Store:
+    """The database, ready to be read and written."""
 
     settings: Settings
     clock: Clock
     database: Database
     writer: Writer
-    sites: SiteBook
-    contacts: ContactBook
-    ingest: Ingest
-    actions: Actions
-    announcer: Announcer
 
     def close(self) -> None:
         """Finishes the writes that were handed in and closes the database."""
         self.writer.stop()
         self.database.close()
+
+
+@dataclass(frozen=True)
+class Core(Store):
+    """The decisions on top of the database. No network, no loop."""
+
+    sites: "SiteBook"
+    contacts: "ContactBook"
+    ingest: "Ingest"
+    actions: "Actions"
+    announcer: "Announcer"
 
     def refresh(self) -> None:
         """Reads again what is kept in memory: sites, catalogues, contacts."""
@@ -68,60 +78,79 @@ class Server:
     """What `tocsin serve` needs on top."""
 
     core: Core
-    keys: KeyRing
-    delivery: Delivery
-    channels: dict[str, Channel]
-    door: HttpDoor
-    checkpointer: Checkpointer
-    departures: Departures
+    keys: "KeyRing"
+    delivery: "Delivery"
+    channels: "dict[str, Channel]"
+    door: "HttpDoor"
+    checkpointer: "Checkpointer"
+    departures: "Departures"
     secret: bytes
-    lock: IO[str]
+    lock: IO[str] | None  # None: this process sends nothing
 
-    async def close(self) -> None:
-        """Ends everything in the opposite order of its making."""
-        await self.delivery.drain()
+    async def close(self, drain: float = 5.0) -> None:
+        """Ends everything in the opposite order of its making; messages under way get *drain* seconds."""
+        await self.delivery.drain(drain)
         for channel in self.channels.values():
             await channel.close()
         await self.door.close()
         self.checkpointer.stop()
         self.core.close()
         self.departures.close()
-        self.lock.close()
+        if self.lock is not None:
+            self.lock.close()
 
 
-def build_core(settings: Settings, clock: Clock | None = None) -> Core:
+def build_store(settings: Settings, clock: Clock | None = None) -> Store:
     """Opens (and, where needed, makes or upgrades) the database. Raises `Unavailable` or another `TocsinError`."""
-    clock = clock or SystemClock()
     _make_private(settings.data_dir)
     database = Database(settings.database_url)
     schema.upgrade(database)
     writer = Writer(database, threads=1 if database.is_sqlite else WRITERS_ON_POSTGRESQL)
     writer.start()
-    sites, contacts = SiteBook(), ContactBook()
+    return Store(settings, clock or SystemClock(), database, writer)
+
+
+def build_core(settings: Settings, clock: Clock | None = None) -> Core:
+    """The database with the decisions on top. Raises what `build_store` raises."""
+    from tocsin.alerts.model import Policy
+    from tocsin.events import sites as site_store
+    from tocsin.notify.announce import Announcer
+    from tocsin.notify.contacts import ContactBook
+    from tocsin.pipeline.actions import Actions
+    from tocsin.pipeline.ingest import Ingest
+
+    store = build_store(settings, clock)
+    now = store.clock.now
+    sites, contacts = site_store.SiteBook(), ContactBook()
     announcer = Announcer(contacts)
     policy = Policy(flap_window=settings.flap_window_minutes * MINUTE, ack_expiry=settings.ack_expiry_minutes * MINUTE)
-    ingest = Ingest(clock, sites, announcer, policy)
-    core = Core(
-        settings=settings,
-        clock=clock,
-        database=database,
-        writer=writer,
-        sites=sites,
-        contacts=contacts,
-        ingest=ingest,
-        actions=Actions(clock, ingest, announcer, policy),
-        announcer=announcer,
-    )
-    writer.call(lambda tx: site_store.ensure(tx, "main", clock.now()))
+    ingest = Ingest(store.clock, sites, announcer, policy)
+    actions = Actions(store.clock, ingest, announcer, policy)
+    core = Core(settings, store.clock, store.database, store.writer, sites, contacts, ingest, actions, announcer)
+    core.writer.call(lambda tx: site_store.ensure(tx, "main", now()))
     core.refresh()
     return core
 
 
-def build_server(settings: Settings, clock: Clock | None = None) -> Server:
-    """Everything that serves. Raises `TocsinError` if another server already uses the data folder."""
+def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bool = True) -> Server:
+    """Everything that serves. Raises `TocsinError` if another process already sends for this data folder.
+
+    With *delivers* False (`serve --http-only`) no message is leased to this process: new ones wait in the outbox for the
+    process that runs the engine, and no lock is taken, so that both can share a data folder.
+    """
+    from tocsin.db.checkpoint import Checkpointer
+    from tocsin.identity.service import KeyRing
+    from tocsin.net.http import HttpDoor
+    from tocsin.notify import contacts as contact_store
+    from tocsin.notify.channels import channels
+    from tocsin.notify.delivery import Delivery
+    from tocsin.notify.departures import Departures
+    from tocsin.notify.limits import Limits
+    from tocsin.pipeline.trouble import ChannelTrouble
+
     the_clock = clock or SystemClock()
     _make_private(settings.data_dir)
-    lock = _lock(settings.data_dir)
+    lock = _lock(settings.data_dir) if delivers else None
     departures = Departures(settings.data_dir / "departures")
     door = HttpDoor(allow_private=True, ca_file=settings.tls_ca_file)
     the_channels = channels(settings, door)
@@ -143,7 +172,8 @@ def build_server(settings: Settings, clock: Clock | None = None) -> Server:
         node=_node_id(settings.data_dir, the_clock),
         trouble=ChannelTrouble(core.ingest, the_clock),
     )
-    core.announcer.use(delivery)
+    if delivers:
+        core.announcer.use(delivery)
     checkpointer = Checkpointer(core.database)
     checkpointer.start()
     return Server(core, KeyRing(core.database, the_clock), delivery, the_channels, door, checkpointer, departures, secret, lock)
@@ -166,18 +196,35 @@ def _make_private(folder: Path) -> None:
         probe.touch(mode=0o600)
         probe.unlink()
     except OSError as error:
-        raise TocsinError(f"the data folder {folder} cannot be written: {error.strerror}. Set TOCSIN_DATA_DIR to a folder of your own.") from None
+        text = f"the data folder {folder} cannot be written: {error.strerror}. Set TOCSIN_DATA_DIR to a folder of your own."
+        raise TocsinError(text) from None
 
 
 def _lock(folder: Path) -> IO[str]:
-    lock = (folder / "serve.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    lock = (folder / LOCK_FILE).open("w")
+    if not any(_try_lock(lock, fcntl.LOCK_EX) for _ in range(LOCK_TRIES)):
         lock.close()
-        raise TocsinError(f"another `tocsin serve` already uses {folder}: stop it, or set TOCSIN_DATA_DIR") from None
+        raise TocsinError(f"another `tocsin serve` already uses {folder}: stop it, or set TOCSIN_DATA_DIR")
     os.set_inheritable(lock.fileno(), False)
     return lock
+
+
+def _try_lock(lock: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except OSError:
+        time.sleep(LOCK_PAUSE)  # `server_runs` of another process holds it for an instant
+        return False
+    return True
+
+
+def server_runs(folder: Path) -> bool:
+    """Whether a process that sends messages runs on this data folder."""
+    try:
+        with (folder / LOCK_FILE).open() as lock:
+            return not _try_lock(lock, fcntl.LOCK_SH)
+    except OSError:
+        return False
 
 
 def _node_id(folder: Path, clock: Clock) -> str:

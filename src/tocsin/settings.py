@@ -1,35 +1,25 @@
 """All settings: read once, from the environment, then from a TOML file. A wrong value stops the start.
 
 The order for each setting: ``NAME`` in the environment, the file named by ``NAME_FILE``, the systemd credential
-``NAME``, the key ``NAME`` of the TOML file, the default. Documented in ``docs/reference/settings.md``.
+``NAME``, the key ``NAME`` of the TOML file, the default. An empty value is no value. Documented in
+``docs/reference/settings.md``.
 """
 
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from tocsin.core.errors import TocsinError
+from tocsin.core.smtp import Smtp
 from tocsin.core.text import without_credentials
 
 
 class SettingsError(TocsinError):
     """A setting is wrong; the message names it, its value and a right example."""
-
-
-@dataclass(frozen=True)
-class Smtp:
-    """A mail server: ``implicit_tls`` for ``smtps://``; otherwise STARTTLS is used, and demanded unless ``plain``."""
-
-    host: str
-    port: int
-    user: str | None
-    password: str | None = field(repr=False)
-    implicit_tls: bool
-    plain: bool
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)
 
@@ -84,26 +74,51 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _listen(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError("must be ADDRESS:PORT")
-    return host, int(port)
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*|[A-Za-z0-9._-]+):([0-9]{1,5})", text)
+    if match is None or not 0 < int(match[2]) < 65536:
+        raise ValueError("must be ADDRESS:PORT with a port from 1 to 65535")
+    return match[1].strip("[]"), int(match[2])
 
 
 def _http_url(text: str) -> str:
-    parts = urlsplit(text)
+    parts = _split(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must start with http:// or https:// and name a host")
     if parts.query or parts.fragment:
         raise ValueError("must not have a query or fragment")
-    _ = parts.port
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or password")
     return text.rstrip("/")
+
+
+def _ntfy_url(text: str) -> str:
+    if _split(text).path.strip("/"):
+        raise ValueError("must be the server's address alone: the topic goes into NTFY_TOPIC")
+    return _http_url(text)
+
+
+def _split(text: str) -> SplitResult:
+    """The parts of an address. What the library says about a bad one may quote a part of a password, so it is not passed on."""
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise ValueError("must not hold spaces or line ends")
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        hint = "in a user name or password write # as %23, / as %2F, @ as %40"
+        raise ValueError(f"is no address that can be read ({hint})") from None
+    return parts
 
 
 def _topic(text: str) -> str:
     if not re.fullmatch(r"[-_A-Za-z0-9]{1,64}", text):
         raise ValueError("may hold letters, digits, - and _ only, at most 64 of them")
+    return text
+
+
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,256}", text):
+        raise ValueError("must be one word of printable ASCII")
     return text
 
 
@@ -121,9 +136,11 @@ def _mail_from(text: str) -> str:
 
 
 def _smtp(text: str) -> Smtp:
-    parts = urlsplit(text)
+    parts = _split(text)
     if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname:
         raise ValueError("must be smtp://..., smtps://... or smtp+plain://... (no TLS at all)")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must end after the port (in a password write # as %23, / as %2F, ? as %3F)")
     implicit = parts.scheme == "smtps"
     return Smtp(
         host=parts.hostname,
@@ -138,7 +155,7 @@ def _smtp(text: str) -> Smtp:
 def _database(text: str) -> str:
     if text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
         return text
-    parts = urlsplit(text)
+    parts = _split(text)
     if parts.scheme in ("postgresql", "postgres") and parts.path.strip("/"):
         return "postgresql" + text[len(parts.scheme) :]
     raise ValueError("must be sqlite:///PATH or postgresql://user:password@host/name")
@@ -149,6 +166,25 @@ def _existing_file(text: str) -> Path:
     if not path.is_file():
         raise ValueError("is not a file")
     return path
+
+
+def _authorities(text: str) -> Path:
+    import ssl  # noqa: PLC0415 - only who sets this pays for it
+
+    path = _existing_file(text)
+    try:
+        ssl.create_default_context().load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError("holds no certificate in PEM form") from None
+    except OSError:
+        raise ValueError("cannot be read") from None
+    return path
+
+
+def _folder(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError("must be a path")
+    return Path(text)
 
 
 @dataclass(frozen=True)
@@ -171,7 +207,7 @@ VARIABLES: tuple[Variable, ...] = (
         "production",
         "`development`, `staging` or `production`",
     ),
-    Variable("TOCSIN_DATA_DIR", ("data_dir",), Path, "/var/lib/tocsin", "embedded database and generated secrets (mode 0700)"),
+    Variable("TOCSIN_DATA_DIR", ("data_dir",), _folder, "/var/lib/tocsin", "embedded database and generated secrets (mode 0700)"),
     Variable(
         "TOCSIN_DATABASE_URL",
         ("database_url",),
@@ -188,9 +224,9 @@ VARIABLES: tuple[Variable, ...] = (
         "https://alarm.example.com",
         "what links and push buttons point to; default: `http://` + listen",
     ),
-    Variable("NTFY_SERVER_URL", ("ntfy_server_url",), _http_url, "https://ntfy.sh", "the ntfy server of the first push channel"),
+    Variable("NTFY_SERVER_URL", ("ntfy_server_url",), _ntfy_url, "https://ntfy.sh", "the ntfy server of the first push channel"),
     Variable("NTFY_TOPIC", ("ntfy_topic",), _topic, "whmcs-alerts", "its topic"),
-    Variable("NTFY_TOKEN", ("ntfy_token",), str, "tk_...", "its access token", secret=True),
+    Variable("NTFY_TOKEN", ("ntfy_token",), _token, "tk_...", "its access token", secret=True),
     Variable("NOTIFICATION_EMAIL", ("notification_email",), _email, "ops@example.com", "the first email target"),
     Variable(
         "TOCSIN_SMTP_URL",
@@ -204,7 +240,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "TOCSIN_TLS_CA_FILE",
         ("tls_ca_file",),
-        _existing_file,
+        _authorities,
         "/etc/ssl/private-ca.pem",
         "further certificate authorities to trust when sending (PEM)",
     ),
@@ -238,6 +274,21 @@ VARIABLES: tuple[Variable, ...] = (
     ),
 )
 
+# Named in the interface and read by parts that are not in this release: allowed, and without effect (`tocsin doctor` says so).
+LATER: frozenset[str] = frozenset(
+    {
+        "WHMCS_URL",
+        "WHMCS_API_ID",
+        "WHMCS_API_SECRET",
+        "RESPONSE_TIME_WARNING",
+        "RESPONSE_TIME_CRITICAL",
+        "CPU_WARNING_THRESHOLD",
+        "MEMORY_WARNING_THRESHOLD",
+        "DISK_WARNING_THRESHOLD",
+        "SSL_EXPIRY_WARNING_DAYS",
+    }
+)
+
 
 def load(environment: Mapping[str, str], config: Path | None = None) -> Settings:
     """The settings of this start.
@@ -248,7 +299,7 @@ def load(environment: Mapping[str, str], config: Path | None = None) -> Settings
     values: dict[str, Any] = {}
     for variable in VARIABLES:
         text = _lookup(variable, environment, table)
-        if text is None or text == "":
+        if text is None:
             continue
         parsed = _parsed(variable, text)
         values.update(zip(variable.fields, parsed if len(variable.fields) > 1 else (parsed,), strict=True))
@@ -275,44 +326,74 @@ def _parsed(variable: Variable, text: str) -> Any:
         raise SettingsError(f"{variable.name} is {shown}, but {error}. Example: {variable.name}={variable.example}") from None
 
 
-def _lookup(variable: Variable, environment: Mapping[str, str], table: Mapping[str, Any]) -> str | None:
-    if variable.name in environment:
+def _lookup(variable: Variable, environment: Mapping[str, str], table: Mapping[str, str]) -> str | None:
+    if environment.get(variable.name):
         return environment[variable.name]
     named_file = environment.get(f"{variable.name}_FILE")
-    if named_file is not None:
-        return _secret_file(variable, Path(named_file))
-    credentials = environment.get("CREDENTIALS_DIRECTORY")
-    if credentials and (Path(credentials) / variable.name).is_file():
-        return _secret_file(variable, Path(credentials) / variable.name)
-    value = table.get(variable.name)
-    return None if value is None else str(value)
+    if named_file:
+        return _secret_file(f"{variable.name}_FILE names {named_file}, which", Path(named_file))
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    if folder and (Path(folder) / variable.name).is_file():
+        return _secret_file(f"the systemd credential {variable.name}", Path(folder) / variable.name)
+    return table.get(variable.name) or None
 
 
-def _secret_file(variable: Variable, path: Path) -> str:
+def _secret_file(subject: str, path: Path) -> str:
     try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SettingsError(f"{variable.name}_FILE names {path}, which cannot be read: {reason}") from None
+        text = path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{subject} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{subject} cannot be read: it is not text") from None
+    if not text:
+        raise SettingsError(f"{subject} is empty: write the value into it, or take the setting away")
+    return text
 
 
-def _toml(environment: Mapping[str, str], config: Path | None) -> Mapping[str, Any]:
+def _toml(environment: Mapping[str, str], config: Path | None) -> Mapping[str, str]:
     path = config or Path(environment.get("TOCSIN_DATA_DIR") or Settings.data_dir) / "tocsin.toml"
-    if config is None and not path.exists():
-        return {}
     try:
         table = tomllib.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if config is None:
+            return {}
+        raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from None
     except OSError as error:
         raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
-    known = {variable.name for variable in VARIABLES}
-    for key in table:
-        if key not in known:
-            raise SettingsError(f"the configuration file {path} sets {key}, which is no setting. Known: {', '.join(sorted(known))}")
-    return table
+    return {key: _plain(path, key, value) for key, value in table.items()}
+
+
+def _plain(path: Path, key: str, value: object) -> str:
+    """A value of the TOML file as the text that the environment would hold."""
+    examples = {variable.name: variable.example for variable in VARIABLES}
+    if key not in examples and key not in LATER:
+        known = ", ".join(sorted(examples))
+        raise SettingsError(f"the configuration file {path} sets {key}, which is no setting. Known: {known}")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        example = f' Example: {key} = "{examples[key]}"' if key in examples else ""
+        raise SettingsError(f"the configuration file {path} sets {key} to neither a text nor a whole number.{example}")
+    return str(value)
+
+
+def set_too_early(environment: Mapping[str, str], config: Path | None = None) -> list[str]:
+    """The settings of `LATER` that somebody has set: this release does nothing with them."""
+    return sorted(name for name in LATER if environment.get(name) or name in _toml(environment, config))
 
 
 def effective(settings: Settings) -> dict[str, str]:
-    """Every field as text with the secrets masked: for `doctor` and support requests."""
-    return {f.name: "(set)" if not f.repr and getattr(settings, f.name) else str(getattr(settings, f.name)) for f in fields(settings)}
+    """Every setting as text with the secrets masked: for `doctor` and support requests."""
+    return {variable.name: _shown(variable, settings) for variable in VARIABLES}
+
+
+def _shown(variable: Variable, settings: Settings) -> str:
+    value, *others = [getattr(settings, name) for name in variable.fields]
+    if value is None:
+        return "(not set)"
+    if isinstance(value, Smtp):
+        scheme = "smtps" if value.implicit_tls else "smtp+plain" if value.plain else "smtp"
+        return f"{scheme}://{'(login)@' if value.user else ''}{value.host}:{value.port}"
+    if variable.name == "TOCSIN_DATABASE_URL":
+        return without_credentials(value).partition("?")[0]  # the query may hold a password, too
+    return "(set)" if variable.secret else ":".join(map(str, (value, *others)))

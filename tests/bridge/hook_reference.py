@@ -1,6 +1,6 @@
-"""Writes the table of hooks in docs/reference/bridge.md from the contract: `python tests/bridge/hook_reference.py`."""
+"""Writes the table of hooks in docs/reference/bridge.md from the contract: `python -m tests.bridge.hook_reference`."""
 
-from bridge_whmcs import REPOSITORY, contract
+from tests.bridge.whmcs import REPOSITORY, Hook, contract
 
 PAGE = REPOSITORY / "docs" / "reference" / "bridge.md"
 HEADING = "## All hooks\n"
@@ -20,14 +20,14 @@ def hook_table() -> str:
     )
 
 
-def event_row(hook: dict) -> str:
+def event_row(hook: Hook) -> str:
     is_quiet = hook["quiet_severity"] <= 2 and "loud_when" not in hook
     attributes = ", ".join(hook["forward"]) + (", *message*" if "message" in hook else "")
     opt_in = "; ".join(f"{group}: {', '.join(fields)}" for group, fields in hook.get("on_opt_in", {}).items())
     return f"| {hook['name']} | `{hook['event_type']}` | {'quiet' if is_quiet else 'loud'} | {attributes} | {opt_in} |"
 
 
-def metric_row(hook: dict) -> str:
+def metric_row(hook: Hook) -> str:
     extras = []
     if "failed_when_false" in hook:
         extras.append(f"`failed` when {hook['failed_when_false']} is false")

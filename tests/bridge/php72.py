@@ -5,10 +5,12 @@ at are refused, so that what a newer PHP brings is refused too; the rules below 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tree_sitter_php
 from tree_sitter import Language, Node, Parser
+
+Rule = Callable[[Node], str | None]
 
 PARSER = Parser(Language(tree_sitter_php.language_php()))
 
@@ -67,13 +69,14 @@ def faults(node: Node) -> Iterator[str]:
     elif node.is_named and node.type not in KNOWN_TO_72.split():
         yield f"{node.type} is not among the syntax known to PHP 7.2"
     elif node.is_named:
-        fault = RULES.get(node.type, lambda _: None)(node)
+        rule = RULES.get(node.type)
+        fault = rule(node) if rule else None
         if fault:
             yield fault
 
 
 def text(node: Node | None) -> str:
-    return node.text.decode() if node else ""
+    return (node.text or b"").decode() if node else ""
 
 
 def typed_property(node: Node) -> str | None:
@@ -88,7 +91,7 @@ def spread_in_array(node: Node) -> str | None:
     return "spread in an array (7.4)" if any(child.type == "variadic_unpacking" for child in node.children) else None
 
 
-def trailing_comma(version: str):
+def trailing_comma(version: str) -> Rule:
     def rule(node: Node) -> str | None:
         parts = [child.type for child in node.children if child.type != "comment"]
         return f"trailing comma ({version})" if parts[-2:] == [",", ")"] else None
@@ -111,7 +114,7 @@ def operator(node: Node) -> str | None:
 
 
 def throw(node: Node) -> str | None:
-    return None if node.parent.type == "expression_statement" else "throw as an expression (8.0)"
+    return None if node.parent and node.parent.type == "expression_statement" else "throw as an expression (8.0)"
 
 
 def catch(node: Node) -> str | None:
@@ -137,14 +140,14 @@ def constant(node: Node) -> str | None:
 
 
 def reference(node: Node) -> str | None:
-    return "reference in a list (7.3)" if node.parent.type == "list_literal" else None
+    return "reference in a list (7.3)" if node.parent and node.parent.type == "list_literal" else None
 
 
 def heredoc_end(node: Node) -> str | None:
     root = node
     while root.parent:
         root = root.parent
-    ends_its_line = re.match(rb";?(\n|$)", root.text[node.end_byte :])
+    ends_its_line = re.match(rb";?(\n|$)", (root.text or b"")[node.end_byte :])
     return None if node.start_point.column == 0 and ends_its_line else "flexible heredoc (7.3)"
 
 
@@ -165,8 +168,6 @@ def member(node: Node) -> str | None:
 
 def call(node: Node) -> str | None:
     name = text(node.child_by_field_name("function")).lstrip("\\").lower()
-    if name == "isset":
-        return trailing_comma("7.3")(node.child_by_field_name("arguments"))
     return f"function {name} is newer" if name in NEWER_FUNCTIONS.split() else None
 
 
@@ -174,7 +175,7 @@ def newer_name(node: Node) -> str | None:
     return f"{text(node)} is newer" if text(node) in NEWER_NAMES.split() else None
 
 
-RULES = {
+RULES: dict[str, Rule] = {
     "property_declaration": typed_property,
     "argument": argument,
     "array_element_initializer": spread_in_array,

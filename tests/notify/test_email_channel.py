@@ -17,10 +17,10 @@ from tests.notify.letters import NOW, a_letter, an_alert
 from tests.standins.smtp import SmtpStandIn
 from tests.standins.tls import Authority
 
+from tocsin.core.smtp import Smtp
 from tocsin.core.times import to_datetime
 from tocsin.notify.channels.email import Email
 from tocsin.notify.model import Contact, Letter, Outcome, Presence, Result
-from tocsin.settings import Smtp
 
 ELSEWHERE = "0.0.0.0"  # connected to, not bound
 PASSWORD = "correct horse"

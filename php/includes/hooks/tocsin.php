@@ -519,6 +519,8 @@ final class FlushState
 
     /** @var array<string,int[]> stream => segment and offset up to which everything was taken by the server */
     public $positions = [Spool::QUIET => [0, 0], Spool::LOUD => [0, 0]];
+    /** @var array<string,int[]> the same behind the batch that is being sent; what lies before must not be dropped */
+    public $inFlight = [Spool::QUIET => [0, 0], Spool::LOUD => [0, 0]];
     /** @var int events taken, refused or unreadable: done with */
     public $settled = 0;
     public $refused = 0;
@@ -653,6 +655,9 @@ final class Flusher
             if (microtime(true) >= $deadline) {
                 return new FlushResult(FlushResult::OUT_OF_TIME, 'The rest follows with the next run.', $this->sent);
             }
+            if (!$this->claim($batch, $head)) {
+                continue;
+            }
             $seconds = min(self::REQUEST_SECONDS, max(0.5, $deadline - microtime(true)));
             $verdict = Verdict::on($this->sender->post($batch->body(), $seconds));
             if ($verdict->kind === Verdict::LATER) {
@@ -667,6 +672,16 @@ final class Flusher
     private function nextBatch(Head $head, int $most): Batch
     {
         return Batch::next($this->spool->segments, $this->state->positions, $head->sequence, $most, self::MOST_BYTES);
+    }
+
+    /** Protects the batch from being dropped while it is sent; false if some of it was dropped since it was read. */
+    private function claim(Batch $batch, Head $head): bool
+    {
+        $now = $this->spool->withHead(function () use ($batch) {
+            $this->state->inFlight = $batch->positions;
+            $this->state->save($this->folder);
+        });
+        return $now !== null && $now->dropped() === $head->dropped();
     }
 
     /** @return int how many lines the next batch may have: halving finds a line at fault, doubling forgets it */
@@ -725,7 +740,7 @@ final class Flusher
             $this->advance($batch);
         }
         $this->closeSegments();
-        $this->state->settled = $head->sequence - $head->droppedQuiet - $head->droppedLoud - $head->lost;
+        $this->state->settled = $head->sequence - $head->dropped() - $head->lost;
         return new FlushResult(FlushResult::DONE, "Nothing is waiting; $this->sent sent.", $this->sent);
     }
 
@@ -750,7 +765,7 @@ final class Flusher
         if ($head === null) {
             return;
         }
-        $dropped = $head->droppedQuiet + $head->droppedLoud - $this->state->reportedDropped;
+        $dropped = $head->dropped() - $this->state->reportedDropped;
         $lost = $head->lost - $this->state->reportedLost;
         if ($dropped <= 0 && $lost <= 0) {
             return;
@@ -921,6 +936,11 @@ final class Head
     public function __construct(string $source)
     {
         $this->source = $source;
+    }
+
+    public function dropped(): int
+    {
+        return $this->droppedQuiet + $this->droppedLoud;
     }
 
     public function encoded(): string
@@ -1622,8 +1642,7 @@ final class Places
         if (!preg_match('/^\s*\$attachments_dir\s*=\s*(["\'])(\/[^"\'$]+)\1\s*;/m', $configuration, $found)) {
             return null;
         }
-        $attachments = rtrim($found[2], '/');
-        return self::isInside($attachments, $root) ? null : dirname($attachments) . '/' . self::name($root);
+        return dirname(rtrim($found[2], '/')) . '/' . self::name($root);
     }
 
     private static function temporary(string $root): string
@@ -1792,14 +1811,14 @@ final class Room
         if ($excess <= 0) {
             return;
         }
-        // A flusher that is at work reads the segments it stands in: those are spared until it is done.
+        // What a flusher is sending at this moment is neither waiting nor sent: it is spared until that is settled.
         $flusher = $this->folder->lock(Flusher::LOCK, 0);
-        $positions = FlushState::load($this->folder)->positions;
+        $state = FlushState::load($this->folder);
         foreach (Spool::STREAMS as $stream) {
             foreach ($this->segments->numbers($stream) as $number) {
-                $isRead = $flusher === null && $positions[$stream][0] === $number;
-                if ($excess > 0 && !$isRead) {
-                    $excess -= $this->drop($head, $stream, $number, $positions[$stream]);
+                $isBeingSent = $flusher === null && $number <= $state->inFlight[$stream][0];
+                if ($excess > 0 && !$isBeingSent) {
+                    $excess -= $this->drop($head, $stream, $number, $state->positions[$stream]);
                 }
             }
         }

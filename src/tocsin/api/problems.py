@@ -27,6 +27,10 @@ _STATUS: tuple[tuple[type[TocsinError], int, str], ...] = (
 )
 
 
+class UnsupportedContent(Exception):
+    """The body has a content type that this route does not read; the text says which it does."""
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of every error. ``errors`` names the fields of invalid input."""
 
@@ -75,3 +79,17 @@ def plain_answer(status: int, title: str, detail: str) -> Answer:
     """A problem that is none of our errors: a wrong method, a wrong content type."""
     body = msgspec.json.encode(Problem(f"urn:tocsin:http-{status}", title, status, detail))
     return Answer(status, [(b"content-type", CONTENT_TYPE.encode())], body)
+
+
+def framework_words(status: int) -> tuple[str, str]:
+    """The title and advice for a refusal that the framework decided: unknown path, wrong method, too large a body."""
+    return _FRAMEWORK.get(status, ("That did not work", "Look at docs/reference/api.md, or at /api/docs on this server"))
+
+
+_FRAMEWORK = {
+    400: ("The request cannot be read", "Look at /api/docs on this server for what it should be"),
+    404: ("There is no such thing", "No route has this address; /api/docs on this server lists them"),
+    405: ("That method is not for this address", "The header Allow names those that are"),
+    413: ("That is too much at once", "At most 1 MiB is read here"),
+    415: ("Not a content type that is read here", "Send application/json"),
+}

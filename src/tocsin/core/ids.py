@@ -1,7 +1,7 @@
 """UUIDv7 text (RFC 9562, 5.7): sorted by time, so that an index only ever grows at its end."""
 
-import os
 import re
+import secrets
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
@@ -16,7 +16,7 @@ def new_ids(now: int, count: int) -> list[str]:
 
     The top bit of the counter starts at 0, so it cannot overflow for any batch that fits in memory.
     """
-    noise = os.urandom(10)
+    noise = secrets.token_bytes(10)
     rand_a = int.from_bytes(noise[:2], "big") & 0x0FFF
     variant = (int.from_bytes(noise[2:4], "big") & 0x3FFF) | 0x8000
     start = int.from_bytes(noise[4:], "big") >> 1

@@ -10,11 +10,13 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from tocsin.db.writer import Tx
 
 Row = Sequence[Any]
+_encode = msgspec.json.Encoder().encode
 
 
 def insert(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -23,6 +25,9 @@ def insert(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row
         return
     if tx.is_sqlite:
         _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count))
+        return
+    if len(rows) <= _FEW:
+        tx.driver.execute(_json_insert_sql(table, columns), (_encode([dict(zip(columns, row, strict=True)) for row in rows]).decode(),))
         return
     with tx.driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
         for row in rows:
@@ -36,7 +41,9 @@ def insert_new(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence
     if tx.is_sqlite:
         _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count) + " ON CONFLICT DO NOTHING")
     else:
-        tx.driver.execute(_unnest_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", [list(c) for c in zip(*rows, strict=True)])
+        tx.driver.execute(
+            _unnest_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", [list(c) for c in zip(*rows, strict=True)]
+        )
 
 
 def update(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -50,21 +57,33 @@ def update(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row
 
 
 def fetch(
-    tx: Tx, table: sa.Table, columns: tuple[str, ...], where: str, keys: Iterable[str] | Iterable[int], *, parameters: Row = (), lock: bool = False
+    tx: Tx,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    where: str,
+    keys: Iterable[str] | Iterable[int],
+    *,
+    parameters: Row = (),
+    lock: bool = False,
 ) -> list[Any]:
     """Rows whose key is among *keys*; *where* ends in the key column, e.g. ``site_id = ? AND dedup_key``.
 
-    With *lock* the rows are locked until the end of the transaction, in key order (PostgreSQL; SQLite has one writer).
+    With *lock* the rows are locked until the end of the transaction, in the order of *keys* (PostgreSQL; SQLite has one writer).
     """
     wanted = list(keys)
     if not wanted:
         return []
-    select = f"SELECT {', '.join(columns)} FROM {table.name} WHERE {where}"  # noqa: S608 - names from tables.py
     if tx.is_sqlite:
-        return list(tx.driver.execute(f"{select} IN (SELECT value FROM json_each(?))", (*parameters, json.dumps(wanted))).fetchall())
-    key = where.rpartition(" ")[2]
-    sql = f"{select.replace('?', '%s')} = ANY(%s)" + (f" ORDER BY {key} FOR UPDATE" if lock else "")
-    return list(tx.driver.execute(sql, (*parameters, wanted)).fetchall())
+        select = f"SELECT {', '.join(columns)} FROM {table.name} WHERE {where} IN (SELECT value FROM json_each(?))"  # noqa: S608
+        return list(tx.driver.execute(select, (*parameters, json.dumps(wanted))).fetchall())
+    # Key by key, fenced by OFFSET 0: left to choose, PostgreSQL's planner (which has no figures of a table that was
+    # empty a minute ago) walks the whole index, or the whole table, and stays with that plan.
+    kind = _pg_type(table, where.rpartition(" ")[2])
+    select = (
+        f"SELECT found.* FROM unnest(%s::{kind}[]) AS k(wanted) CROSS JOIN LATERAL (SELECT {', '.join(columns)} FROM {table.name}"  # noqa: S608
+        f" WHERE {where.replace('?', '%s')} = k.wanted OFFSET 0{' FOR UPDATE' if lock else ''}) AS found"
+    )
+    return list(tx.driver.execute(select, (wanted, *parameters)).fetchall())
 
 
 def _in_chunks(tx: Tx, rows: Sequence[Row], sql: Callable[[int], str]) -> None:
@@ -79,6 +98,7 @@ def _in_chunks(tx: Tx, rows: Sequence[Row], sql: Callable[[int], str]) -> None:
             start, left = start + size, left - size
 
 
+_FEW = 400  # rows up to which one INSERT beats COPY, which takes two more round trips and ends a pipeline
 _CHUNKS = (128, 32, 8, 4, 2, 1)  # few enough that every statement stays prepared
 
 
@@ -96,6 +116,13 @@ def _update_sql(table: sa.Table, columns: tuple[str, ...], count: int) -> str:
         f"UPDATE {table.name} SET {sets} FROM (VALUES {', '.join([marks] * count)}) AS v"  # noqa: S608
         f" WHERE {table.name}.{_key(table)} = v.column{len(columns) + 1}"
     )
+
+
+@cache
+def _json_insert_sql(table: sa.Table, columns: tuple[str, ...]) -> str:
+    names = ", ".join(columns)
+    typed = ", ".join(f"{column} {_pg_type(table, column)}" for column in columns)
+    return f"INSERT INTO {table.name}({names}) SELECT {names} FROM json_to_recordset(%s::json) AS t({typed})"  # noqa: S608
 
 
 @cache
@@ -119,7 +146,12 @@ def _key(table: sa.Table) -> str:
 
 def _pg_type(table: sa.Table, column: str) -> str:
     kind = table.c[column].type
-    for python_type, name in ((sa.SmallInteger, "smallint"), (sa.BigInteger, "bigint"), (sa.Integer, "integer"), (sa.Boolean, "boolean")):
+    for python_type, name in (
+        (sa.SmallInteger, "smallint"),
+        (sa.BigInteger, "bigint"),
+        (sa.Integer, "integer"),
+        (sa.Boolean, "boolean"),
+    ):
         if isinstance(kind, python_type):
             return name
     return "text"

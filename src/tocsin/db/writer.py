@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -43,6 +43,10 @@ class Tx:
         self.is_sqlite = is_sqlite
         self.committed: list[Callable[[], None]] = []
 
+    def pipeline(self) -> AbstractContextManager[object]:
+        """Within it, statements whose results nobody waits for travel together (PostgreSQL; SQLite has no way to travel)."""
+        return nullcontext() if self.is_sqlite else self.driver.pipeline()
+
     def after_commit(self, action: Callable[[], None]) -> None:
         """Runs *action* once this transaction is durable, before its callers are answered; in the event loop, if there is one."""
         self.committed.append(action)
@@ -62,6 +66,7 @@ class Writer:
         self._database = database
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._run, name=f"writer-{n}", daemon=True) for n in range(threads)]
+        self._loop: asyncio.AbstractEventLoop | None = None  # where what follows a commit runs
         self._pending = 0  # weight handed in and not yet answered; a hint for the intake, exact enough without a lock
         self.last_fault: str | None = None  # why the last transaction failed, until one succeeds
 
@@ -88,7 +93,7 @@ class Writer:
 
         Items of the same *group* are handled by one call. The future raises what *group* raised, or `Unavailable`.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._pending += weight
         self._queue.put(_Work(group, item, future, loop, weight))
@@ -182,14 +187,16 @@ class Writer:
 
     def _answer(self, tx: Tx, works: list[_Work], results: list[Any]) -> None:
         self._pending -= sum(work.weight for work in works)
-        loop = works[0].loop
+        answers = list(zip(works, results, strict=True))
+        loop = self._loop
         if loop is None:
             for action in tx.committed:
                 action()
-            _resolve(works, results)
-        else:
-            with suppress(RuntimeError):  # the loop has ended: nobody is waiting any more
-                loop.call_soon_threadsafe(_resolve_in_loop, tx.committed, works, results)
+            _resolve(answers)
+            return
+        with suppress(RuntimeError):  # the loop has ended: nobody is waiting any more
+            loop.call_soon_threadsafe(_resolve_in_loop, tx.committed, [answer for answer in answers if answer[0].loop is not None])
+        _resolve([answer for answer in answers if answer[0].loop is None])
 
     def _fail(self, works: list[_Work], error: Exception) -> None:
         self._pending -= sum(work.weight for work in works)
@@ -228,15 +235,15 @@ def _each_alone(tx: Tx, works: Sequence[Callable[[Tx], Any]]) -> list[Any]:
     return [work(tx) for work in works]
 
 
-def _resolve_in_loop(actions: list[Callable[[], None]], works: list[_Work], results: list[Any]) -> None:
+def _resolve_in_loop(actions: list[Callable[[], None]], answers: list[tuple[_Work, Any]]) -> None:
     for action in actions:
         action()
     failpoints.reach("answer.before")
-    _resolve(works, results)
+    _resolve(answers)
 
 
-def _resolve(works: list[_Work], results: list[Any]) -> None:
-    for work, result in zip(works, results, strict=True):
+def _resolve(answers: list[tuple[_Work, Any]]) -> None:
+    for work, result in answers:
         if not work.future.done():
             work.future.set_result(result)
 
@@ -251,9 +258,13 @@ def is_fault(error: BaseException) -> bool:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         return False
-    return isinstance(cause, sqlite3.DatabaseError | psycopg.OperationalError | psycopg.errors.UndefinedTable | psycopg.errors.DiskFull)
+    return isinstance(
+        cause, sqlite3.DatabaseError | psycopg.OperationalError | psycopg.errors.UndefinedTable | psycopg.errors.DiskFull
+    )
 
 
 def _is_lost(connection: sa.Connection) -> bool:
+    if connection.invalidated:  # SQLAlchemy has noticed it; to ask it for the driver's connection would open a new one
+        return True
     driver: Any = connection.connection.driver_connection
     return bool(getattr(driver, "closed", False) or getattr(driver, "broken", False))

@@ -1,6 +1,7 @@
 """Runs the steps when they are due, and goes on whatever one of them does."""
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -20,19 +21,28 @@ class StepHealth(msgspec.Struct):
 
 
 class Engine:
-    """The loop of this node. `run` ends only when it is cancelled."""
+    """The loop of this node. `run` ends after `stop`, or when it is cancelled."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self.health: dict[str, StepHealth] = {step.name: StepHealth() for step in STEPS}
+    def __init__(self, server: Server, steps: Sequence[Step] = STEPS, *, delivers: bool = True) -> None:
+        """*delivers* False: nothing is sent from here, so there is no past to settle (`serve --http-only`)."""
+        self._server, self._steps, self._delivers = server, steps, delivers
+        self.health: dict[str, StepHealth] = {step.name: StepHealth() for step in steps}
         self._next = dict.fromkeys(self.health, 0)
+        self._stopping = False
 
     async def run(self) -> None:
-        """Settles the past, then does what is due until cancelled."""
-        await self._recover()
-        while True:
+        """Settles the past, then does what is due until it is stopped."""
+        if self._delivers:
+            await self._recover()
+        while not self._stopping:
             await self.turn()
-            await self._server.delivery.wait(self._pause())
+            if not self._stopping:
+                await self._server.delivery.wait(self._pause())
+
+    def stop(self) -> None:
+        """Has `run` end after the step that it is at: a claim that is cut off would leave its messages to the next start."""
+        self._stopping = True
+        self._server.delivery.wake()
 
     async def _recover(self) -> None:
         while True:
@@ -45,7 +55,7 @@ class Engine:
 
     async def turn(self) -> None:
         """Does each step whose time has come; delivery also whenever there is news."""
-        for step in STEPS:
+        for step in self._steps:
             now = self._server.core.clock.now()
             if step.name == "deliver" or now >= self._next[step.name]:
                 self._next[step.name] = now + step.every

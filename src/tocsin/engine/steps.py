@@ -65,3 +65,6 @@ STEPS: tuple[Step, ...] = (
     Step("note key use", MINUTE, _note_key_use),
     Step("tidy", 10 * MINUTE, _tidy),
 )
+
+# What a process that only answers requests must do all the same: it writes messages for the contacts that it knows.
+HTTP_ONLY_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step.name in ("refresh", "note key use"))

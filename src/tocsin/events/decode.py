@@ -155,4 +155,4 @@ def _plain(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "is nested too deeply"
     text = re.sub(r" - at `\$.*`$", "", str(error)).replace("`", "")
-    return text[:1].lower() + text[1:]
+    return text if text.startswith("JSON") else text[:1].lower() + text[1:]

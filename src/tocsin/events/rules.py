@@ -16,6 +16,7 @@ MAX_GAPS = 200
 _TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
+_HUGE = re.compile(rb"\d[eE]\+?\d{3}|\d{200}")  # perhaps a number that is none of ours: then the attributes are read through
 _good_types: set[str] = set()  # a cache: the same few types come all day
 
 
@@ -52,7 +53,7 @@ def check(event: EventInput, site: str | None, now: int, *, escapes: bool) -> In
         and (site is None or wanted == site)
         and (event.site is None or is_slug(wanted))
         and EARLIEST <= occurred_at <= now + AHEAD
-        and (not raw or (len(raw) <= MAX_ATTRIBUTES and raw[:1] == b"{"))
+        and (not raw or (len(raw) <= MAX_ATTRIBUTES and raw[:1] == b"{" and _HUGE.search(raw) is None))
         and not escapes
     ):
         return Incoming(event, wanted, occurred_at)

@@ -43,6 +43,10 @@ class SiteBook:
         self._by_slug = {site.slug: site for site in sites}
         self._by_id = {site.id: site for site in sites}
 
+    def adopt(self, other: "SiteBook") -> None:
+        """Takes over what *other* has read."""
+        self._by_slug, self._by_id = other._by_slug, other._by_id  # noqa: SLF001 - of the same class
+
     def find(self, slug: str) -> Site | None:
         """The site of that name, if it is known."""
         return self._by_slug.get(slug)

@@ -59,7 +59,7 @@ class Departures:
 
 
 def _line(message_id: str, fence: int) -> bytes:
-    return f"{message_id} {fence}\n".encode()
+    return f"\n{message_id} {fence}\n".encode()  # the line before may have been cut short by a full disk
 
 
 def _read(path: Path) -> list[tuple[str, int]]:

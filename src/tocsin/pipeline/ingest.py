@@ -49,20 +49,24 @@ class Ingest:
         work = _Work(tx, now, self._site_finder(tx, now), _known_ids(tx, batches))
         taken = [work.describe(batch) for batch in batches]
         changes = _Fold(tx, self._policy, now).apply(work.events)
-        event_store.add(tx, changes.rows)
-        alert_store.save(tx, self._announcer.announce(tx, changes.decided, now))
+        with tx.pipeline():
+            event_store.add(tx, changes.rows)
+            alert_store.save(tx, self._announcer.announce(tx, changes.decided, now))
         _note_numbers(tx, work.numbers, work.skews, now)
         for batch in batches:
             self._keep_rejected(tx, batch, now)
         return taken
 
     def _site_finder(self, tx: Tx, now: int) -> Callable[[str], Site]:
+        made = SiteBook()  # of this transaction: a site that is rolled back must not be remembered
+
         def find(slug: str) -> Site:
-            site = self._sites.find(slug)
+            site = self._sites.find(slug) or made.find(slug)
             if site is None:
                 sites.ensure(tx, slug, now)
-                self._sites.load(tx.sql)
-                site = self._sites.get(slug)
+                made.load(tx.sql)
+                tx.after_commit(lambda: self._sites.adopt(made))
+                site = made.get(slug)
             return site
 
         return find

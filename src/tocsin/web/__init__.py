@@ -1,0 +1,1 @@
+"""Pages for people: the start page, action links, the readable API reference."""

@@ -142,6 +142,25 @@ namespace {
         return flock($GLOBALS['held'], LOCK_EX);
     }
 
+    function spool_in($folder)
+    {
+        return new Tocsin\Bridge\Spool(Tocsin\Bridge\Folder::opened($folder), 200000000);
+    }
+
+    function batch_up_to($folder, $last)
+    {
+        $start = ['quiet' => [0, 0], 'loud' => [0, 0]];
+        return array_column(Tocsin\Bridge\Batch::next(spool_in($folder)->segments, $start, $last, 500, 1000000)->lines, 'sequence');
+    }
+
+    function head_before_and_after_another_writer($folder)
+    {
+        $reader = spool_in($folder);
+        $before = $reader->withHead()->sequence;
+        spool_in($folder)->append('loud', '{"id":"x"}');
+        return [$before, $reader->withHead()->sequence];
+    }
+
     /** Stands for an administrator who tidies up; the settings stay. */
     function delete_spool($folder)
     {

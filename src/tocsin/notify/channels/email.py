@@ -21,11 +21,11 @@ from aiosmtplib.protocol import PERIOD_REGEX, normalize_message_line_endings
 
 from tocsin.core.clock import HOUR
 from tocsin.core.severity import Severity
+from tocsin.core.smtp import Smtp
 from tocsin.core.text import cut, one_line
 from tocsin.core.times import to_datetime
 from tocsin.notify.model import Contact, Kind, Letter, Outcome, Presence, Result
 from tocsin.notify.render import Mail, clean_line, mail_text
-from tocsin.settings import Smtp
 
 TOTAL_SECONDS = 30.0
 CONNECT_SECONDS = 10.0

@@ -11,6 +11,8 @@ final class FlushState
 
     /** @var array<string,int[]> stream => segment and offset up to which everything was taken by the server */
     public $positions = [Spool::QUIET => [0, 0], Spool::LOUD => [0, 0]];
+    /** @var array<string,int[]> the same behind the batch that is being sent; what lies before must not be dropped */
+    public $inFlight = [Spool::QUIET => [0, 0], Spool::LOUD => [0, 0]];
     /** @var int events taken, refused or unreadable: done with */
     public $settled = 0;
     public $refused = 0;

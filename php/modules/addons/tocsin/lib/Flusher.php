@@ -81,6 +81,9 @@ final class Flusher
             if (microtime(true) >= $deadline) {
                 return new FlushResult(FlushResult::OUT_OF_TIME, 'The rest follows with the next run.', $this->sent);
             }
+            if (!$this->claim($batch, $head)) {
+                continue;
+            }
             $seconds = min(self::REQUEST_SECONDS, max(0.5, $deadline - microtime(true)));
             $verdict = Verdict::on($this->sender->post($batch->body(), $seconds));
             if ($verdict->kind === Verdict::LATER) {
@@ -95,6 +98,16 @@ final class Flusher
     private function nextBatch(Head $head, int $most): Batch
     {
         return Batch::next($this->spool->segments, $this->state->positions, $head->sequence, $most, self::MOST_BYTES);
+    }
+
+    /** Protects the batch from being dropped while it is sent; false if some of it was dropped since it was read. */
+    private function claim(Batch $batch, Head $head): bool
+    {
+        $now = $this->spool->withHead(function () use ($batch) {
+            $this->state->inFlight = $batch->positions;
+            $this->state->save($this->folder);
+        });
+        return $now !== null && $now->dropped() === $head->dropped();
     }
 
     /** @return int how many lines the next batch may have: halving finds a line at fault, doubling forgets it */
@@ -153,7 +166,7 @@ final class Flusher
             $this->advance($batch);
         }
         $this->closeSegments();
-        $this->state->settled = $head->sequence - $head->droppedQuiet - $head->droppedLoud - $head->lost;
+        $this->state->settled = $head->sequence - $head->dropped() - $head->lost;
         return new FlushResult(FlushResult::DONE, "Nothing is waiting; $this->sent sent.", $this->sent);
     }
 
@@ -178,7 +191,7 @@ final class Flusher
         if ($head === null) {
             return;
         }
-        $dropped = $head->droppedQuiet + $head->droppedLoud - $this->state->reportedDropped;
+        $dropped = $head->dropped() - $this->state->reportedDropped;
         $lost = $head->lost - $this->state->reportedLost;
         if ($dropped <= 0 && $lost <= 0) {
             return;

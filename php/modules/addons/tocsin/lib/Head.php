@@ -27,6 +27,11 @@ final class Head
         $this->source = $source;
     }
 
+    public function dropped(): int
+    {
+        return $this->droppedQuiet + $this->droppedLoud;
+    }
+
     public function encoded(): string
     {
         $fields = sprintf(

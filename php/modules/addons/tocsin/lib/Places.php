@@ -94,8 +94,7 @@ final class Places
         if (!preg_match('/^\s*\$attachments_dir\s*=\s*(["\'])(\/[^"\'$]+)\1\s*;/m', $configuration, $found)) {
             return null;
         }
-        $attachments = rtrim($found[2], '/');
-        return self::isInside($attachments, $root) ? null : dirname($attachments) . '/' . self::name($root);
+        return dirname(rtrim($found[2], '/')) . '/' . self::name($root);
     }
 
     private static function temporary(string $root): string

@@ -28,8 +28,7 @@ final class Queue
 
     public function waiting(): int
     {
-        $gone = $this->head->droppedQuiet + $this->head->droppedLoud + $this->head->lost;
-        return max(0, $this->head->sequence - $gone - $this->state->settled);
+        return max(0, $this->head->sequence - $this->head->dropped() - $this->head->lost - $this->state->settled);
     }
 
     /** @return array<string,string> label => value */

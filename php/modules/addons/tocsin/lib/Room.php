@@ -25,14 +25,14 @@ final class Room
         if ($excess <= 0) {
             return;
         }
-        // A flusher that is at work reads the segments it stands in: those are spared until it is done.
+        // What a flusher is sending at this moment is neither waiting nor sent: it is spared until that is settled.
         $flusher = $this->folder->lock(Flusher::LOCK, 0);
-        $positions = FlushState::load($this->folder)->positions;
+        $state = FlushState::load($this->folder);
         foreach (Spool::STREAMS as $stream) {
             foreach ($this->segments->numbers($stream) as $number) {
-                $isRead = $flusher === null && $positions[$stream][0] === $number;
-                if ($excess > 0 && !$isRead) {
-                    $excess -= $this->drop($head, $stream, $number, $positions[$stream]);
+                $isBeingSent = $flusher === null && $number <= $state->inFlight[$stream][0];
+                if ($excess > 0 && !$isBeingSent) {
+                    $excess -= $this->drop($head, $stream, $number, $state->positions[$stream]);
                 }
             }
         }

@@ -1,0 +1,154 @@
+"""Reading alerts: lists, one alert with its history, counts. On read connections only."""
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from tocsin.alerts.model import Alert, HistoryLine, Status
+from tocsin.core.ids import is_uuid
+from tocsin.db import tables
+from tocsin.events.matching import contains, type_fits
+
+MAX_HISTORY = 1_000
+_TABLE = tables.alerts
+_COLUMNS = [_TABLE.c[name] for name in Alert.__struct_fields__]
+_HISTORY = tables.alert_history
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which alerts; None and empty leave a condition out. ``since`` and ``until`` (ms): problems that were alive between them.
+
+    ``type`` ends in a ``.`` to mean all types that begin so.
+    """
+
+    statuses: tuple[str, ...] = ()
+    site_id: int | None = None
+    severity_min: int | None = None
+    type: str | None = None
+    host: str | None = None
+    q: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+class Sort(enum.StrEnum):
+    """The orders of a list; ``-`` means the largest first. Equals are ordered by number, in the same direction."""
+
+    NEWEST = "-number"
+    OLDEST = "number"
+    LOUDEST = "-severity"
+    QUIETEST = "severity"
+    LAST_SEEN = "-last_seen_at"
+    LONGEST_UNSEEN = "last_seen_at"
+    LATEST_BEGUN = "-first_seen_at"
+    EARLIEST_BEGUN = "first_seen_at"
+    MOST_OFTEN = "-occurrences"
+    LEAST_OFTEN = "occurrences"
+
+    @property
+    def column(self) -> str:
+        """The column that decides."""
+        return self.value.removeprefix("-")
+
+    def place(self, alert: Alert) -> tuple[int, int]:
+        """Where *alert* stands in this order."""
+        return getattr(alert, self.column), alert.number
+
+
+def select(wanted: Filter, sort: Sort, after: tuple[int, int] | None, limit: int) -> sa.Select[Any]:
+    """The statement for one page: *limit* alerts after the place *after*."""
+    column, number = _TABLE.c[sort.column], _TABLE.c.number
+    falling = sort.value.startswith("-")
+    query = sa.select(*_COLUMNS).where(*_conditions(wanted))
+    if after is not None:
+        value, last = after
+        further = number < last if falling else number > last
+        beyond, reached = (column < value, column <= value) if falling else (column > value, column >= value)
+        query = query.where(reached, sa.or_(beyond, further))
+    order = [column.desc(), number.desc()] if falling else [column.asc(), number.asc()]
+    return query.order_by(*dict.fromkeys(order if sort.column != "number" else order[:1])).limit(limit)
+
+
+def page(connection: sa.Connection, wanted: Filter, sort: Sort, after: tuple[int, int] | None, limit: int) -> list[Alert]:
+    """One page of the alerts that are *wanted*."""
+    return [Alert(*row) for row in connection.execute(select(wanted, sort, after, limit))]
+
+
+def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    c = _TABLE.c
+    found: list[sa.ColumnElement[bool]] = list(_status_conditions(wanted.statuses))
+    if wanted.site_id is not None:
+        found.append(c.site_id == wanted.site_id)
+    if wanted.severity_min is not None:
+        found.append(c.severity >= wanted.severity_min)
+    if wanted.type is not None:
+        found.append(type_fits(c.type, wanted.type))
+    if wanted.host is not None:
+        found.append(c.host == wanted.host)
+    if wanted.q is not None:
+        found.append(contains((c.title, c.message, c.subject, c.host, c.dedup_key), wanted.q))
+    if wanted.since is not None:
+        found.append(c.last_seen_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(c.first_seen_at < wanted.until)
+    return found
+
+
+def _status_conditions(statuses: Sequence[str]) -> Sequence[sa.ColumnElement[bool]]:
+    """Says "not resolved" in so many words where it follows: SQLite then uses the index of the unresolved ones."""
+    if not statuses:
+        return ()
+    unresolved = (sa.text("status <> 'resolved'"),) if Status.RESOLVED not in statuses else ()
+    if len(statuses) == 1:
+        return (*unresolved, _TABLE.c.status == statuses[0])
+    return (*unresolved, _TABLE.c.status.in_(statuses))
+
+
+def find(connection: sa.Connection, ref: str, site_id: int | None = None) -> Alert | None:
+    """The alert with this id or short number, if it is there (and of the site, if one is given)."""
+    condition = by_ref(ref)
+    if condition is None:
+        return None
+    query = sa.select(*_COLUMNS).where(condition)
+    if site_id is not None:
+        query = query.where(_TABLE.c.site_id == site_id)
+    row = connection.execute(query).first()
+    return None if row is None else Alert(*row)
+
+
+def by_ref(ref: str) -> sa.ColumnElement[bool] | None:
+    """The condition for an id or a short number; None for what is neither."""
+    if ref.isascii() and ref.isdigit() and len(ref) <= 18:
+        return _TABLE.c.number == int(ref)
+    return _TABLE.c.id == ref.lower() if is_uuid(ref.lower()) else None
+
+
+def history(connection: sa.Connection, number: int, newest: int = MAX_HISTORY) -> list[HistoryLine]:
+    """The *newest* lines of an alert's history, in the order in which they happened."""
+    c = _HISTORY.c
+    query = (
+        sa.select(c.at, c.actor, c.action, c.reason, c.details)
+        .where(c.alert_number == number)
+        .order_by(c.number.desc())
+        .limit(newest)
+    )
+    rows = connection.execute(query).all()
+    return [
+        HistoryLine(r.at, r.actor, r.action, r.reason, None if r.details is None else msgspec.json.decode(r.details))
+        for r in reversed(rows)
+    ]
+
+
+def counts(connection: sa.Connection) -> dict[str, int]:
+    """How many alerts are in each state."""
+    number = sa.func.count()
+    unresolved = sa.select(_TABLE.c.status, number).where(sa.text("status <> 'resolved'")).group_by(_TABLE.c.status)
+    found = {status.value: 0 for status in Status}
+    found.update((row[0], row[1]) for row in connection.execute(unresolved))
+    found[Status.RESOLVED] = connection.execute(
+        sa.select(number).select_from(_TABLE).where(sa.text("status = 'resolved'"))
+    ).scalar_one()
+    return found

@@ -1,0 +1,155 @@
+"""Reading what a request says, into frozen structs: every field that is wrong is named, nothing is guessed."""
+
+import re
+from functools import cache
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from tocsin.core.errors import FieldError, InvalidInput
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+MAX_FIELDS = 100
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PLACE = re.compile(r" - at `\$(.*)`$")
+
+
+class _Field(NamedTuple):
+    """One field of a shape: its type, whether it must be there, and what to say when its value does not fit."""
+
+    type: Any
+    is_whole_number: bool
+    required: bool
+    must: str
+
+
+def read_query(raw: bytes, shape: type[Shape]) -> Shape:
+    """The query string *raw* as a *shape*. Raises `InvalidInput` naming each parameter that is wrong or not known."""
+    fields = _fields(shape)
+    values: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for name, text in _pairs(raw):
+        field = fields.get(name)
+        if field is None:
+            errors.append(_unknown(name, fields))
+        elif name in values:
+            errors.append(FieldError(name, "is given more than once"))
+        else:
+            values[name] = _from_text(name, text, field, errors)
+    return _build(shape, values, errors)
+
+
+def read_body(raw: bytes, shape: type[Shape]) -> Shape:
+    """The JSON object *raw* as a *shape*; an empty body is an empty object. Raises `InvalidInput` naming each field."""
+    fields = _fields(shape)
+    values: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for name, part in _members(raw).items():
+        field = fields.get(name)
+        if field is None:
+            errors.append(_unknown(name, fields))
+        else:
+            values[name] = _from_json(name, part, field, errors)
+    errors.extend(FieldError(name, "is required") for name, field in fields.items() if field.required and name not in values)
+    return _build(shape, values, errors)
+
+
+def _build(shape: type[Shape], values: dict[str, Any], errors: list[FieldError]) -> Shape:
+    if errors:
+        raise InvalidInput(tuple(errors))
+    return shape(**values)
+
+
+@cache
+def _fields(shape: type[msgspec.Struct]) -> dict[str, _Field]:
+    hints = get_type_hints(shape, include_extras=True)
+    required = {field.name for field in msgspec.structs.fields(shape) if field.required}
+    return {name: _field(hint, required=name in required) for name, hint in hints.items()}
+
+
+def _field(hint: Any, *, required: bool) -> _Field:
+    inner = [one for one in get_args(hint) if one is not type(None)] if _is_union(hint) else [hint]
+    plain = get_args(inner[0])[0] if get_origin(inner[0]) is Annotated else inner[0]
+    return _Field(hint, plain is int, required, _must(inner[0]))
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) is not Annotated and type(None) in get_args(hint)
+
+
+def _must(hint: Any) -> str:
+    if get_origin(hint) is Annotated:
+        for meta in get_args(hint)[1:]:
+            if isinstance(meta, msgspec.Meta) and meta.extra:
+                return str(meta.extra.get("must", ""))
+    return ""
+
+
+def _unknown(name: str, fields: dict[str, _Field]) -> FieldError:
+    return FieldError(
+        name[:60], f"is not known here; known are {', '.join(fields)}" if fields else "is not known here; nothing is"
+    )
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except UnicodeDecodeError:
+        raise InvalidInput.of("query", "is not UTF-8") from None
+    except ValueError:
+        raise InvalidInput.of("query", f"has more than {MAX_FIELDS} parameters") from None
+
+
+def _from_text(name: str, text: str, field: _Field, errors: list[FieldError]) -> Any:
+    if "\0" in text:
+        errors.append(FieldError(name, "must not hold NUL characters"))
+        return None
+    try:
+        return msgspec.convert(text, field.type, strict=not field.is_whole_number)
+    except msgspec.ValidationError as error:
+        errors.append(_misfit(name, error, field))
+        return None
+
+
+def _members(raw: bytes) -> dict[str, msgspec.Raw]:
+    if not raw.strip():
+        return {}
+    try:
+        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise InvalidInput.of("body", "must be a JSON object") from None
+    except _BROKEN as error:
+        raise InvalidInput.of("body", f"is not JSON: {_words(error)}") from None
+
+
+def _from_json(name: str, part: msgspec.Raw, field: _Field, errors: list[FieldError]) -> Any:
+    try:
+        value = msgspec.json.decode(bytes(part), type=field.type)
+    except _BROKEN as error:
+        errors.append(_misfit(name, error, field))
+        return None
+    if _holds_nul(value):
+        errors.append(FieldError(name, "must not hold NUL characters"))
+    return value
+
+
+def _misfit(name: str, error: Exception, field: _Field) -> FieldError:
+    place = _PLACE.search(str(error))
+    path = name + (place[1] if place else "")
+    return FieldError(path, f"must {field.must}" if field.must and path == name else _words(error))
+
+
+def _words(error: Exception) -> str:
+    """msgspec's and Python's words without their code marks and paths."""
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    text = _PLACE.sub("", str(error)).replace("`", "")
+    return text[:1].lower() + text[1:]
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    return isinstance(value, list | tuple) and any(map(_holds_nul, value))

@@ -1,0 +1,260 @@
+"""``/sites`` and ``/catalogue``: the sites, and what each makes of events."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import msgspec
+import sqlalchemy as sa
+from litestar import Controller, delete, get, post, put
+from msgspec import Meta
+
+from tocsin.api import shapes
+from tocsin.api.context import Given, InPath, TheKey, TheServer, visible_site
+from tocsin.api.fields import Level, Name, Slug, clean_name
+from tocsin.bootstrap import Server
+from tocsin.core.errors import Conflict, InvalidInput, NotFound
+from tocsin.db import tables
+from tocsin.db.writer import Tx
+from tocsin.events import sites as site_store
+from tocsin.events.catalogue.model import ActivityPattern, CatalogueRow, Category, Override
+from tocsin.events.catalogue.rules import all_patterns
+from tocsin.events.sites import Site
+from tocsin.identity.model import ApiKey
+
+Loudness = Literal["always", "never", "default"]
+EventType = Annotated[
+    str, Meta(min_length=1, max_length=100, extra={"must": "be dotted lower case, such as invoice.payment_failed"})
+]
+
+
+class NewSite(msgspec.Struct, frozen=True, kw_only=True):
+    """A site to be made; ``name`` is what people read (default: the slug)."""
+
+    slug: Slug
+    name: Name | None = None
+
+
+class CatalogueQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose catalogue (default: the key's own site, else ``main``)."""
+
+    site: Slug | None = None
+
+
+class CatalogueChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site changes in one row; what is left out stays as it is shipped."""
+
+    severity: Level | None = None
+    quiet_severity: Annotated[Level, Meta(description="When the row's condition does not hold.")] | None = None
+    loud: Annotated[Loudness, Meta(description="`never`: only recorded.")] | None = None
+    title: (
+        Annotated[
+            str, Meta(min_length=1, max_length=200, description="A template: `Invoice {id}: payment refused[ by {gateway}]`")
+        ]
+        | None
+    ) = None
+    category: Category | None = None
+
+
+class CatalogueRowOut(msgspec.Struct, frozen=True):
+    """What one type of event is at a site."""
+
+    type: str
+    category: Category
+    severity: int
+    quiet_severity: Annotated[int, Meta(description="Its severity when the condition does not hold.")]
+    loud: Loudness
+    title: str
+    condition: Annotated[str | None, Meta(description="When it is loud; null: always, if its severity is 3 or more.")]
+    recovers: Annotated[list[str], Meta(description="The problems that it ends.")]
+    hook: Annotated[str | None, Meta(description="The WHMCS hook that it comes from.")]
+    changed: Annotated[bool, Meta(description="Whether the site has changed it.")]
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """A site's whole catalogue."""
+
+    site: str
+    items: list[CatalogueRowOut]
+
+
+class PatternChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of the WHMCS activity log that match become events of a type; named groups are read like attributes."""
+
+    pattern: Annotated[str, Meta(min_length=1, max_length=300, description="A regular expression; case does not matter.")]
+    type: EventType
+
+
+class PatternOut(msgspec.Struct, frozen=True):
+    """One activity-log pattern."""
+
+    name: str
+    pattern: str
+    type: str
+    shipped: Annotated[bool, Meta(description="Whether it came with Tocsin; a site's own of the same name takes its place.")]
+
+
+class Patterns(msgspec.Struct, frozen=True):
+    """A site's patterns in the order in which they are tried; the first that matches counts."""
+
+    site: str
+    items: list[PatternOut]
+
+
+class SitesApi(Controller):
+    """Sites and what each makes of events."""
+
+    tags = ("Sites",)
+
+    @get("/sites", sync_to_thread=True)
+    def list_sites(self, server: TheServer, key: TheKey) -> shapes.SitePage:
+        """Lists the sites by name."""
+        return shapes.SitePage(None, [shapes.site_out(s) for s in server.core.sites.all() if key.site in (None, s.slug)])
+
+    @post("/sites", status_code=201, opt={"conflict": True})
+    async def add_site(self, server: TheServer, sent: Given[NewSite]) -> shapes.SiteOut:
+        """Makes a site."""
+        now = server.core.clock.now()
+
+        def work(tx: Tx) -> None:
+            table = tables.sites
+            if tx.sql.execute(sa.select(table.c.id).where(table.c.slug == sent.slug)).first() is not None:
+                raise Conflict(f"there is already a site {sent.slug}")
+            site_store.ensure(tx, sent.slug, now)
+            tx.sql.execute(table.update().where(table.c.slug == sent.slug).values(name=(sent.name or sent.slug).strip()))
+
+        await _change(server, work)
+        return shapes.site_out(server.core.sites.get(sent.slug))
+
+    @get("/catalogue", sync_to_thread=True)
+    def show_catalogue(self, server: TheServer, key: TheKey, asked: Given[CatalogueQuery]) -> Catalogue:
+        """Shows what each type of event is at a site."""
+        site = _site(server, key, asked.site or key.site or "main")
+        changed = _changed_types(server, site)
+        return Catalogue(site.slug, [_row_out(row, changed=row.type in changed) for row in site.catalogue.rows()])
+
+    @put("/sites/{slug:str}/catalogue/{event_type:str}")
+    async def change_row(
+        self, server: TheServer, key: TheKey, slug: InPath, event_type: InPath, sent: Given[CatalogueChange]
+    ) -> CatalogueRowOut:
+        """Changes a row for a site, or adds one of its own; what an earlier change said is replaced."""
+        site = _site(server, key, slug)
+        override = Override(type=event_type, **msgspec.structs.asdict(sent))
+        text = msgspec.json.encode(override).decode()
+
+        def work(tx: Tx) -> None:
+            table = tables.catalogue
+            tx.sql.execute(table.delete().where(table.c.site_id == site.id, table.c.type == event_type))
+            tx.sql.execute(table.insert().values(site_id=site.id, type=event_type, override=text))
+
+        await _change(server, work)
+        row = server.core.sites.get(slug).catalogue.get(event_type)
+        if row is None:
+            raise NotFound(f"the row {event_type} was taken away again by somebody else")
+        return _row_out(row, changed=True)
+
+    @delete("/sites/{slug:str}/catalogue/{event_type:str}", status_code=204)
+    async def reset_row(self, server: TheServer, key: TheKey, slug: InPath, event_type: InPath) -> None:
+        """Takes a site's change back: the row is again as it is shipped."""
+        site = _site(server, key, slug)
+        Override(type=event_type)  # refuses what can be no type
+        table = tables.catalogue
+        await _remove(
+            server,
+            table.delete().where(table.c.site_id == site.id, table.c.type == event_type),
+            f"{slug} has not changed {event_type}",
+        )
+
+    @get("/sites/{slug:str}/patterns", sync_to_thread=True)
+    def list_patterns(self, server: TheServer, key: TheKey, slug: InPath) -> Patterns:
+        """Lists a site's activity-log patterns in the order in which they are tried."""
+        return Patterns(slug, _patterns(server, _site(server, key, slug)))
+
+    @get("/sites/{slug:str}/patterns/{name:str}", sync_to_thread=True)
+    def show_pattern(self, server: TheServer, key: TheKey, slug: InPath, name: InPath) -> PatternOut:
+        """Shows one pattern."""
+        return _pattern(server, _site(server, key, slug), name)
+
+    @put("/sites/{slug:str}/patterns/{name:str}")
+    async def set_pattern(
+        self, server: TheServer, key: TheKey, slug: InPath, name: InPath, sent: Given[PatternChange]
+    ) -> PatternOut:
+        """Makes a pattern, or replaces the one of that name."""
+        site = _site(server, key, slug)
+        if not clean_name(name):
+            raise InvalidInput.of("name", "must have 1 to 60 letters, digits, dots, dashes or underscores")
+        new = await asyncio.to_thread(ActivityPattern, name, sent.pattern, sent.type)
+
+        def work(tx: Tx) -> None:
+            table = tables.activity_patterns
+            tx.sql.execute(table.delete().where(table.c.site_id == site.id, table.c.name == name))
+            tx.sql.execute(table.insert().values(site_id=site.id, name=new.name, pattern=new.pattern, type=new.type))
+
+        await _change(server, work)
+        return PatternOut(new.name, new.pattern, new.type, shipped=False)
+
+    @delete("/sites/{slug:str}/patterns/{name:str}", status_code=204)
+    async def remove_pattern(self, server: TheServer, key: TheKey, slug: InPath, name: InPath) -> None:
+        """Takes a site's own pattern away; a shipped one of that name counts again."""
+        site = _site(server, key, slug)
+        table = tables.activity_patterns
+        complaint = f"{slug} has no pattern {name[:60]} of its own"
+        if not clean_name(name):
+            raise NotFound(complaint)
+        await _remove(server, table.delete().where(table.c.site_id == site.id, table.c.name == name), complaint)
+
+
+def _site(server: Server, key: ApiKey, slug: str) -> Site:
+    visible_site(server.core.sites, key, slug)
+    return server.core.sites.get(slug)
+
+
+async def _change(server: Server, work: Callable[[Tx], None]) -> None:
+    """Does *work*, then has this node see it at once; others see it within five seconds."""
+    await server.core.writer.run(work)
+    await asyncio.to_thread(server.core.refresh)
+
+
+async def _remove(server: Server, statement: sa.Delete, complaint: str) -> None:
+    def work(tx: Tx) -> None:
+        if tx.sql.execute(statement).rowcount == 0:
+            raise NotFound(complaint)
+
+    await _change(server, work)
+
+
+def _changed_types(server: Server, site: Site) -> set[str]:
+    table = tables.catalogue
+    with server.core.database.read() as connection:
+        return set(connection.execute(sa.select(table.c.type).where(table.c.site_id == site.id)).scalars())
+
+
+def _row_out(row: CatalogueRow, *, changed: bool) -> CatalogueRowOut:
+    return CatalogueRowOut(
+        row.type,
+        row.category,
+        int(row.severity),
+        int(row.quiet_severity),
+        row.loud,
+        row.title,
+        row.when.value if row.when else None,
+        list(row.recovers),
+        row.hook,
+        changed,
+    )
+
+
+def _patterns(server: Server, site: Site) -> list[PatternOut]:
+    table = tables.activity_patterns
+    with server.core.database.read() as connection:
+        rows = connection.execute(sa.select(table).where(table.c.site_id == site.id)).all()
+    own = [ActivityPattern(row.name, row.pattern, row.type) for row in rows]
+    names = {pattern.name for pattern in own}
+    return [PatternOut(p.name, p.pattern, p.type, shipped=p.name not in names) for p in all_patterns(own)]
+
+
+def _pattern(server: Server, site: Site, name: str) -> PatternOut:
+    for pattern in _patterns(server, site):
+        if pattern.name == name:
+            return pattern
+    raise NotFound(f"{site.slug} has no pattern {name[:60]}")

@@ -1,0 +1,143 @@
+"""The whole HTTP side as one ASGI application: the intake in front, everything else behind it."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any
+
+from litestar import Litestar, Request, Response, Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from tocsin.api import errors
+from tocsin.api.access import Guard
+from tocsin.api.alerts import AlertsApi
+from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
+from tocsin.api.description import DescriptionApi
+from tocsin.api.events import EventsApi
+from tocsin.api.health import HealthApi
+from tocsin.api.intake import PATH, Intake
+from tocsin.api.keys import KeysApi
+from tocsin.api.metrics import MetricsApi
+from tocsin.api.notifications import NotificationsApi
+from tocsin.api.openapi import document
+from tocsin.api.problems import UnsupportedContent, problem_of
+from tocsin.api.sites import SitesApi
+from tocsin.bootstrap import Server
+from tocsin.core.errors import TocsinError
+from tocsin.engine.loop import Engine
+from tocsin.engine.steps import STEPS
+from tocsin.web.links import LinkPages
+from tocsin.web.pages import notice
+from tocsin.web.start import StartPages
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+AnyRequest = Request[Any, Any, Any]
+
+
+class Front:
+    """What uvicorn calls. ``intake`` is there for the fast lane, which calls it without ASGI."""
+
+    def __init__(self, intake: Intake, behind: Litestar) -> None:
+        self.intake, self.behind = intake, behind
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """One connection."""
+        if scope["type"] == "http":
+            if scope["method"] == "POST" and scope["path"] == PATH:
+                await self.intake(scope, receive, send)
+                return
+            if scope["method"] == "HEAD":
+                scope, send = {**scope, "method": "GET"}, _without_body(send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        await self.behind(scope, receive, send)  # type: ignore[arg-type]  # ASGI's own words for the same things
+
+
+def build(server: Server, engine: Engine | None) -> Front:
+    """The application. *engine*: the one whose health is shown; None when it runs in another process."""
+    core = server.core
+    guard = Guard(server.keys, core.clock.now)
+    app = Litestar(
+        route_handlers=[
+            Router("/api/v1", route_handlers=[*_API, HealthApi, MetricsApi]),
+            HealthApi,
+            MetricsApi,
+            DescriptionApi,
+            StartPages,
+            LinkPages,
+        ],
+        dependencies={**dependencies(server, _watch(server, engine)), "openapi": Provide(lambda: describe, sync_to_thread=False)},
+        guards=[guard],
+        exception_handlers={
+            TocsinError: _on_ours,
+            UnsupportedContent: errors.on_content,
+            HTTPException: _on_framework,
+            Exception: errors.on_fault,
+        },
+        request_max_body_size=MAX_BODY,
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    app.state.guard = guard
+
+    @cache
+    def describe() -> dict[str, Any]:
+        return document(app.routes, core.settings.public_url)
+
+    return Front(Intake(core.writer, core.ingest, server.keys, core.clock), app)
+
+
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi)
+
+
+def _watch(server: Server, engine: Engine | None) -> EngineWatch:
+    every = {step.name: step.every for step in STEPS}
+    return EngineWatch(every, None if engine is None else engine.health, server.core.clock.now())
+
+
+# Errors: problem documents for programs; for a person in front of a page, a page.
+
+
+def _on_ours(request: AnyRequest, error: TocsinError) -> Response[bytes]:
+    if not _wants_page(request):
+        return errors.on_ours(request, error)
+    problem = problem_of(error)
+    return _page(request, problem.status, f"{problem.title}.", f"{error.message[:1].upper()}{error.message[1:]}.")
+
+
+def _on_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    if error.status_code == 404 and _wants_page(request):
+        return _page(request, 404, "There is no page here.", "The address may be cut or mistyped.")
+    return errors.on_framework(request, error)
+
+
+def _wants_page(request: AnyRequest) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/api/")
+
+
+def _page(request: AnyRequest, status: int, title: str, advice: str) -> Response[bytes]:
+    return notice(status, title, advice, depth=request.scope["path"].count("/") - 1)
+
+
+# ASGI.
+
+
+def _without_body(send: Send) -> Send:
+    """HEAD is GET without the body; the headers stay those of the body."""
+
+    async def send_head(message: dict[str, Any]) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_head
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """There is nothing to start or stop here: who builds the server also ends it."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

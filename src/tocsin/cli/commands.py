@@ -1,0 +1,279 @@
+"""Every command, on one page: its name, what it takes, an example. What it does is in the module that its function loads."""
+
+from pathlib import Path
+
+import click
+
+from tocsin import __version__
+from tocsin.cli.start import Start
+
+SEVERITIES = click.IntRange(1, 5)
+STATUSES = ("open", "acknowledged", "snoozed", "resolved")
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
+
+
+def example(*lines: str) -> str:
+    """An epilog that click leaves as it is."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *[f"  {line}" for line in lines]])
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=example("tocsin serve", "tocsin key add whmcs --scope ingest", "tocsin doctor"),
+)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Settings file (TOML). Default: tocsin.toml in the data folder, if it is there.",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def tocsin(context: click.Context, *, config: Path | None) -> None:
+    """Watches WHMCS and its servers, and makes sure that the right person hears of a problem, once and at once."""
+    context.obj = Start(config)
+
+
+@tocsin.command(epilog=example("tocsin serve", "TOCSIN_LISTEN=127.0.0.1:8401 tocsin serve --http-only"))
+@click.option("--http-only", is_flag=True, help="Take events and answer requests; leave sending to another process.")
+@click.option("--engine-only", is_flag=True, help="Send messages and do what falls due; answer no requests.")
+@click.pass_obj
+def serve(start: Start, *, http_only: bool, engine_only: bool) -> None:
+    """Runs Tocsin: takes events, keeps alerts, tells people. Ends on SIGTERM or Ctrl+C."""
+    if http_only and engine_only:
+        raise click.UsageError(
+            "--http-only and --engine-only exclude each other: leave both away to run everything in one process"
+        )
+    from tocsin.cli import serve as work
+
+    work.run(start, http=not engine_only, engine=not http_only)
+
+
+@tocsin.command(epilog=example("tocsin version"))
+@as_json
+def version(*, as_json: bool) -> None:
+    """The version of Tocsin, of its database schema and of Python."""
+    from tocsin.cli.version import show_version
+
+    show_version(as_json=as_json)
+
+
+@tocsin.command(epilog=example("tocsin doctor", "tocsin doctor --json"))
+@as_json
+@click.pass_obj
+def doctor(start: Start, *, as_json: bool) -> int:
+    """Checks each part and names each fault with its cure. Exit code 1 if there is a fault."""
+    from tocsin.cli.doctor import report
+
+    return report.run(start, as_json=as_json)
+
+
+# --- Keys and users ----------------------------------------------------------------------------------------------------
+
+
+@tocsin.group(epilog=example("tocsin key add whmcs --scope ingest"))
+def key() -> None:
+    """API keys: what the bridge, the agents and your programs show at the door."""
+
+
+@key.command(
+    "add", epilog=example("tocsin key add whmcs --scope ingest --site acme", "tocsin key add grafana --scope read --expires 90d")
+)
+@click.argument("name")
+@click.option("--scope", "scopes", required=True, help="What it may do: ingest, read, write, admin; several with commas.")
+@click.option("--site", help="Limits the key to one site; a new site is made.")
+@click.option("--expires", help="When it ends, from now: 12h, 90d, 52w. Default: never.")
+@as_json
+@click.pass_obj
+def key_add(start: Start, *, name: str, scopes: str, site: str | None, expires: str | None, as_json: bool) -> None:
+    """Makes a key and prints it, alone, on standard output. It is shown this once."""
+    from tocsin.cli import keys
+
+    keys.add(start, name, scopes, site, expires, as_json=as_json)
+
+
+@key.command("list", epilog=example("tocsin key list"))
+@as_json
+@click.pass_obj
+def key_list(start: Start, *, as_json: bool) -> None:
+    """All keys, the newest first, without their secrets."""
+    from tocsin.cli import keys
+
+    keys.show_keys(start, as_json=as_json)
+
+
+@key.command("revoke", epilog=example("tocsin key revoke 0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10"))
+@click.argument("key_id", metavar="ID")
+@click.pass_obj
+def key_revoke(start: Start, *, key_id: str) -> None:
+    """Ends a key. A running server refuses it within two seconds."""
+    from tocsin.cli import keys
+
+    keys.revoke(start, key_id)
+
+
+@tocsin.group(epilog=example("tocsin user list"))
+def user() -> None:
+    """People with an account."""
+
+
+@user.command(
+    "add",
+    epilog=example("tocsin user add marta@example.com --name 'Marta Weiss' --role admin --password-stdin < password.txt"),
+)
+@click.argument("email")
+@click.option("--name", required=True, help="What others see.")
+@click.option("--role", required=True, type=click.Choice(["admin", "responder", "viewer"]), help="What the person may do.")
+@click.option(
+    "--password-stdin",
+    is_flag=True,
+    required=True,
+    help="Read the password from standard input: one line, at least 10 characters.",
+)
+@as_json
+@click.pass_obj
+def user_add(start: Start, *, email: str, name: str, role: str, password_stdin: bool, as_json: bool) -> None:
+    """Makes a user. The password is read from standard input and from nowhere else."""
+    from tocsin.cli import users
+
+    if not password_stdin:
+        raise click.UsageError("give --password-stdin and the password on standard input")
+    users.add(start, email, name, role, as_json=as_json)
+
+
+@user.command("list", epilog=example("tocsin user list"))
+@as_json
+@click.pass_obj
+def user_list(start: Start, *, as_json: bool) -> None:
+    """All users, by mail address."""
+    from tocsin.cli import users
+
+    users.show_users(start, as_json=as_json)
+
+
+# --- Events, alerts, contacts ------------------------------------------------------------------------------------------
+
+
+@tocsin.group(epilog=example("tocsin events tail --follow"))
+def events() -> None:
+    """What WHMCS, servers and others have reported."""
+
+
+@events.command(
+    "tail", epilog=example("tocsin events tail --follow --site acme", "tocsin events tail --type invoice. --lines 100 --json")
+)
+@click.option("--follow", "-f", is_flag=True, help="Go on with each new event until Ctrl+C.")
+@click.option("--lines", "-n", type=click.IntRange(0, 10_000), default=20, show_default=True, help="How many of the past.")
+@click.option("--site", help="Only this site.")
+@click.option("--type", "kind", help="Only this type; with a dot at the end, all that begin so: invoice.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.pass_obj
+def events_tail(start: Start, *, follow: bool, lines: int, site: str | None, kind: str | None, as_json: bool) -> None:
+    """The newest events, the oldest of them first."""
+    from tocsin.cli import events as work
+
+    work.tail(start, work.Filter(site, kind), lines, follow=follow, as_json=as_json)
+
+
+@tocsin.group(epilog=example("tocsin alerts list", "tocsin alerts ack 12 --note 'on it'"))
+def alerts() -> None:
+    """Problems: which there are, and who has them."""
+
+
+@alerts.command("list", epilog=example("tocsin alerts list --status open,acknowledged --site acme"))
+@click.option("--status", help=f"Only these, several with commas: {', '.join(STATUSES)}. Default: all but resolved.")
+@click.option("--site", help="Only this site.")
+@click.option("--severity-min", type=SEVERITIES, default=1, help="Only from this severity, 1 to 5.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many.")
+@as_json
+@click.pass_obj
+def alerts_list(start: Start, *, status: str | None, site: str | None, severity_min: int, limit: int, as_json: bool) -> None:
+    """Alerts, the loudest first."""
+    from tocsin.cli import alerts as work
+
+    wanted = work.Wanted(work.read_statuses(status), site, severity_min, limit)
+    work.show_alerts(start, wanted, as_json=as_json)
+
+
+@alerts.command("ack", epilog=example("tocsin alerts ack 12 --note 'on it'"))
+@click.argument("which", metavar="NUMBER_OR_ID")
+@click.option("--note", help="Why, for the history.")
+@as_json
+@click.pass_obj
+def alerts_ack(start: Start, *, which: str, note: str | None, as_json: bool) -> None:
+    """Acknowledges an alert: you have it, and nobody is told again for now."""
+    from tocsin.cli import alerts as work
+
+    work.acknowledge(start, which, note, as_json=as_json)
+
+
+@alerts.command("resolve", epilog=example("tocsin alerts resolve 12 --note 'gateway works again'"))
+@click.argument("which", metavar="NUMBER_OR_ID")
+@click.option("--note", help="What it was, for the history.")
+@as_json
+@click.pass_obj
+def alerts_resolve(start: Start, *, which: str, note: str | None, as_json: bool) -> None:
+    """Resolves an alert: it is over."""
+    from tocsin.cli import alerts as work
+
+    work.resolve(start, which, note, as_json=as_json)
+
+
+@tocsin.command("test-alert", epilog=example("tocsin test-alert", "tocsin test-alert --severity 5 --wait 60"))
+@click.option("--severity", type=SEVERITIES, default=4, show_default=True, help="How loud, 1 to 5.")
+@click.option("--site", default="main", show_default=True, help="The site that it is about.")
+@click.option(
+    "--wait", "seconds", type=click.IntRange(0, 3600), default=30, show_default=True, help="Seconds to wait for the messages."
+)
+@as_json
+@click.pass_obj
+def test_alert(start: Start, *, severity: int, site: str, seconds: int, as_json: bool) -> int:
+    """Opens a test alert and says who got it, or why not. Exit code 1 unless everybody got it."""
+    from tocsin.cli import test_alert as work
+
+    return work.run(start, severity, site, seconds, as_json=as_json)
+
+
+@tocsin.group(epilog=example("tocsin contacts list"))
+def contacts() -> None:
+    """Who can be told."""
+
+
+@contacts.command("list", epilog=example("tocsin contacts list"))
+@as_json
+@click.pass_obj
+def contacts_list(start: Start, *, as_json: bool) -> None:
+    """All contacts, and whether messages go to them."""
+    from tocsin.cli.contacts import show_contacts
+
+    show_contacts(start, as_json=as_json)
+
+
+# --- The database ------------------------------------------------------------------------------------------------------
+
+
+@tocsin.group(epilog=example("tocsin db check"))
+def db() -> None:
+    """Care for the database."""
+
+
+@db.command("upgrade", epilog=example("tocsin db upgrade"))
+@as_json
+@click.pass_obj
+def db_upgrade(start: Start, *, as_json: bool) -> None:
+    """Makes the database, or brings it to the schema of this release. Doing it twice does no harm."""
+    from tocsin.cli import database
+
+    database.upgrade(start, as_json=as_json)
+
+
+@db.command("check", epilog=example("tocsin db check", "tocsin db check --json"))
+@as_json
+@click.pass_obj
+def db_check(start: Start, *, as_json: bool) -> int:
+    """Reads the whole database and checks that it is sound and keeps its promises.
+
+    Changes nothing, and works while the server runs.
+    """
+    from tocsin.cli import database
+
+    return database.check(start, as_json=as_json)

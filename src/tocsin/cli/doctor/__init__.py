@@ -1,0 +1,1 @@
+"""`tocsin doctor`: probes look, rules judge, the report tells. Nothing is changed by it."""

@@ -1,0 +1,237 @@
+"""`tocsin serve`: everything in one process, from the first lock to the last message."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import structlog
+import uvicorn
+import uvloop
+
+from tocsin import __version__, asgi
+from tocsin.api.fast_lane import protocol_for
+from tocsin.bootstrap import Server, build_server
+from tocsin.cli import logs
+from tocsin.cli.banner import Facts, announce, is_loopback, where
+from tocsin.cli.start import Start, refuse_unknown_schema, settle, understood
+from tocsin.core.clock import monotonic
+from tocsin.core.errors import TocsinError
+from tocsin.engine.loop import Engine
+from tocsin.engine.steps import HTTP_ONLY_STEPS, STEPS
+from tocsin.identity import store as identity_store
+from tocsin.settings import Settings
+
+log = structlog.get_logger()
+
+BACKLOG = 4096
+KEEP_ALIVE = (
+    75  # seconds: longer than a reverse proxy keeps an idle connection (60 by default), so that it never meets a closed one
+)
+FINISH_REQUESTS = 3  # seconds that requests under way get at the end; those that stream for ever are cut off then
+FINISH_STEP = 1.0  # seconds that the engine's step under way gets
+DRAIN = 5.0  # seconds for all of the end: requests, the engine's step, messages under way
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What of Tocsin runs in this process."""
+
+    http: bool
+    engine: bool
+
+    @property
+    def in_words(self) -> str:
+        """For the banner."""
+        if self.http and self.engine:
+            return "everything"
+        return "requests only (--http-only)" if self.http else "engine only (--engine-only)"
+
+
+def run(start: Start, *, http: bool, engine: bool) -> None:
+    """Serves until a signal. Raises `TocsinError` when it cannot start."""
+    parts = Parts(http, engine)
+    settings = start.settings()
+    logs.configure(settings.whmcs_env)
+    place = bound(settings) if http else None
+    with understood():
+        refuse_unknown_schema(settings)
+        server = build_server(settings, delivers=engine)
+    uvloop.run(_Process(settings, parts, server, place).live())
+
+
+def bound(settings: Settings) -> socket.socket:
+    """The address, taken but not yet open: who comes too early is refused, not kept waiting. Raises `TocsinError`."""
+    name = f"{settings.listen_host}:{settings.listen_port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.listen_host, settings.listen_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        place = socket.socket(family, kind, protocol)
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(address)
+    except OSError as error:
+        raise TocsinError(f"cannot listen on {name}: {error.strerror}. {_cure(error)}") from None
+    return place
+
+
+def _cure(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "TOCSIN_LISTEN must name an address of this machine, such as 127.0.0.1:8400"
+    if isinstance(error, PermissionError):
+        return "Ports below 1024 are for root: set TOCSIN_LISTEN to a higher one"
+    return "Stop the program that uses it (`ss -ltnp` shows it), or set TOCSIN_LISTEN to another port or address"
+
+
+class _Http(uvicorn.Server):
+    """Uvicorn without its own signal handling: this process decides when it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Process:
+    """The life of one `tocsin serve`."""
+
+    def __init__(self, settings: Settings, parts: Parts, server: Server, place: socket.socket | None) -> None:
+        self._settings, self._parts, self._server, self._place = settings, parts, server, place
+        self._engine = Engine(server, STEPS if parts.engine else HTTP_ONLY_STEPS, delivers=parts.engine)
+        self._http: _Http | None = None
+        self._end = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def live(self) -> None:
+        """Starts all parts, waits for a signal, ends all parts."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        if self._parts.engine:
+            await self._recover()
+        requests = await self._serve_requests()
+        self._tasks = self._background()
+        announce(await asyncio.to_thread(_facts, self._settings, self._parts, self._server))
+        settle()
+        ended = asyncio.create_task(self._end.wait())
+        await asyncio.wait([ended, requests] if requests else [ended], return_when=asyncio.FIRST_COMPLETED)
+        await self._stop(requests)
+
+    def _signalled(self) -> None:
+        if self._end.is_set():
+            log.warning("ended at once: a second signal came")
+            os._exit(1)
+        log.info("ending: requests and messages under way are finished first")
+        self._end.set()
+
+    async def _recover(self) -> None:
+        """Before the first request: what an earlier life left under way is settled, so that no new event overtakes it."""
+        try:
+            await self._server.delivery.recover()
+        except TocsinError as error:
+            log.error("recovery must wait", reason=error.message)  # the engine tries on
+
+    async def _serve_requests(self) -> "asyncio.Task[None] | None":
+        """The task that serves, once the address is open."""
+        if self._place is None:
+            return None
+        app = asgi.build(self._server, self._engine if self._parts.engine else None)
+        self._http = _Http(_uvicorn_config(app, self._settings))
+        requests = asyncio.create_task(self._http.serve(sockets=[self._place]))
+        while not (self._http.started or requests.done()):  # noqa: ASYNC110 - uvicorn has a flag here, no event
+            await asyncio.sleep(0.001)
+        return requests
+
+    def _background(self) -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(supervised("engine", self._engine.run))]
+        if self._parts.engine and not self._settings.is_sqlite:
+            from tocsin.engine.listen import listen  # noqa: PLC0415 - PostgreSQL only
+
+            news = self._server.delivery.wake
+            tasks.append(asyncio.create_task(supervised("listen", lambda: listen(self._settings.database_url, news))))
+        return tasks
+
+    async def _stop(self, requests: "asyncio.Task[None] | None") -> None:
+        began = monotonic()
+        if self._http is not None and requests is not None:
+            self._http.should_exit = True
+            await asyncio.wait([requests])
+        self._engine.stop()
+        engine, *others = self._tasks
+        for task in others:
+            task.cancel()
+        await asyncio.wait([engine], timeout=FINISH_STEP)
+        engine.cancel()
+        await asyncio.wait(self._tasks)
+        await self._server.close(max(0.1, DRAIN - (monotonic() - began)))
+        log.info("ended")
+        if requests is not None:
+            requests.result()
+
+
+def _uvicorn_config(app: asgi.Front, settings: Settings) -> uvicorn.Config:
+    behind_proxy = is_behind_proxy(settings)
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http=protocol_for(app.intake),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=behind_proxy,
+        forwarded_allow_ips="127.0.0.1,::1" if behind_proxy else None,
+        backlog=BACKLOG,
+        limit_concurrency=None,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=FINISH_REQUESTS,
+    )
+
+
+def is_behind_proxy(settings: Settings) -> bool:
+    """Whether requests come through a proxy on this machine, whose word on the caller's address is taken: it listens on
+    loopback, and links point elsewhere.
+    """
+    return is_loopback(settings.listen_host) and not is_loopback(urlsplit(settings.public_url).hostname or "")
+
+
+async def supervised(name: str, work: Callable[[], Awaitable[None]], pause: float = FIRST_PAUSE) -> None:
+    """Runs *work* until it ends by itself; one that fails is logged and started again, ever less often."""
+    wait = pause
+    while True:
+        began = monotonic()
+        try:
+            await work()
+        except Exception:
+            log.exception("a part of Tocsin failed and is started again", part=name, in_seconds=wait)
+            await asyncio.sleep(wait)
+            wait = pause if monotonic() - began > LONGEST_PAUSE else min(wait * 2, LONGEST_PAUSE)
+        else:
+            return
+
+
+def _facts(settings: Settings, parts: Parts, server: Server) -> Facts:
+    with server.core.database.read() as connection:
+        has_key = any(key.revoked_at is None for key in identity_store.list_keys(connection))
+        has_user = any(user.disabled_at is None for user in identity_store.list_users(connection))
+    return Facts(
+        version=__version__,
+        does=parts.in_words,
+        listen=f"http://{_shown(settings.listen_host)}:{settings.listen_port}" if parts.http else "nothing",
+        public_url=settings.public_url,
+        database=where(settings),
+        environment=settings.whmcs_env,
+        contacts=tuple(f"{contact.kind} {contact.target}" for contact in server.core.contacts.all),
+        has_key=has_key,
+        has_user=has_user,
+    )
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,119 @@
+"""What every command starts from: the settings, who is asking, and the database."""
+
+import gc
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tocsin.settings import Settings, load
+
+if TYPE_CHECKING:
+    from tocsin.bootstrap import Core, Store
+    from tocsin.db.engine import Database
+
+
+@dataclass(frozen=True)
+class Start:
+    """What was said before the command's name."""
+
+    config: Path | None = None
+
+    def settings(self) -> Settings:
+        """The settings of this process. Raises `SettingsError`."""
+        return load(os.environ, self.config)
+
+
+def actor() -> str:
+    """Who is asking, for the history: ``cli:`` and the name of the Unix user."""
+    uid = os.getuid()
+    try:
+        return f"cli:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"cli:{uid}"
+
+
+@contextmanager
+def opened(start: Start) -> Iterator["Core"]:
+    """The database, made or brought up to date where needed, and the decisions on top of it."""
+    from tocsin.bootstrap import build_core  # noqa: PLC0415 - see commands.py
+    from tocsin.cli import logs  # noqa: PLC0415
+
+    settings = start.settings()
+    logs.configure(settings.whmcs_env, quiet=True)
+    with understood():
+        refuse_unknown_schema(settings)
+        core = build_core(settings)
+    try:
+        yield core
+    finally:
+        core.close()
+
+
+@contextmanager
+def opened_store(start: Start) -> Iterator["Store"]:
+    """The database alone, for commands that decide nothing about alerts: quicker to open."""
+    from tocsin.bootstrap import build_store  # noqa: PLC0415
+    from tocsin.cli import logs  # noqa: PLC0415
+
+    settings = start.settings()
+    logs.configure(settings.whmcs_env, quiet=True)
+    with understood():
+        refuse_unknown_schema(settings)
+        store = build_store(settings)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def read_only(settings: Settings) -> Iterator["Database"]:
+    """The database as it is: nothing is made or changed. Raises `NotFound` if there is none."""
+    from tocsin.core.errors import NotFound  # noqa: PLC0415
+    from tocsin.db.engine import Database  # noqa: PLC0415
+
+    if settings.is_sqlite and not settings.sqlite_path.exists():
+        raise NotFound(f"there is no database at {settings.sqlite_path}: `tocsin serve` or `tocsin db upgrade` makes one")
+    database = Database(settings.database_url)
+    try:
+        with understood():
+            yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Faults of the database driver come out as `Unavailable`, in a sentence."""
+    import sqlalchemy as sa  # noqa: PLC0415
+
+    from tocsin.core.errors import Unavailable  # noqa: PLC0415
+    from tocsin.db.engine import explain  # noqa: PLC0415
+
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise Unavailable(explain(error)) from error
+
+
+def refuse_unknown_schema(settings: Settings) -> None:
+    """A database that a newer release has changed is left alone. Raises `Conflict`."""
+    from tocsin.cli.schema import schema_fault, schema_version  # noqa: PLC0415
+    from tocsin.core.errors import Conflict  # noqa: PLC0415
+
+    if settings.is_sqlite and not (settings.sqlite_path.is_file() and settings.sqlite_path.stat().st_size):
+        return
+    with read_only(settings) as database:
+        fault = schema_fault(schema_version(database))
+    if fault is not None and fault.too_new:
+        raise Conflict(fault.text)
+
+
+def settle() -> None:
+    """For what runs long: garbage is collected from here on; what has been loaded stays for ever and is not looked through."""
+    gc.freeze()
+    gc.enable()

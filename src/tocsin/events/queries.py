@@ -1,0 +1,138 @@
+"""Reading what came in: the event log, each source's numbering, the quarantine. On read connections only."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from tocsin.core.errors import FieldError
+from tocsin.db import tables
+from tocsin.events.matching import contains, type_fits
+from tocsin.events.model import Gap, Sequence as Numbering
+
+_EVENTS, _ALERTS = tables.events, tables.alerts
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """One row of the log. ``attributes`` is JSON text. Field order is the column order of the statement."""
+
+    number: int
+    id: str
+    site_id: int
+    type: str
+    occurred_at: int
+    received_at: int
+    severity: int
+    status: str
+    title: str
+    message: str | None
+    subject: str | None
+    host: str | None
+    attributes: str | None
+    dedup_key: str | None
+    source: str | None
+    sequence: int | None
+    alert_number: int | None
+    alert_id: str | None
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events; None leaves a condition out. They occurred from ``since`` on and before ``until`` (ms)."""
+
+    site_id: int | None = None
+    type: str | None = None
+    severity_min: int | None = None
+    since: int | None = None
+    until: int | None = None
+    q: str | None = None
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """One member of a batch that could not be taken."""
+
+    id: str
+    received_at: int
+    site_id: int | None
+    key_id: str | None
+    errors: tuple[FieldError, ...]
+    payload: str
+
+
+def _select() -> sa.Select[Any]:
+    columns = [_EVENTS.c[name] for name in StoredEvent.__struct_fields__[:-1]]
+    joined = _EVENTS.outerjoin(_ALERTS, _EVENTS.c.alert_number == _ALERTS.c.number)
+    return sa.select(*columns, _ALERTS.c.id.label("alert_id")).select_from(joined)
+
+
+def select(wanted: Filter, after: tuple[int, int] | None, limit: int) -> sa.Select[Any]:
+    """The statement for one page, the newest first: *limit* events after the place (occurred_at, number) *after*."""
+    c = _EVENTS.c
+    query = _select().where(*_conditions(wanted))
+    if after is not None:
+        at, number = after
+        query = query.where(c.occurred_at <= at, sa.or_(c.occurred_at < at, c.number < number))
+    return query.order_by(c.occurred_at.desc(), c.number.desc()).limit(limit)
+
+
+def page(connection: sa.Connection, wanted: Filter, after: tuple[int, int] | None, limit: int) -> list[StoredEvent]:
+    """One page of the events that are *wanted*."""
+    return [StoredEvent(*row) for row in connection.execute(select(wanted, after, limit))]
+
+
+def _conditions(wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
+    c = _EVENTS.c
+    if wanted.site_id is not None:
+        yield c.site_id == wanted.site_id
+    if wanted.type is not None:
+        yield type_fits(c.type, wanted.type)
+    if wanted.severity_min is not None:
+        yield c.severity >= wanted.severity_min
+    if wanted.since is not None:
+        yield c.occurred_at >= wanted.since
+    if wanted.until is not None:
+        yield c.occurred_at < wanted.until
+    if wanted.q is not None:
+        yield contains((c.title, c.message, c.subject, c.host), wanted.q)
+
+
+def find(connection: sa.Connection, event_id: str) -> StoredEvent | None:
+    """The event with this id (canonical, lower case)."""
+    row = connection.execute(_select().where(_EVENTS.c.id == event_id)).first()
+    return None if row is None else StoredEvent(*row)
+
+
+def sources(connection: sa.Connection, site_id: int | None, after: tuple[int, str] | None, limit: int) -> list[Numbering]:
+    """What is known of each source's numbering (E4), by site and name."""
+    table = tables.sequences
+    query = sa.select(*[table.c[name] for name in Numbering.__struct_fields__])
+    if site_id is not None:
+        query = query.where(table.c.site_id == site_id)
+    if after is not None:
+        last_site, last_source = after
+        same_site = sa.and_(table.c.site_id == last_site, table.c.source > last_source)
+        query = query.where(sa.or_(table.c.site_id > last_site, same_site))
+    rows = connection.execute(query.order_by(table.c.site_id, table.c.source).limit(limit))
+    return [Numbering(**{**row, "gaps": msgspec.json.decode(row["gaps"], type=tuple[Gap, ...])}) for row in rows.mappings()]
+
+
+def quarantine(connection: sa.Connection, site_id: int | None, after: str | None, limit: int) -> list[Quarantined]:
+    """What could not be taken, the newest first."""
+    table = tables.quarantine
+    query = sa.select(*[table.c[name] for name in Quarantined.__struct_fields__])
+    if site_id is not None:
+        query = query.where(table.c.site_id == site_id)
+    if after is not None:
+        query = query.where(table.c.id < after)
+    rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
+    return [
+        Quarantined(
+            r.id, r.received_at, r.site_id, r.key_id, msgspec.json.decode(r.errors, type=tuple[FieldError, ...]), r.payload
+        )
+        for r in rows
+    ]
+
+
+def last_number(connection: sa.Connection) -> int:
+    """The running number of the newest event: how many were ever stored, since numbers are given once."""
+    return connection.execute(sa.select(sa.func.max(_EVENTS.c.number))).scalar_one() or 0

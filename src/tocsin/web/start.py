@@ -1,0 +1,57 @@
+"""The start page, the readable API reference, and what browsers ask for by themselves."""
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, SkipValidation
+
+from tocsin.bootstrap import Server
+from tocsin.core.errors import NotFound
+from tocsin.web.pages import page, statics
+from tocsin.web.reference import Reference
+
+TheServer = NamedDependency[SkipValidation[Server]]
+InPath = FromPath[str]
+TheDocument = NamedDependency[SkipValidation[Callable[[], dict[str, Any]]]]
+
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class StartPages(Controller):
+    """Pages that show nothing private."""
+
+    include_in_schema = False
+
+    @get("/", sync_to_thread=True)
+    def start(self, server: TheServer) -> Response[bytes]:
+        """Says that Tocsin runs, and what to do next."""
+        return page("start.html", public_url=server.core.settings.public_url)
+
+    @get("/api/docs", sync_to_thread=True)
+    def docs(self, openapi: TheDocument) -> Response[bytes]:
+        """The OpenAPI document for people."""
+        return page("reference.html", depth=1, reference=Reference.of(openapi()))
+
+    @get("/static/{name:str}", sync_to_thread=False)
+    def static(self, name: InPath) -> Response[bytes]:
+        """One of the files that pages need."""
+        found = statics().find(name)
+        if found is None:
+            raise NotFound(f"there is no file {name[:60]}")
+        return Response(
+            found.content, media_type=found.media_type, headers={"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff"}
+        )
+
+    @get("/favicon.ico", sync_to_thread=False)
+    def favicon(self) -> Response[bytes]:
+        """The bell."""
+        found = statics().find(statics().name("favicon.svg"))
+        content = found.content if found else b""
+        return Response(content, media_type="image/svg+xml", headers={"Cache-Control": "public, max-age=86400"})
+
+    @get("/robots.txt", sync_to_thread=False)
+    def robots(self) -> Response[bytes]:
+        """Nothing here is for search engines."""
+        return Response(b"User-agent: *\nDisallow: /\n", media_type="text/plain")

@@ -1,0 +1,127 @@
+"""The real program, as a person starts it: ``python -m tocsin`` in a data folder of its own, with a clean environment."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tocsin.settings import LATER, VARIABLES
+
+OURS = {variable.name for variable in VARIABLES} | LATER
+PATIENCE = 20  # seconds; the machine may be busy
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its answer, when it was asked for JSON."""
+        return json.loads(self.out)
+
+    def is_one_complaint(self) -> bool:
+        """Whether it failed with one line on standard error and nothing else."""
+        return self.code == 1 and self.err.startswith("tocsin: ") and self.err.count("\n") == 1 and not self.out
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Serving:
+    """A running `tocsin serve`."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        """What it has said."""
+        return self.log_file.read_text()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal and waits for the end; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def post(self, key: str, event: dict[str, Any]) -> dict[str, Any]:
+        """Reports one event."""
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/api/v1/events", json.dumps(event).encode(), headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+
+@dataclass
+class Program:
+    """Starts commands; ``settings`` are the environment that a person would have set."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """Ours alone: whatever this machine has set is taken out."""
+        kept = {k: v for k, v in os.environ.items() if k.removesuffix("_FILE") not in OURS and k != "CREDENTIALS_DIRECTORY"}
+        return {**kept, "TOCSIN_DATA_DIR": str(self.folder), **self.settings}
+
+    def run(self, *arguments: str, stdin: str | bytes = b"") -> Result:
+        """One command, to its end."""
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [sys.executable, "-m", "tocsin", *arguments],
+            input=given,
+            capture_output=True,
+            env=self.environment(),
+            timeout=PATIENCE * 3,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def key(self, scope: str = "ingest") -> str:
+        """A new key."""
+        return self.run("key", "add", "test", "--scope", scope).out.strip()
+
+    @contextmanager
+    def serving(self, *options: str, log: str = "log") -> Iterator[Serving]:
+        """A server that has said that it is ready; ended hard if it is still there at the end."""
+        self.settings.setdefault("TOCSIN_LISTEN", f"127.0.0.1:{free_port()}")
+        log_file = self.folder.parent / log
+        with log_file.open("wb") as out:
+            command = [sys.executable, "-m", "tocsin", "serve", *options]
+            process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=self.environment())
+        serving = Serving(process, f"http://{self.settings['TOCSIN_LISTEN']}", log_file)
+        try:
+            until(lambda: '"started"' in serving.log or process.poll() is not None)
+            assert process.poll() is None, serving.log
+            yield serving
+        finally:
+            process.kill()
+            process.wait()
+
+
+def until(condition: Any, seconds: float = PATIENCE) -> None:
+    """Waits for *condition*; fails if it does not come true."""
+    end = time.monotonic() + seconds  # noqa: TID251 - the test's own patience
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"  # noqa: TID251
+        time.sleep(0.02)

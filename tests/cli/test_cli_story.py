@@ -1,0 +1,125 @@
+"""From an empty folder to a resolved alert, with the real program."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+
+from tests.cli.program import Program, Serving, until
+
+EVENT = {"type": "invoice.payment_failed", "subject": "invoice:1042", "message": "card refused"}
+
+
+def test_the_first_start_with_no_setting_at_all_works_and_says_what_to_do_next(program: Program) -> None:
+    with program.serving() as server:
+        lines = [json.loads(line) for line in server.log.splitlines()]
+        started = next(line for line in lines if line["event"] == "started")
+        steps = " ".join(line["do"] for line in lines if line["event"] == "next step")
+        assert started["listens_on"] == server.url
+        assert started["database"].startswith("SQLite, ")
+        assert started["tells"] == "nobody yet"
+        for wanted in ("tocsin user add", "tocsin key add", "NTFY_SERVER_URL", "tocsin test-alert", "bridge"):
+            assert wanted in steps
+        assert program.folder.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o077 for path in program.folder.iterdir()} == {0}
+
+
+def test_an_event_sent_with_a_new_key_becomes_an_alert_that_is_listed_acknowledged_and_resolved(program: Program) -> None:
+    with program.serving() as server:
+        made = program.run("key", "add", "whmcs", "--scope", "ingest", "--site", "acme")
+        key = made.out.strip()
+        assert made.out == f"{key}\n"
+        assert key.startswith("tocsin_")
+        assert "The site acme is new" in made.err
+        assert server.post(key, EVENT)["accepted"] == 1
+
+        (alert,) = program.run("alerts", "list", "--json").json
+        assert (alert["type"], alert["site"], alert["status"]) == ("invoice.payment_failed", "acme", "open")
+        assert "invoice.payment_failed" in program.run("events", "tail", "--site", "acme", "--type", "invoice.").out
+
+        taken = program.run("alerts", "ack", str(alert["number"]), "--note", "on it", "--json").json
+        assert taken["status"] == "acknowledged"
+        assert taken["acknowledged_by"].startswith("cli:")
+        done = program.run("alerts", "resolve", alert["id"], "--note", "card works")
+        assert done.code == 0
+        assert "is resolved by cli:" in done.out
+
+        assert program.run("alerts", "list", "--json").json == []
+        late = program.run("alerts", "ack", str(alert["number"]))
+        assert late.is_one_complaint()
+        assert "is resolved since" in late.err
+        assert key not in server.log
+
+
+def test_followed_events_appear_as_they_come_also_those_of_a_new_site(program: Program) -> None:
+    with program.serving() as server:
+        key = program.key()
+        command = [sys.executable, "-m", "tocsin", "events", "tail", "--follow", "--json", "--lines", "1"]
+        server.post(key, {**EVENT, "site": "old"})
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=program.environment(), text=True) as tail:
+            assert tail.stdout is not None
+            assert json.loads(tail.stdout.readline())["site"] == "old"
+            server.post(key, {**EVENT, "site": "brand-new", "subject": "invoice:7"})
+            found = json.loads(tail.stdout.readline())
+            assert (found["site"], found["subject"]) == ("brand-new", "invoice:7")
+            tail.terminate()
+
+
+def test_a_test_alert_names_the_contact_that_got_it(program: Program, ntfy_url: str) -> None:
+    program.settings |= {"NTFY_SERVER_URL": ntfy_url, "NTFY_TOPIC": "night-shift"}
+    with program.serving():
+        said = program.run("test-alert")
+        assert said.code == 0, said
+        assert "ntfy night-shift: got it" in said.out
+        assert "Test alert" in _received(ntfy_url)[-1]["message"]["message"] + _received(ntfy_url)[-1]["message"]["title"]
+
+        assert program.run("alerts", "ack", "1").code == 0
+        until(lambda: len(_received(ntfy_url)) > 1)  # the server has noticed what another process did
+
+
+def test_a_test_alert_says_why_a_contact_did_not_get_it(program: Program, locked_ntfy_url: str) -> None:
+    program.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_wrongwrong"}
+    with program.serving() as server:
+        said = program.run("test-alert", "--json")
+        (told,) = said.json["notifications"]
+        assert said.code == 1
+        assert told["contact"] == "ntfy whmcs-alerts"
+        assert "NTFY_TOKEN" in told["error"]
+        assert "tk_wrongwrong" not in server.log + said.out + said.err
+
+
+def test_a_test_alert_without_a_server_waits_in_the_outbox_until_one_starts(program: Program, ntfy_url: str) -> None:
+    program.settings |= {"NTFY_SERVER_URL": ntfy_url}
+    with program.serving() as server:
+        server.stop()
+    said = program.run("test-alert")
+    assert said.code == 1
+    assert "No server runs on this data folder" in said.err
+    assert _received(ntfy_url) == []
+    with program.serving():
+        until(lambda: len(_received(ntfy_url)) == 1)
+
+
+def test_a_test_alert_with_nobody_to_tell_says_so(program: Program) -> None:
+    with program.serving():
+        said = program.run("test-alert", "--severity", "5")
+    assert said.code == 1
+    assert "There is nobody to tell. Set NTFY_SERVER_URL" in said.err
+
+
+def test_requests_and_engine_can_be_two_processes_on_one_data_folder(program: Program, ntfy_url: str) -> None:
+    program.settings |= {"NTFY_SERVER_URL": ntfy_url}
+    with program.serving("--engine-only", log="engine-log") as engine, program.serving("--http-only", log="http-log") as http:
+        assert http.post(program.key(), EVENT)["accepted"] == 1
+        until(lambda: len(_received(ntfy_url)) == 1)
+        assert _both_end_well(engine, http)
+
+
+def _both_end_well(*servers: Serving) -> bool:
+    return [server.stop() for server in servers] == [0, 0]
+
+
+def _received(url: str) -> list[dict[str, dict[str, str]]]:
+    with urllib.request.urlopen(f"{url}/_standin/received") as answer:
+        found: list[dict[str, dict[str, str]]] = json.load(answer)
+        return found

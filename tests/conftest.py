@@ -1,0 +1,183 @@
+"""Fixtures for all tests: an empty, migrated database of either kind within milliseconds, and a whole Tocsin on top of it."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings as hypothesis_settings
+from tests import cluster
+from tests.fakes import FakeClock
+from tests.world import World
+
+from tocsin.db import schema
+from tocsin.db.engine import Database
+
+KINDS = ("sqlite", "postgresql")
+FOLDER = pytest.StashKey[Path]()
+_names = count()
+
+hypothesis_settings.register_profile(
+    "tocsin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+hypothesis_settings.register_profile("soak", hypothesis_settings.get_profile("tocsin"), max_examples=2_000)
+hypothesis_settings.load_profile(os.environ.get("TOCSIN_HYPOTHESIS", "tocsin"))
+
+
+def in_ci() -> bool:
+    """Whether a missing program is a failure: with ``CI=true`` nothing is left out."""
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def missing(reason: str) -> None:
+    """Skips the test for want of a program, or fails it where everything has to run."""
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for what all processes of this run share."""
+    shared = getattr(config, "workerinput", {}).get("tocsin_folder")
+    config.stash[FOLDER] = Path(shared or tempfile.mkdtemp(prefix="tocsin-tests-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells a worker of xdist where that folder is."""
+    node.workerinput["tocsin_folder"] = str(node.config.stash[FOLDER])
+    node.workerinput["tocsin_owner"] = os.getpid()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes the folder, unless the cluster's keeper has it: that removes it once this process has ended."""
+    folder = config.stash.get(FOLDER, None)
+    if folder is not None and not hasattr(config, "workerinput") and not (folder / "data").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Databases:
+    """Makes empty databases by copying one that was migrated once."""
+
+    def __init__(self, folder: Path, owner: int) -> None:
+        self._folder, self._owner = folder, owner
+        self._template = folder / "template.db"
+
+    def sqlite(self, path: Path) -> str:
+        """The address of a new database at *path*."""
+        with cluster.locked(self._folder / "sqlite.lock"):
+            if not self._template.exists():
+                made = self._folder / "making.db"
+                _migrate(f"sqlite:///{made}")
+                with closing(sqlite3.connect(made)) as connection:
+                    connection.execute(f"VACUUM INTO '{self._folder / 'ready.db'}'")
+                (self._folder / "ready.db").rename(self._template)
+        shutil.copy(self._template, path)
+        return f"sqlite:///{path}"
+
+    def server(self) -> str:
+        """The address of the PostgreSQL server, without a database."""
+        try:
+            return f"postgresql://postgres@127.0.0.1:{cluster.port_of(self._folder, self._owner)}"
+        except cluster.NoPostgres as error:
+            missing(str(error))
+            raise
+
+    def postgresql(self) -> str:
+        """The address of a new database on the run's own server."""
+        server = self.server()
+        with cluster.locked(self._folder / "postgresql.lock"):
+            marker = self._folder / "template-is-made"
+            if not marker.exists():
+                with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+                    connection.execute("CREATE DATABASE template_tocsin")
+                _migrate(f"{server}/template_tocsin")
+                marker.touch()
+        return self._create("template_tocsin")
+
+    def empty_postgresql(self) -> str:
+        """The address of a new database without any table."""
+        return self._create("template0")
+
+    def _create(self, template: str) -> str:
+        server, name = self.server(), f"tocsin_{os.getpid()}_{next(_names)}"
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")  # type: ignore[call-overload]
+        return f"{server}/{name}"
+
+    def drop(self, url: str) -> None:
+        """Removes a database of `postgresql`."""
+        server, _, name = url.rpartition("/")
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    schema.upgrade(database)
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest) -> Databases:
+    owner = getattr(request.config, "workerinput", {}).get("tocsin_owner", os.getpid())
+    return Databases(request.config.stash[FOLDER], owner)
+
+
+@pytest.fixture
+def sqlite_url(databases: Databases, tmp_path: Path) -> str:
+    return databases.sqlite(tmp_path / "tocsin.db")
+
+
+@pytest.fixture
+def postgresql_url(databases: Databases) -> Iterator[str]:
+    url = databases.postgresql()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty, migrated database; the test runs once on each kind."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of loopback where nobody listens."""
+    return cluster.free_port()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """A whole Tocsin with a fake clock and fake channels, on each kind of database."""
+    world = World(database_url, tmp_path)
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def sqlite_world(sqlite_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """The same on SQLite only, where the database makes no difference."""
+    world = World(sqlite_url, tmp_path)
+    yield world
+    await world.close()

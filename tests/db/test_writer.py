@@ -1,0 +1,368 @@
+"""The one door through which data is changed: group commit, faults, conflicts. On both databases."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from tocsin.core.errors import Conflict, NotFound, Unavailable
+from tocsin.db import tables
+from tocsin.db.engine import Database, explain
+from tocsin.db.writer import MAX_WORKS, Tx, Writer, is_fault
+
+
+@pytest.fixture
+def writer(database: Database) -> Iterator[Writer]:
+    writer = Writer(database)
+    yield writer
+    writer.stop()
+
+
+def names(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.execute(sa.select(tables.settings.c.name).order_by(tables.settings.c.name)).scalars())
+
+
+def put(tx: Tx, name: str) -> None:
+    tx.sql.execute(tables.settings.insert().values(name=name, value=""))
+
+
+class Putter:
+    """A group that notes how many items each of its calls had."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def __call__(self, tx: Tx, items: Sequence[str]) -> list[str]:
+        self.calls.append(len(items))
+        for item in items:
+            put(tx, item)
+            if item.startswith("bad"):
+                raise Conflict(f"{item} cannot be put")
+        return [f"put {item}" for item in items]
+
+
+async def test_all_work_at_hand_is_done_in_one_transaction_and_answered_one_by_one(writer: Writer, database: Database) -> None:
+    putter = Putter()
+    futures = [writer.submit(putter, f"n{n:03}") for n in range(100)]
+    writer.start()
+    assert await asyncio.gather(*futures) == [f"put n{n:03}" for n in range(100)]
+    assert putter.calls == [100]
+    assert names(database) == [f"n{n:03}" for n in range(100)]
+
+
+async def test_a_transaction_takes_a_bounded_amount_of_work(writer: Writer) -> None:
+    putter = Putter()
+    futures = [writer.submit(putter, f"n{n}") for n in range(MAX_WORKS + 1)]
+    writer.start()
+    await asyncio.gather(*futures)
+    assert putter.calls == [MAX_WORKS, 1]
+
+
+async def test_a_caller_hears_of_success_only_after_the_commit(writer: Writer, database: Database) -> None:
+    writer.start()
+    for n in range(20):
+        await writer.run(lambda tx, n=n: put(tx, f"n{n:02}"))
+        assert f"n{n:02}" in names(database)
+
+
+async def test_work_that_fails_fails_alone(writer: Writer, database: Database) -> None:
+    putter = Putter()
+    futures = [writer.submit(putter, name) for name in ("a", "bad", "c")]
+    other = writer.run(lambda tx: put(tx, "d"))
+    writer.start()
+    results = await asyncio.gather(*futures, other, return_exceptions=True)
+    assert [str(result) for result in results] == ["put a", "bad cannot be put", "put c", "None"]
+    assert isinstance(results[1], Conflict)
+    assert names(database) == ["a", "c", "d"]
+
+
+async def test_nothing_of_failed_work_stays(writer: Writer, database: Database) -> None:
+    writer.start()
+
+    def half(tx: Tx) -> None:
+        put(tx, "half")
+        raise NotFound("the other half")
+
+    with pytest.raises(NotFound):
+        await writer.run(half)
+    assert names(database) == []
+
+
+async def test_a_fault_in_the_code_reaches_its_caller_and_the_writer_goes_on(writer: Writer, database: Database) -> None:
+    writer.start()
+
+    def broken(_tx: Tx) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await writer.run(broken)
+    await writer.run(lambda tx: put(tx, "a"))
+    assert names(database) == ["a"]
+
+
+async def test_what_follows_a_commit_happens_before_the_answer_and_only_after_a_commit(writer: Writer) -> None:
+    writer.start()
+    seen: list[str] = []
+
+    def work(tx: Tx) -> None:
+        tx.after_commit(lambda: seen.append("committed"))
+
+    def failing(tx: Tx) -> None:
+        tx.after_commit(lambda: seen.append("never"))
+        raise NotFound("no")
+
+    future = writer.run(work)
+    future.add_done_callback(lambda _: seen.append("answered"))
+    await future
+    with pytest.raises(NotFound):
+        await writer.run(failing)
+    assert seen == ["committed", "answered"]
+
+
+async def test_what_follows_a_commit_runs_in_the_event_loop(writer: Writer) -> None:
+    writer.start()
+    places: list[int] = []
+    await writer.run(lambda tx: tx.after_commit(lambda: places.append(threading.get_ident())))
+    assert places == [threading.get_ident()]
+
+
+async def test_threads_and_the_event_loop_may_share_a_transaction(writer: Writer, database: Database) -> None:
+    """A command's thread hands in work first, then the loop: each is answered in its own way."""
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(writer.call(lambda tx: put(tx, "from a thread"))))
+    thread.start()
+    while writer.backlog == 0:
+        await asyncio.sleep(0)
+    places: list[int] = []
+
+    def work(tx: Tx) -> str:
+        put(tx, "from the loop")
+        tx.after_commit(lambda: places.append(threading.get_ident()))
+        return "done"
+
+    future = writer.run(work)
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)  # notices a future that another thread touches
+    writer.start()
+    assert await asyncio.wait_for(future, 5) == "done"
+    thread.join(5)
+    assert results == [None]
+    assert places == [threading.get_ident()]
+    assert names(database) == ["from a thread", "from the loop"]
+
+
+def test_work_from_a_thread_waits_for_its_result(writer: Writer) -> None:
+    writer.start()
+    assert writer.call(lambda _tx: 42) == 42
+    with pytest.raises(NotFound):
+        writer.call(_missing)
+
+
+def _missing(_tx: Tx) -> None:
+    raise NotFound("it")
+
+
+async def test_stopping_finishes_what_was_handed_in(database: Database) -> None:
+    writer = Writer(database)
+    futures = [writer.run(lambda tx, n=n: put(tx, f"n{n}")) for n in range(5)]
+    writer.start()
+    await asyncio.to_thread(writer.stop)
+    await asyncio.gather(*futures)
+    assert len(names(database)) == 5
+
+
+async def test_the_backlog_counts_what_is_handed_in_until_it_is_answered(writer: Writer) -> None:
+    putter = Putter()
+    futures = [writer.submit(putter, "a", weight=40), writer.submit(putter, "bad", weight=2)]
+    assert writer.backlog == 42
+    writer.start()
+    await asyncio.gather(*futures, return_exceptions=True)
+    assert writer.backlog == 0
+
+
+async def test_a_caller_who_went_away_harms_nobody(writer: Writer, database: Database) -> None:
+    futures = [writer.run(lambda tx, n=n: put(tx, f"n{n}")) for n in range(3)]
+    futures[1].cancel()
+    writer.start()
+    await asyncio.gather(futures[0], futures[2])
+    assert names(database) == ["n0", "n1", "n2"]
+
+
+# Faults of the database.
+
+
+async def test_a_full_disk_is_said_in_plain_words_and_nothing_is_taken(sqlite_url: str) -> None:
+    """And when there is room again, the next work is done, as if nothing had been."""
+    database = Database(sqlite_url)
+    writer = Writer(database)
+    writer.start()
+
+    def fill(tx: Tx) -> None:
+        pages = tx.driver.execute("PRAGMA page_count").fetchone()[0]
+        tx.driver.execute(f"PRAGMA max_page_count={pages}")
+        for n in range(1000):
+            tx.sql.execute(tables.settings.insert().values(name=f"n{n}", value="x" * 4000))
+
+    with pytest.raises(Unavailable, match="the disk is full: free some space") as failure:
+        await writer.run(fill)
+    assert failure.value.retry_after > 0
+    assert "disk is full" in str(writer.last_fault)
+    await writer.run(lambda tx: tx.driver.execute("PRAGMA max_page_count=1000000"))
+    await writer.run(lambda tx: put(tx, "a"))
+    assert writer.last_fault is None
+    assert names(database) == ["a"]
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+async def test_a_locked_database_is_unavailable_and_works_again_when_it_is_free(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.db.engine.BUSY_TIMEOUT_MS", 20)
+    database = Database(sqlite_url)
+    writer = Writer(database)
+    writer.start()
+    holder = sqlite3.connect(str(database.path), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="another process holds the database"):
+        await writer.run(lambda tx: put(tx, "a"))
+    holder.execute("ROLLBACK")
+    holder.close()
+    await writer.run(lambda tx: put(tx, "a"))
+    assert names(database) == ["a"]
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+async def test_a_missing_folder_is_unavailable_not_the_end(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/later/tocsin.db")
+    writer = Writer(database)
+    writer.start()
+    with pytest.raises(Unavailable, match="the database file cannot be opened"):
+        await writer.run(lambda tx: put(tx, "a"))
+    (tmp_path / "later").mkdir()
+    with pytest.raises(Unavailable, match="run `tocsin db upgrade`"):
+        await writer.run(lambda tx: put(tx, "a"))
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+async def test_a_lost_connection_is_unavailable_and_the_next_work_finds_a_new_one(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    writer = Writer(database)
+    writer.start()
+
+    def cut_off(tx: Tx) -> None:
+        with psycopg.connect(postgresql_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", (tx.driver.info.backend_pid,))
+        put(tx, "lost")
+
+    with pytest.raises(Unavailable):
+        await writer.run(cut_off)
+    await writer.run(lambda tx: put(tx, "a"))
+    assert names(database) == ["a"]
+    assert writer.last_fault is None
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+async def test_a_database_server_that_does_not_answer_is_named(unused_port: int) -> None:
+    database = Database(f"postgresql://tocsin:hunter2@127.0.0.1:{unused_port}/tocsin")
+    writer = Writer(database)
+    writer.start()
+    with pytest.raises(Unavailable, match="the database server does not answer") as failure:
+        await writer.run(lambda tx: put(tx, "a"))
+    assert "hunter2" not in str(failure.value)
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+async def test_a_reader_of_a_database_that_is_gone_is_told_so(unused_port: int) -> None:
+    database = Database(f"postgresql://127.0.0.1:{unused_port}/tocsin")
+    with pytest.raises(Unavailable, match="does not answer"), database.read():
+        pass
+    database.close()
+
+
+def test_what_a_caller_did_wrong_is_no_fault_of_the_database() -> None:
+    assert not is_fault(sqlite3.IntegrityError("UNIQUE"))
+    assert not is_fault(sqlite3.ProgrammingError("wrong number of values"))
+    assert not is_fault(psycopg.errors.UniqueViolation())
+    assert not is_fault(NotFound("it"))
+    assert is_fault(sqlite3.OperationalError("disk I/O error"))
+    assert is_fault(sqlite3.DatabaseError("database disk image is malformed"))
+    assert is_fault(psycopg.OperationalError("server closed the connection"))
+    assert is_fault(psycopg.errors.DiskFull())
+
+
+def test_a_fault_that_nobody_foresaw_is_told_as_the_database_says_it() -> None:
+    assert explain(sqlite3.OperationalError("a new kind of trouble\nwith details")) == "the database failed: a new kind of trouble"
+    assert explain(sqlite3.OperationalError()) == "the database failed: OperationalError"
+
+
+# Conflicts: PostgreSQL has more than one writer.
+
+
+async def test_a_unique_conflict_with_another_writer_is_looked_at_again(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    writer = Writer(database)
+    writer.start()
+    tries: list[bool] = []
+
+    def first_or_second(tx: Tx) -> str:
+        taken = tx.sql.execute(sa.select(tables.settings.c.name)).first() is not None
+        tries.append(taken)
+        if taken:
+            return "second"
+        with psycopg.connect(postgresql_url, autocommit=True) as other:
+            other.execute("INSERT INTO settings(name, value) VALUES ('it', '')")
+        put(tx, "it")
+        return "first"
+
+    assert await writer.run(first_or_second) == "second"
+    assert tries == [False, True]
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+async def test_a_conflict_that_stays_is_an_error_for_its_caller(writer: Writer) -> None:
+    writer.start()
+    await writer.run(lambda tx: put(tx, "a"))
+    with pytest.raises(sa.exc.IntegrityError):
+        await writer.run(lambda tx: put(tx, "a"))
+    assert await writer.run(lambda _tx: 1) == 1
+
+
+async def test_a_deadlock_is_tried_again(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    writer = Writer(database, threads=2)
+    writer.start()
+    await writer.run(lambda tx: (put(tx, "a"), put(tx, "b")))
+    first_holds, second_holds = threading.Event(), threading.Event()
+    turns = [True, True]
+
+    def lock(tx: Tx, names: str, who: int) -> str:
+        _lock(tx, names[0])
+        if turns[who]:  # only the first time, so that they hold what the other wants
+            turns[who] = False
+            (first_holds, second_holds)[who].set()
+            assert (second_holds, first_holds)[who].wait(5)
+        _lock(tx, names[1])
+        return names
+
+    one = writer.run(lambda tx: lock(tx, "ab", 0))
+    await asyncio.to_thread(first_holds.wait, 5)
+    two = writer.run(lambda tx: lock(tx, "ba", 1))
+    assert await asyncio.gather(one, two) == ["ab", "ba"]
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+def _lock(tx: Tx, name: str) -> None:
+    tx.sql.execute(sa.select(tables.settings).where(tables.settings.c.name == name).with_for_update())

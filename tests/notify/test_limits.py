@@ -1,0 +1,108 @@
+"""How fast a contact may be written to: what is over the rate waits; nothing is counted twice or lost."""
+
+import pytest
+from hypothesis import given, strategies as st
+from tests.fakes import NOW
+
+from tocsin.core.clock import HOUR, MINUTE, SECOND
+from tocsin.notify.limits import CRITICAL_RESERVE, Bucket, Limits
+from tocsin.notify.rules import Waiting
+
+
+def burst(limits: Limits, count: int, *, site: int = 1, severity: int = 3, now: int = NOW) -> int:
+    """How many of *count* messages may leave at this moment."""
+    return sum(limits.take("phone", site, severity, now) for _ in range(count))
+
+
+def test_a_burst_leaves_at_once_and_then_the_rate_holds() -> None:
+    limits = Limits(burst=10, per_minute=10)
+    assert burst(limits, 100) == 11  # the tenth of the burst and the site's own
+    assert burst(limits, 100, now=NOW + MINUTE) == 11
+    assert burst(limits, 100, now=NOW + MINUTE + 6 * SECOND) == 1
+
+
+@pytest.mark.claim("A8", "N6")
+def test_a_quiet_sites_first_message_leaves_in_the_middle_of_anothers_storm() -> None:
+    limits = Limits(burst=10, per_minute=10)
+    burst(limits, 1_000, site=1)
+    assert burst(limits, 5, site=2) == 1
+
+
+@pytest.mark.claim("K12", "N6")
+def test_critical_messages_have_a_reserve() -> None:
+    limits = Limits(burst=10, per_minute=10)
+    burst(limits, 1_000, severity=4)
+    assert burst(limits, 100, severity=5) == CRITICAL_RESERVE
+
+
+def test_contacts_have_budgets_of_their_own() -> None:
+    limits = Limits(burst=1, per_minute=1)
+    burst(limits, 10)
+    assert limits.take("another phone", 1, 3, NOW)
+
+
+def test_a_bucket_never_holds_more_than_its_capacity_and_ignores_a_clock_that_goes_back() -> None:
+    bucket = Bucket(3, 60, NOW)
+    assert [bucket.take(NOW) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.take(NOW - HOUR)
+    assert bucket.refill(NOW + HOUR) == 3
+
+
+def test_few_waiting_messages_leave_singly_and_many_leave_as_one() -> None:
+    limits = Limits(burst=10, per_minute=10)
+    (few,) = limits.choose([Waiting("phone", 1, 10, 3)], NOW)
+    assert (few.singles, few.digest) == (10, False)
+    (many,) = Limits(10, 10).choose([Waiting("phone", 1, 500, 3)], NOW)
+    assert (many.singles, many.digest) == (1, True)
+
+
+def test_when_the_rate_is_used_up_everything_waits() -> None:
+    limits = Limits(burst=1, per_minute=1)
+    burst(limits, 10)
+    (choice,) = limits.choose([Waiting("phone", 1, 500, 3)], NOW)
+    assert (choice.singles, choice.digest) == (0, False)
+    (choice,) = limits.choose([Waiting("phone", 1, 500, 3)], NOW + MINUTE)
+    assert choice.singles + choice.digest > 0
+
+
+def test_the_loudest_are_served_first() -> None:
+    limits = Limits(burst=1, per_minute=1)
+    choices = limits.choose([Waiting("phone", 1, 9, 2), Waiting("phone", 2, 9, 4)], NOW)
+    assert [choice.site_id for choice in choices] == [2, 1]
+    assert choices[0].digest
+    assert not choices[1].digest
+
+
+@pytest.mark.claim("K12", "N6")
+@given(
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.lists(st.tuples(st.integers(0, 90_000), st.integers(1, 3), st.integers(1, 60), st.integers(2, 5)), max_size=30),
+)
+def test_the_rate_is_never_exceeded(burst_size: int, per_minute: int, asks: list[tuple[int, int, int, int]]) -> None:
+    """However messages come: within any time, at most burst + rate x minutes, one per site and minute, and the reserve."""
+    limits = Limits(burst_size, per_minute)
+    now, left, sites = NOW, 0, set()
+    for wait, site, count, severity in asks:
+        now += wait
+        sites.add(site)
+        (choice,) = limits.choose([Waiting("phone", site, count, severity)], now)
+        assert choice.singles <= count
+        assert not (choice.digest and choice.singles == count)
+        left += choice.singles + choice.digest
+    minutes = (now - NOW) / MINUTE
+    assert left <= burst_size + per_minute * minutes + len(sites) * (1 + minutes) + CRITICAL_RESERVE + minutes + 1e-6
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 400)), min_size=1, max_size=6))
+def test_everything_leaves_in_the_end(groups: list[tuple[int, int]]) -> None:
+    limits = Limits(burst=3, per_minute=6)
+    waiting: dict[int, int] = {}
+    for site, count in groups:
+        waiting[site] = waiting.get(site, 0) + count
+    now = NOW
+    for _ in range(100):
+        for choice in limits.choose([Waiting("phone", site, count, 3) for site, count in waiting.items() if count], now):
+            waiting[choice.site_id] = 0 if choice.digest else waiting[choice.site_id] - choice.singles
+        now += 10 * SECOND
+    assert not any(waiting.values())

@@ -1,0 +1,206 @@
+"""A whole Tocsin for stories: the real database, rules, writer and delivery; a fake clock, and fake channels at the doors.
+
+Days pass in milliseconds: `World.pass_time` jumps from one due moment to the next, as the engine would reach them.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from tests.build import EVERYONE
+from tests.fakes import FakeChannel, FakeClock
+
+from tocsin import bootstrap
+from tocsin.alerts import rules as alert_rules
+from tocsin.alerts.model import Alert, AlertChange
+from tocsin.core.clock import MINUTE, SECOND
+from tocsin.db import tables
+from tocsin.db.writer import Tx
+from tocsin.events.model import Incoming, Rejected
+from tocsin.notify.delivery import Delivery
+from tocsin.notify.departures import Departures
+from tocsin.notify.limits import Limits
+from tocsin.notify.model import Contact, Message
+from tocsin.pipeline.ingest import Batch, Taken
+from tocsin.pipeline.trouble import ChannelTrouble
+from tocsin.settings import Settings
+
+Result = TypeVar("Result")
+STEP = 2 * SECOND  # how far time moves while something waits for the rate
+
+
+class World:
+    """See the module. ``ntfy`` and ``email`` are the channels; contacts are added by `people`."""
+
+    def __init__(self, url: str, folder: Path, *, clock: FakeClock | None = None, node: str = "node-1", **settings: Any) -> None:
+        self.clock = clock or FakeClock()
+        self.settings = Settings(data_dir=folder / "data", database_url=url, public_url="https://alarm.example.com", **settings)
+        self.core = bootstrap.build_core(self.settings, self.clock)
+        self.ntfy = FakeChannel("ntfy", self.clock)
+        self.email = FakeChannel("email", self.clock)
+        self.node = node
+        self.limits = Limits(self.settings.message_burst, self.settings.messages_per_minute)
+        self._journal = self.settings.data_dir / f"departures-{node}"
+        self.delivery = self._deliver()
+
+    def _deliver(self) -> Delivery:
+        self.departures = Departures(self._journal)
+        delivery = Delivery(
+            clock=self.clock,
+            writer=self.core.writer,
+            announcer=self.core.announcer,
+            contacts=self.core.contacts,
+            site_slug=self.core.sites.slug_of,
+            channels={"ntfy": self.ntfy, "email": self.email},
+            limits=self.limits,
+            departures=self.departures,
+            secret=b"s" * 32,
+            public_url=self.settings.public_url,
+            node=self.node,
+            trouble=ChannelTrouble(self.core.ingest, self.clock),
+        )
+        self.core.announcer.use(delivery)
+        return delivery
+
+    async def close(self) -> None:
+        """Ends everything; what still hangs is let go."""
+        for channel in (self.ntfy, self.email):
+            await channel.close()
+        await self.delivery.drain(5)
+        await asyncio.to_thread(self.core.close)
+        self.departures.close()
+
+    # What happens.
+
+    async def people(self, *contacts: Contact) -> None:
+        """These contacts (default: the cast), and nobody else, may be written to."""
+
+        def work(tx: Tx) -> None:
+            tx.sql.execute(sa.delete(tables.contacts))
+            for place, c in enumerate(contacts or EVERYONE):
+                values = {"id": c.id, "kind": c.kind, "target": c.target, "label": c.label, "origin": "user", "verified_at": 1}
+                tx.sql.execute(tables.contacts.insert().values(**values, created_at=place))
+
+        await self.write(work)
+        await asyncio.to_thread(self.core.refresh)
+
+    async def report(self, *members: Incoming | Rejected, key_site: str | None = None, skew: int | None = None) -> Taken:
+        """One request with these events; what follows from it at once is done when this returns."""
+        batch = Batch(list(members), key_site, "key-1", skew)
+        taken = await self.core.writer.submit(self.core.ingest.take, batch, len(members) or 1)
+        await self.settle()
+        return taken
+
+    async def act(self, alert: Alert, decide: Callable[[Alert, int], AlertChange]) -> Alert:
+        """A person's decision about an alert."""
+        changed = await self.write(self.core.actions.act(alert.id, decide))
+        await self.settle()
+        return changed
+
+    async def acknowledge(self, alert: Alert, actor: str = "marta@example.com") -> Alert:
+        """Somebody has it."""
+        return await self.act(alert, self.core.actions.acknowledge(actor))
+
+    async def resolve(self, alert: Alert, actor: str = "marta@example.com") -> Alert:
+        """Somebody says that it is over."""
+        return await self.act(alert, lambda a, now: alert_rules.resolve(a, actor, None, now))
+
+    async def write(self, work: Callable[[Tx], Result]) -> Result:
+        """Any work in a transaction."""
+        return await self.core.writer.run(work)
+
+    async def restart(self, *, killed: bool = True) -> None:
+        """The sender's process ends (*killed*: in the middle of whatever it does) and starts again on the same data."""
+        if killed:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                if getattr(task.get_coro(), "__qualname__", "") == "Delivery._carry":
+                    task.cancel()
+            await asyncio.sleep(0)
+        await self.delivery.drain(5)
+        self.departures.close()
+        self.delivery = self._deliver()
+        await self.delivery.recover()
+
+    # Time.
+
+    async def settle(self) -> None:
+        """Until all that was started has ended, but for what hangs."""
+        hanging = self.ntfy.hangs_for or self.email.hangs_for
+        await self.delivery.drain(0.05 if hanging else 10)
+
+    async def turn(self) -> None:
+        """What the engine does at this moment."""
+        while await self.write(self.core.actions.come_due):
+            pass
+        await self.delivery.look_up_unknown()
+        for _ in range(100):
+            if not await self.delivery.cycle():
+                break
+            await self.settle()
+
+    async def pass_time(self, ms: int) -> None:
+        """Lives through the next *ms* milliseconds, stopping wherever something is due."""
+        end = self.clock.at + ms
+        await self.turn()
+        while self.clock.at < end:
+            self.clock.at = min(end, self._next_due())
+            await self.turn()
+
+    async def pass_until_quiet(self, at_most: int) -> None:
+        """Lives on until nothing waits any more, at most so long."""
+        end = self.clock.at + at_most
+        while self.clock.at < end and any(m.status in ("pending", "sending", "unknown") and m.next_attempt_at for m in self.messages()):
+            await self.pass_time(MINUTE)
+
+    def _next_due(self) -> int:
+        now = self.clock.at
+        outbox, alerts = tables.outbox.c, tables.alerts.c
+        moments = [fault.until for fault in self.delivery.faults.values()]
+        with self.core.database.read() as connection:
+            for column in (outbox.next_attempt_at, alerts.due_at):
+                moments.extend(connection.execute(sa.select(column).where(column.is_not(None))).scalars())
+        later = [moment for moment in moments if moment > now]
+        overdue = len(later) < len(moments)
+        return min([*later, now + STEP if overdue else now + 10 * MINUTE])
+
+    # What is to be seen.
+
+    def alerts(self) -> list[Alert]:
+        """All alerts by number."""
+        return [Alert(*row) for row in self.rows(sa.select(tables.alerts).order_by(tables.alerts.c.number))]
+
+    def alert(self, number: int | None = None) -> Alert:
+        """The alert with this number, or the only one."""
+        found = [alert for alert in self.alerts() if number in (None, alert.number)]
+        assert len(found) == 1, found
+        return found[0]
+
+    def messages(self, **only: Any) -> list[Message]:
+        """The outbox in the order of its birth, limited to rows with these values."""
+        names = Message.__struct_fields__
+        rows = self.rows(sa.select(*[tables.outbox.c[name] for name in names]).order_by(tables.outbox.c.created_at, tables.outbox.c.id))
+        return [m for row in rows if all(getattr(m := Message(*row), name) == value for name, value in only.items())]
+
+    def history(self, number: int) -> list[str]:
+        """What happened to an alert: ``opened: first event of this problem``."""
+        table = tables.alert_history
+        query = sa.select(table.c.action, table.c.reason).where(table.c.alert_number == number).order_by(table.c.number)
+        return [f"{action}: {reason}" for action, reason in self.rows(query)]
+
+    def details(self, number: int, action: str) -> list[dict[str, Any]]:
+        """The details of an alert's history lines of one kind."""
+        table = tables.alert_history
+        query = sa.select(table.c.details).where(table.c.alert_number == number, table.c.action == action).order_by(table.c.number)
+        return [msgspec.json.decode(row[0]) if row[0] else {} for row in self.rows(query)]
+
+    def rows(self, query: Any) -> Sequence[Any]:
+        """The rows of any query."""
+        with self.core.database.read() as connection:
+            return connection.execute(query).all()
+
+    def count(self, table: sa.Table) -> int:
+        """How many rows *table* has."""
+        return int(self.rows(sa.select(sa.func.count()).select_from(table))[0][0])
