@@ -25,9 +25,7 @@ FIGURES = ("push p50", "push p99", "answer p50", "answer p99")
 def measure(subjects: Sequence[Subject], options: Options) -> Part:
     """Both servers in turns, at each rate."""
     runs: dict[tuple[int, str], list[Run]] = {}
-    turns = [
-        (rate, _count(count, options), subject) for rate, count in RATES for _ in range(options.repeats) for subject in subjects
-    ]
+    turns = [(rate, _count(count, options), subject) for rate, count in RATES for _ in range(options.repeats) for subject in subjects]
     for rate, count, subject in turns:
         made = undisturbed(partial(_one, subject, rate, count), tries=options.tries)
         runs.setdefault((rate, subject.name), []).extend(made)

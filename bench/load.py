@@ -26,9 +26,7 @@ def wrk(target: Target, *, mode: str, batch: int, lines: bool, connections: int,
     length = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{length}s", "--timeout", "10s", "-s", str(SCRIPT), target.url]
     with Watch() as watch:
-        done = subprocess.run(
-            command, env=os.environ | settings, capture_output=True, text=True, check=False, timeout=length + 60
-        )
+        done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False, timeout=length + 60)
     answer = next((line[5:] for line in done.stdout.splitlines() if line.startswith("JSON ")), None)
     if answer is None:
         raise BenchError(f"wrk failed: {done.stdout}{done.stderr}")

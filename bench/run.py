@@ -137,9 +137,7 @@ def _run(names: list[str], options: Options, *, is_whole: bool) -> None:
 def _work_folder(stack: ExitStack) -> Path:
     """On a disk: the usual temporary folder may be memory. Others may pass through it: PostgreSQL's user must."""
     place = Path("/var/tmp")  # noqa: S108 - a folder of its own is made in it
-    folder = tempfile.TemporaryDirectory(
-        prefix="tocsin-bench-", dir=place if place.is_dir() else None, ignore_cleanup_errors=True
-    )
+    folder = tempfile.TemporaryDirectory(prefix="tocsin-bench-", dir=place if place.is_dir() else None, ignore_cleanup_errors=True)
     work = Path(stack.enter_context(folder))
     work.chmod(0o711)
     return work

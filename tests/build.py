@@ -3,8 +3,8 @@
 from typing import Any
 
 import msgspec
-from tests.fakes import NOW
 
+from tests.fakes import NOW
 from tocsin.alerts.model import Alert
 from tocsin.events.model import Event, EventInput, Incoming
 from tocsin.notify.model import Contact, Letter, Message

@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings as hypothesis_settings
+
 from tests import cluster
 from tests.fakes import FakeClock
 from tests.world import World
-
 from tocsin.db import schema
 from tocsin.db.engine import Database
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
+
 from tests.build import EVERYONE
 from tests.fakes import FakeChannel, FakeClock
-
 from tocsin import bootstrap
 from tocsin.alerts import rules as alert_rules
 from tocsin.alerts.model import Alert, AlertChange

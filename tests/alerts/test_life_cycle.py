@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
 from tests.build import a_recovery, a_report, an_event, an_id
 from tests.conftest import Databases
 from tests.fakes import NOW
 from tests.world import World
-
 from tocsin.alerts import rules
 from tocsin.alerts.model import Alert, AlertChange, Policy
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND

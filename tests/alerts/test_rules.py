@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from tests.build import an_alert, an_event, an_id
 from tests.fakes import NOW
-
 from tocsin.alerts import rules
 from tocsin.alerts.model import Action, Alert, AlertChange, Notice, Policy, Reason, Status
 from tocsin.core.clock import DAY, HOUR, MINUTE
@@ -87,9 +87,7 @@ def test_severity_never_falls_while_the_problem_lasts(severity: int) -> None:
 
 
 @pytest.mark.claim("A1", "L6")
-@pytest.mark.parametrize(
-    ("after", "reopens"), [(0, True), (1, True), (10 * MINUTE - 1, True), (10 * MINUTE, False), (DAY, False)]
-)
+@pytest.mark.parametrize(("after", "reopens"), [(0, True), (1, True), (10 * MINUTE - 1, True), (10 * MINUTE, False), (DAY, False)])
 def test_a_problem_that_returns_within_the_flap_window_reopens_its_alert(after: int, reopens: bool) -> None:
     new_identity = never if reopens else a_new_identity
     change = rules.open_alert(an_event(severity=4), RESOLVED, new_identity, POLICY, NOW + after)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx
-from tests.world import World
 
+from tests.world import World
 from tocsin import asgi
 from tocsin.bootstrap import Server
 from tocsin.db.writer import Tx

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.api.service import OTHER_SITE, Service
 
+from tests.api.service import OTHER_SITE, Service
 from tocsin.core.clock import HOUR, MINUTE
 
 DISK = {"type": "disk.full", "severity": 4, "title": "Disk full", "subject": "disk:/", "host": "web-1", "message": "97 % used"}
@@ -166,9 +166,7 @@ async def test_an_alert_is_assigned_to_a_user_by_address(sqlite_service: Service
     alert = await an_alert(sqlite_service)
     assigned = await sqlite_service.writer.post(f"/alerts/{alert['id']}/assign", {"user": "Marta@example.com"})
     assert assigned["assignee"] == "marta@example.com"
-    problem = await sqlite_service.writer.refused(
-        "POST", f"/alerts/{alert['id']}/assign", 422, json={"user": "nobody@example.com"}
-    )
+    problem = await sqlite_service.writer.refused("POST", f"/alerts/{alert['id']}/assign", 422, json={"user": "nobody@example.com"})
     assert problem["errors"][0]["field"] == "user"
 
 

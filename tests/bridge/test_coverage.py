@@ -39,9 +39,7 @@ def test_every_event_hook_gives_one_event_and_returns_nothing(offline: Whmcs) ->
     assert all(returned == [[None]] for returned in page["returned"].values())
     assert page["returned"].keys() == (hooks("event") | hooks("metric")).keys()
     events = {event["attributes"]["hook"]: event for event in offline.spooled()}
-    assert {name: event["type"] for name, event in events.items()} == {
-        name: hook["event_type"] for name, hook in hooks("event").items()
-    }
+    assert {name: event["type"] for name, event in events.items()} == {name: hook["event_type"] for name, hook in hooks("event").items()}
     assert len(offline.spooled()) == 141
 
 

@@ -32,9 +32,7 @@ def test_every_kind_of_field_is_explained() -> None:
 
 def test_every_option_of_the_command_has_its_row() -> None:
     usage = (LIB / "Command.php").read_text()
-    assert [
-        option for option in re.findall(r"^  (--\w+(?:=\w+)?)", usage, re.MULTILINE) if f"| `{option}` |" not in REFERENCE
-    ] == []
+    assert [option for option in re.findall(r"^  (--\w+(?:=\w+)?)", usage, re.MULTILINE) if f"| `{option}` |" not in REFERENCE] == []
 
 
 def test_what_people_may_see_is_in_the_troubleshooting_table() -> None:

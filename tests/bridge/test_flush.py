@@ -305,9 +305,7 @@ def tls_tocsin(tocsin: TocsinStandIn, tmp_path: Path) -> TocsinStandIn:
 
 @pytest.mark.claim("E3", "S7")
 @pytest.mark.parametrize("define", [{}, {"TOCSIN_WITHOUT_CURL": True}], ids=["curl", "streams"])
-def test_a_certificate_that_nobody_vouches_for_gets_no_event(
-    whmcs: Whmcs, tls_tocsin: TocsinStandIn, define: dict[str, bool]
-) -> None:
+def test_a_certificate_that_nobody_vouches_for_gets_no_event(whmcs: Whmcs, tls_tocsin: TocsinStandIn, define: dict[str, bool]) -> None:
     server = f"https://localhost:{tls_tocsin.port}"
     whmcs.install_addon(server_url=server, api_key=KEY)
     whmcs.page({"define": {"UNUSED": 1, **define}}, *invoices(1), fire("AfterCronJob"))

@@ -170,9 +170,7 @@ def test_a_folder_open_to_others_is_closed_before_it_is_used(offline: Whmcs) -> 
     assert offline.folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_stopped_process_that_holds_the_lock_delays_a_page_by_an_instant_and_costs_no_event(
-    shop: Whmcs, tocsin: TocsinStandIn
-) -> None:
+def test_a_stopped_process_that_holds_the_lock_delays_a_page_by_an_instant_and_costs_no_event(shop: Whmcs, tocsin: TocsinStandIn) -> None:
     shop.page(*invoices(1))
     holder = shop.start({"call": "hold_spool", "args": [str(shop.folder / "head")]}, {"sleep": 20})
     wait_until_locked(shop.folder / "head")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.cli.program import Program
 
 ROOT = Path(__file__).parents[2]

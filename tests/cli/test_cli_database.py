@@ -6,8 +6,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.program import Program
 
+from tests.cli.program import Program
 from tocsin.cli import promises
 from tocsin.cli.schema import known_versions, schema_fault
 from tocsin.db import schema
@@ -117,7 +117,7 @@ def test_what_the_schema_names_and_the_database_lacks_is_found(sqlite_url: str) 
 
 def test_a_version_is_of_this_release_or_older_or_unknown() -> None:
     assert schema_fault(schema.HEAD) is None
-    assert schema.HEAD == known_versions()[-1]
+    assert known_versions()[-1] == schema.HEAD
     empty, newer = schema_fault(None), schema_fault("9999")
     assert empty is not None
     assert newer is not None

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.cli.test_cli_usage import COMMANDS
 
+from tests.cli.test_cli_usage import COMMANDS
 from tocsin.settings import LATER, VARIABLES
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"

@@ -11,13 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.program import Program, free_port, until
 
+from tests.cli.program import Program, free_port, until
 from tocsin.cli.banner import Facts, is_loopback, next_steps, where
 from tocsin.cli.serve import is_behind_proxy, supervised
 from tocsin.settings import Settings, load
 
-SLOW_POST = b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
+SLOW_POST = (
+    b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
+)
 
 
 def _half_sent(server_url: str, key: str, body: bytes) -> socket.socket:
@@ -42,20 +44,18 @@ def test_sigterm_finishes_the_request_under_way_and_ends_with_zero_within_six_se
 
 
 def test_a_request_that_never_ends_holds_up_the_end_for_less_than_six_seconds_and_a_second_signal_for_none(program: Program) -> None:
-    with program.serving() as server:
-        with _half_sent(server.url, "tocsin_x", b"x" * 100):
-            time.sleep(0.2)
-            began = time.monotonic()  # noqa: TID251
-            server.process.send_signal(signal.SIGINT)
-            assert server.process.wait(6) == 0
-            assert time.monotonic() - began < 6  # noqa: TID251
-    with program.serving() as server:
-        with _half_sent(server.url, "tocsin_x", b"x" * 100):
-            time.sleep(0.2)
-            server.process.send_signal(signal.SIGTERM)
-            until(lambda: "ending" in server.log)
-            server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(1) == 1
+    with program.serving() as server, _half_sent(server.url, "tocsin_x", b"x" * 100):
+        time.sleep(0.2)
+        began = time.monotonic()  # noqa: TID251
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(6) == 0
+        assert time.monotonic() - began < 6  # noqa: TID251
+    with program.serving() as server, _half_sent(server.url, "tocsin_x", b"x" * 100):
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: "ending" in server.log)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(1) == 1
 
 
 def test_what_the_log_says_is_json_line_by_line_and_holds_no_secret(program: Program) -> None:
@@ -160,7 +160,8 @@ def test_a_complete_installation_is_not_told_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lacks", "step"), [({"has_user": False}, "tocsin user add"), ({"has_key": False}, "tocsin key add"), ({"contacts": ()}, "NTFY_SERVER_URL")]
+    ("lacks", "step"),
+    [({"has_user": False}, "tocsin user add"), ({"has_key": False}, "tocsin key add"), ({"contacts": ()}, "NTFY_SERVER_URL")],
 )
 def test_what_is_still_missing_is_the_next_step(lacks: dict[str, object], step: str) -> None:
     steps = next_steps(_facts(**lacks))
@@ -169,7 +170,9 @@ def test_what_is_still_missing_is_the_next_step(lacks: dict[str, object], step: 
 
 
 def test_the_database_is_shown_without_its_password() -> None:
-    assert where(Settings(database_url="postgresql://tocsin:hush@db.example.com/tocsin?password=hush")) == "PostgreSQL, db.example.com/tocsin"
+    assert (
+        where(Settings(database_url="postgresql://tocsin:hush@db.example.com/tocsin?password=hush")) == "PostgreSQL, db.example.com/tocsin"
+    )
     assert where(Settings(database_url="sqlite:////var/lib/tocsin/tocsin.db")) == "SQLite, /var/lib/tocsin/tocsin.db"
 
 

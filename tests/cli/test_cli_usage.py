@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import click
 import pytest
 from click.testing import CliRunner
-from tests.cli.program import Program
 
+from tests.cli.program import Program
 from tocsin.cli.commands import tocsin
 from tocsin.cli.output import show_table
 
@@ -69,9 +69,7 @@ def test_wrong_usage_ends_with_two(line: str) -> None:
         (("alerts", "list", "--status", "opne"), "'opne' is none of open, acknowledged, snoozed, resolved"),
     ],
 )
-def test_a_value_that_makes_no_sense_is_wrong_usage_and_leaves_no_trace(
-    program: Program, arguments: tuple[str, ...], words: str
-) -> None:
+def test_a_value_that_makes_no_sense_is_wrong_usage_and_leaves_no_trace(program: Program, arguments: tuple[str, ...], words: str) -> None:
     refused = program.run(*arguments)
     assert refused.code == 2
     assert words in refused.err

@@ -38,7 +38,7 @@ def _as_before() -> Iterator[None]:
 def test_a_secret_in_a_text_is_taken_out_and_the_rest_stays(text: str, secret: str) -> None:
     cleaned = redact(text)
     assert secret not in cleaned
-    assert cleaned.split()[0] == text.split()[0] or "://" in cleaned
+    assert cleaned.split()[0] == text.split(maxsplit=1)[0] or "://" in cleaned
 
 
 def test_secrets_are_found_all_the_way_down_by_their_look_and_by_their_name() -> None:

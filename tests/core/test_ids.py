@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.fakes import NOW
 
+from tests.fakes import NOW
 from tocsin.core.ids import is_uuid, new_id, new_ids
 
 
@@ -31,7 +31,10 @@ def test_two_batches_of_one_millisecond_share_no_id() -> None:
     assert len({one for batch in batches for one in batch}) == 20_000
 
 
-@pytest.mark.parametrize("text", ["", "x", "0190A8F2-7c3e-7cc0-9d55-0d3f3b1f2a10", "0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a1", "0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "0190A8F2-7c3e-7cc0-9d55-0d3f3b1f2a10", "0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a1", "0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10\n"],
+)
 def test_only_the_canonical_form_is_a_uuid(text: str) -> None:
     assert not is_uuid(text)
     assert is_uuid("0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 import sqlalchemy as sa
-from tests.build import an_id
 
+from tests.build import an_id
 from tocsin.db import bulk, tables
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.conftest import Databases
 
+from tests.conftest import Databases
 from tocsin.core.errors import Unavailable
 from tocsin.db import schema, tables
 from tocsin.db.engine import Database

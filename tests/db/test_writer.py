@@ -221,9 +221,7 @@ async def test_a_full_disk_is_said_in_plain_words_and_nothing_is_taken(sqlite_ur
     database.close()
 
 
-async def test_a_locked_database_is_unavailable_and_works_again_when_it_is_free(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_locked_database_is_unavailable_and_works_again_when_it_is_free(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.db.engine.BUSY_TIMEOUT_MS", 20)
     database = Database(sqlite_url)
     writer = Writer(database)

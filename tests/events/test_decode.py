@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import example, given, strategies as st
-from tests.fakes import NOW
 
+from tests.fakes import NOW
 from tocsin.core.clock import DAY
 from tocsin.core.errors import InvalidInput, TooLarge
 from tocsin.events.decode import decode
@@ -63,7 +63,10 @@ WRONG = [
     ({"type": "a.b", "site": "A B"}, {"site": "must be a short name of lower-case letters, digits and dashes, such as main"}),
     ({"type": "a.b", "attributes": [1]}, {"attributes": "must be an object, such as {}"}),
     ({"type": "a.b", "occurred_at": "yesterday"}, {"occurred_at": "invalid RFC3339 encoded datetime"}),
-    ({"type": "a.b", "occurred_at": "1999-12-31T23:59:59Z"}, {"occurred_at": "is before 2000-01-01T00:00:00.000Z: the sender's clock is not set"}),
+    (
+        {"type": "a.b", "occurred_at": "1999-12-31T23:59:59Z"},
+        {"occurred_at": "is before 2000-01-01T00:00:00.000Z: the sender's clock is not set"},
+    ),
     ({"type": "a.b", "title": "x" * 201}, {"title": "expected str of length <= 200"}),
     ({"type": "a.b", "message": "x" * 4001}, {"message": "expected str of length <= 4000"}),
     ({"type": "a.b", "sequence": 0}, {"sequence": "expected int >= 1"}),

@@ -4,14 +4,16 @@ from collections import Counter
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.fakes import NOW
 
+from tests.fakes import NOW
 from tocsin.events.model import MAX_DEDUP_KEY, Gap, Sequence
 from tocsin.events.rules import MAX_GAPS, dedup_key, is_slug, is_type, note_sequence
 
 
 @pytest.mark.claim("A2", "L2")
-@given(st.lists(st.tuples(st.sampled_from(["a.b", "a.c"]), st.text(max_size=300) | st.none(), st.text(max_size=300) | st.none()), max_size=8))
+@given(
+    st.lists(st.tuples(st.sampled_from(["a.b", "a.c"]), st.text(max_size=300) | st.none(), st.text(max_size=300) | st.none()), max_size=8)
+)
 def test_keys_are_short_and_the_same_only_for_the_same_problem(problems: list[tuple[str, str | None, str | None]]) -> None:
     keys = [dedup_key(*problem) for problem in problems]
     assert all(0 < len(key) <= MAX_DEDUP_KEY for key in keys)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.standins.tls import Authority
 
+from tests.standins.tls import Authority
 from tocsin.net.http import BODY_LIMIT, HttpDoor, HttpFailure, MaybeSent, NotSent, is_public
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -245,9 +245,7 @@ class TestSecrets:
 
 @pytest.mark.claim("S7")
 class TestPrivateAddresses:
-    @pytest.mark.parametrize(
-        "host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]"]
-    )
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]"])
     async def test_they_are_refused_without_the_switch(self, host: str) -> None:
         door = HttpDoor(allow_private=False)
         failure = await the_failure(door.request("GET", f"http://{host}:9/"))

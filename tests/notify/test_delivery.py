@@ -8,11 +8,11 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings, strategies as st
+
 from tests.build import EVERYONE, ONCALL_MAIL, ONCALL_PHONE, OWNER_PHONE, a_contact, a_recovery, a_report
 from tests.conftest import Databases
 from tests.fakes import DOWN, LOST, NO_SUCH_ADDRESS, NOW, SENT, WRONG_TOKEN, FakeDispatch
 from tests.world import World
-
 from tocsin.alerts import rules as alert_rules, store as alert_store
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import Unavailable
@@ -144,7 +144,9 @@ async def test_every_attempt_is_a_row_with_its_outcome(world: World) -> None:
     await world.report(a_report(severity=4))
     await world.pass_time(MINUTE)
     rows = world.rows(sa.select(tables.attempts).order_by(tables.attempts.c.fence))
-    assert [(row.fence, row.outcome, row.node) for row in rows] == [(n, o, "node-1") for n, o in ((1, "temporary"), (2, "temporary"), (3, "sent"))]
+    assert [(row.fence, row.outcome, row.node) for row in rows] == [
+        (n, o, "node-1") for n, o in ((1, "temporary"), (2, "temporary"), (3, "sent"))
+    ]
     assert all(row.finished_at >= row.claimed_at for row in rows)
     assert (world.messages()[0].attempts, world.messages()[0].last_error) == (3, None)
 
@@ -468,7 +470,9 @@ async def test_an_alert_that_is_acknowledged_while_its_digest_waits_is_not_in_it
 @pytest.mark.claim("N6", "N5", "K12")
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
-def test_every_message_ends_sent_or_cancelled_whatever_happens(data: st.DataObject, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_message_ends_sent_or_cancelled_whatever_happens(
+    data: st.DataObject, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Storms, outages, lost answers, wrong tokens, recoveries and acknowledgements in any order; then a quiet day."""
     folder = tmp_path_factory.mktemp("any-order")
     asyncio.run(_any_order(data, databases.sqlite(folder / "tocsin.db"), folder))
@@ -517,7 +521,11 @@ def _check_nobody_was_forgotten(world: World) -> None:
     """Each open alert's newest page reached somebody; each digest that was sent had members, and those count as sent."""
     messages = world.messages()
     for alert in world.alerts():
-        pages = [m for m in messages if m.alert_number == alert.number and m.generation == alert.generation and m.kind in ("opened", "escalated", "repeated")]
+        pages = [
+            m
+            for m in messages
+            if m.alert_number == alert.number and m.generation == alert.generation and m.kind in ("opened", "escalated", "repeated")
+        ]
         if alert.status == "open":
             assert any(m.status == "sent" for m in pages), (alert, pages)
     carried = Counter(m.digest_id for m in messages if m.digest_id)
@@ -637,9 +645,7 @@ async def test_after_a_start_what_waited_for_a_retry_is_tried_at_once(world: Wor
     assert "opened Disk full" in world.ntfy.told
 
 
-async def test_a_database_fault_while_the_outcome_is_written_does_not_send_it_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_database_fault_while_the_outcome_is_written_does_not_send_it_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.people(ONCALL_PHONE)
     real, failures = store.finish, [1, 1]
 
@@ -681,9 +687,7 @@ async def test_a_node_that_lost_its_lease_cannot_write_an_outcome(world: World) 
 
 
 @pytest.mark.claim("O6", "F5", "P3")
-async def test_the_messages_of_a_node_that_died_are_taken_over_when_its_lease_has_run_out(
-    postgresql_url: str, tmp_path: Path
-) -> None:
+async def test_the_messages_of_a_node_that_died_are_taken_over_when_its_lease_has_run_out(postgresql_url: str, tmp_path: Path) -> None:
     first = World(postgresql_url, tmp_path / "1", node="node-1")
     second = World(postgresql_url, tmp_path / "2", node="node-2", clock=first.clock)
     await first.people(ONCALL_PHONE)

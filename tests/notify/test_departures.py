@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.build import an_id
 
+from tests.build import an_id
 from tocsin.notify import departures
 from tocsin.notify.departures import Departures
 

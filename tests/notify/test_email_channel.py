@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.notify.letters import NOW, a_letter, an_alert
 from tests.standins.smtp import SmtpStandIn
 from tests.standins.tls import Authority
-
 from tocsin.core.smtp import Smtp
 from tocsin.core.times import to_datetime
 from tocsin.notify.channels.email import Email
@@ -233,9 +233,7 @@ class TestEncryption:
         await server.close()
 
     @pytest.mark.parametrize("implicit", [True, False])
-    @pytest.mark.parametrize(
-        ("names", "trusted", "words"), [((ELSEWHERE,), False, "local issuer"), (("mail.other",), True, "mismatch")]
-    )
+    @pytest.mark.parametrize(("names", "trusted", "words"), [((ELSEWHERE,), False, "local issuer"), (("mail.other",), True, "mismatch")])
     async def test_a_certificate_that_does_not_hold_gets_no_mail(
         self, start: Start, authority: Authority, implicit: bool, names: tuple[str, ...], trusted: bool, words: str
     ) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.fakes import NOW
 
+from tests.fakes import NOW
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.notify.limits import CRITICAL_RESERVE, Bucket, Limits
 from tocsin.notify.rules import Waiting

@@ -4,9 +4,9 @@ import base64
 
 import pytest
 from hypothesis import given, strategies as st
+
 from tests.build import a_message, an_id
 from tests.fakes import NOW
-
 from tocsin.core.clock import DAY
 from tocsin.notify.links import LIFETIME, LinkAction, Opened, is_alive, links, read, token
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiohttp import ClientSession
+
 from tests.notify.letters import LINKS, NOW, a_letter, an_alert
 from tests.standins import ntfy as faults
 from tests.standins.ntfy import Fault, NtfyStandIn
 from tests.standins.tls import Authority
-
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.net.http import HttpDoor
 from tocsin.notify.channels.ntfy import DOCUMENT_BYTES, Ntfy, document, sequence_id
@@ -259,22 +259,16 @@ class TestRefusals:
 @pytest.mark.claim("N5")
 class TestLostAnswers:
     @pytest.mark.parametrize("fault", [faults.DROP, faults.DROP_AFTER_STORING])
-    async def test_a_connection_lost_after_sending_leaves_it_unknown(
-        self, channel: Ntfy, server: NtfyStandIn, fault: Fault
-    ) -> None:
+    async def test_a_connection_lost_after_sending_leaves_it_unknown(self, channel: Ntfy, server: NtfyStandIn, fault: Fault) -> None:
         server.fail_next(fault)
         assert (await send(channel)).result is Result.UNKNOWN
 
-    async def test_no_answer_in_time_leaves_it_unknown(
-        self, channel: Ntfy, server: NtfyStandIn, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_no_answer_in_time_leaves_it_unknown(self, channel: Ntfy, server: NtfyStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tocsin.notify.channels.ntfy.SEND_SECONDS", 0.4)
         server.fail_next(faults.HANG)
         assert (await send(channel)).result is Result.UNKNOWN
 
-    async def test_a_server_that_is_down_was_not_reached_and_departing_was_not_called(
-        self, channel: Ntfy, server: NtfyStandIn
-    ) -> None:
+    async def test_a_server_that_is_down_was_not_reached_and_departing_was_not_called(self, channel: Ntfy, server: NtfyStandIn) -> None:
         await server.close()
         departures: list[int] = []
         outcome = await channel.send(a_letter(), lambda: departures.append(1))

@@ -5,18 +5,15 @@ from html.parser import HTMLParser
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.notify.letters import LINKS, NOW, a_letter, an_alert
+from hypothesis import given, settings, strategies as st
 
+from tests.notify.letters import LINKS, NOW, a_letter, an_alert
 from tocsin.core.clock import HOUR, MINUTE
 from tocsin.notify.model import Kind, Letter
 from tocsin.notify.render import MESSAGE_BYTES, Push, clean, headline, mail_text, push_text
 
 EVERYTHING = st.text(st.characters(), max_size=300)
-RESOLVED = an_alert(
-    status="resolved", resolved_at=NOW - 29 * MINUTE, resolved_by="marta", resolution="Raised the quota.", severity=5
-)
+RESOLVED = an_alert(status="resolved", resolved_at=NOW - 29 * MINUTE, resolved_by="marta", resolution="Raised the quota.", severity=5)
 ACKNOWLEDGED = an_alert(status="acknowledged", acknowledged_by="marta")
 
 
@@ -127,9 +124,7 @@ class TestPush:
 
     @settings(max_examples=60)
     @given(EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING)
-    def test_whatever_comes_from_outside_it_is_valid_text_of_the_right_size(
-        self, title: str, message: str, host: str, site: str
-    ) -> None:
+    def test_whatever_comes_from_outside_it_is_valid_text_of_the_right_size(self, title: str, message: str, host: str, site: str) -> None:
         push = push_text(a_letter(alert=an_alert(title=title, message=message * 20, host=host), site=site))
         assert len(push.message.encode()) <= MESSAGE_BYTES
         assert len(push.title) <= 120

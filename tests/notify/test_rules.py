@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 from hypothesis import given, strategies as st
+
 from tests.build import EVERYONE, ONCALL_MAIL, ONCALL_PHONE, OWNER_PHONE, a_contact, a_message, an_alert
 from tests.fakes import DOWN, LOST, NO_SUCH_ADDRESS, NOW, SENT, WRONG_TOKEN
-
 from tocsin.alerts.model import Notice
 from tocsin.core.clock import MINUTE, SECOND
 from tocsin.notify.model import Kind, Outcome, Result, State
@@ -73,7 +73,9 @@ def test_a_page_of_an_older_generation_has_been_overtaken() -> None:
     assert pointless(a_message(generation=1), an_alert(generation=2), ONCALL_PHONE) is Pointless.SUPERSEDED
 
 
-@pytest.mark.parametrize(("kind", "status"), list(itertools.product(["acknowledged", "resolved"], ["open", "acknowledged", "snoozed", "resolved"])))
+@pytest.mark.parametrize(
+    ("kind", "status"), list(itertools.product(["acknowledged", "resolved"], ["open", "acknowledged", "snoozed", "resolved"]))
+)
 def test_good_news_has_a_point_only_while_it_is_true(kind: str, status: str) -> None:
     assert (pointless(a_message(kind=kind), an_alert(status=status), ONCALL_PHONE) is None) is (kind == status)
 

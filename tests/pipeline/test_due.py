@@ -1,10 +1,10 @@
 """What time and people do to stored alerts. On both databases."""
 
 import pytest
+
 from tests.build import ONCALL_PHONE, a_report
 from tests.fakes import NOW
 from tests.world import World
-
 from tocsin.alerts import rules
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.errors import Conflict, NotFound

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from tests.build import ONCALL_MAIL, ONCALL_PHONE, a_recovery, a_report, an_id
 from tests.fakes import NOW, FakeDispatch
 from tests.world import World
-
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import FieldError, NotFound
 from tocsin.db import tables

@@ -164,7 +164,7 @@ class SmtpStandIn:
     def _take(self, session: Session, envelope: Envelope) -> None:
         content = envelope.original_content or b""
         secured = session.ssl is not None or self._implicit
-        user = cast(str | None, session.auth_data) if session.authenticated else None
+        user = cast("str | None", session.auth_data) if session.authenticated else None
         self.mails.append(Mail(time.time(), envelope.mail_from or "", tuple(envelope.rcpt_tos), content, secured, user))
 
     # --- Counting connections --------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class _Conversation(SMTP):
 
 def _abort(server: SMTP) -> None:
     if server.transport is not None:
-        cast(asyncio.Transport, server.transport).abort()
+        cast("asyncio.Transport", server.transport).abort()
 
 
 class _Silent(asyncio.Protocol):
@@ -219,7 +219,7 @@ class _Silent(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._owner.opened(self)
 
     def connection_lost(self, _error: Exception | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ServerDisconnectedError
+
 from tests.standins import ntfy as faults
 from tests.standins.ntfy import NtfyStandIn
 
@@ -51,9 +52,7 @@ async def test_it_answers_with_the_message(http: ClientSession, server: NtfyStan
     assert message["sequence_id"] == "s1"
 
 
-async def test_an_empty_message_becomes_triggered_and_the_default_priority_is_left_out(
-    http: ClientSession, server: NtfyStandIn
-) -> None:
+async def test_an_empty_message_becomes_triggered_and_the_default_priority_is_left_out(http: ClientSession, server: NtfyStandIn) -> None:
     _, message = await publish(http, server, priority=3)
     assert message["message"] == "triggered"
     assert "priority" not in message
@@ -132,9 +131,7 @@ class TestAccess:
         assert (await get(http, guarded.url + "/whmcs-a/auth", TOKEN))[0] == 403
         assert (await get(http, guarded.url + "/whmcs-a/json?poll=1", TOKEN))[0] == 403
 
-    async def test_thirty_failed_logins_lock_everybody_with_credentials_out(
-        self, http: ClientSession, guarded: NtfyStandIn
-    ) -> None:
+    async def test_thirty_failed_logins_lock_everybody_with_credentials_out(self, http: ClientSession, guarded: NtfyStandIn) -> None:
         for _ in range(30):
             assert (await publish(http, guarded, topic="whmcs-a", token="tk_x"))[0] == 401
         assert (await publish(http, guarded, topic="whmcs-a", token=TOKEN))[1]["code"] == 42909

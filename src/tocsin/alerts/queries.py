@@ -129,12 +129,7 @@ def by_ref(ref: str) -> sa.ColumnElement[bool] | None:
 def history(connection: sa.Connection, number: int, newest: int = MAX_HISTORY) -> list[HistoryLine]:
     """The *newest* lines of an alert's history, in the order in which they happened."""
     c = _HISTORY.c
-    query = (
-        sa.select(c.at, c.actor, c.action, c.reason, c.details)
-        .where(c.alert_number == number)
-        .order_by(c.number.desc())
-        .limit(newest)
-    )
+    query = sa.select(c.at, c.actor, c.action, c.reason, c.details).where(c.alert_number == number).order_by(c.number.desc()).limit(newest)
     rows = connection.execute(query).all()
     return [
         HistoryLine(r.at, r.actor, r.action, r.reason, None if r.details is None else msgspec.json.decode(r.details))
@@ -148,7 +143,5 @@ def counts(connection: sa.Connection) -> dict[str, int]:
     unresolved = sa.select(_TABLE.c.status, number).where(sa.text("status <> 'resolved'")).group_by(_TABLE.c.status)
     found = {status.value: 0 for status in Status}
     found.update((row[0], row[1]) for row in connection.execute(unresolved))
-    found[Status.RESOLVED] = connection.execute(
-        sa.select(number).select_from(_TABLE).where(sa.text("status = 'resolved'"))
-    ).scalar_one()
+    found[Status.RESOLVED] = connection.execute(sa.select(number).select_from(_TABLE).where(sa.text("status = 'resolved'"))).scalar_one()
     return found

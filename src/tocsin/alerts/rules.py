@@ -14,7 +14,6 @@ import msgspec
 from tocsin.alerts.model import Action, Alert, AlertChange, HistoryLine, Notice, Policy, Reason, Status
 from tocsin.core.clock import DAY
 from tocsin.core.errors import Conflict, InvalidInput
-from tocsin.core.severity import Severity
 from tocsin.core.times import to_text
 from tocsin.events.model import Event
 
@@ -24,9 +23,7 @@ SYSTEM = "tocsin"
 replace = msgspec.structs.replace
 
 
-def open_alert(
-    event: Event, previous: Alert | None, new_identity: Callable[[], tuple[int, str]], policy: Policy, now: int
-) -> AlertChange:
+def open_alert(event: Event, previous: Alert | None, new_identity: Callable[[], tuple[int, str]], policy: Policy, now: int) -> AlertChange:
     """A problem without an unresolved alert. *previous*: the last resolved alert of the same key, if there was one.
 
     *new_identity* gives the number and id of a new alert; it is not asked when the old alert is reopened.
@@ -190,9 +187,7 @@ def snooze(alert: Alert, actor: str, until: int, note: str | None, now: int) -> 
         raise InvalidInput.of("until", "is more than 30 days away; silence the alert by a rule, or resolve it")
     if alert.status == Status.SNOOZED and alert.snoozed_until == until:
         return AlertChange(alert)
-    snoozed = replace(
-        alert, status=Status.SNOOZED.value, snoozed_until=until, due_at=until, acknowledged_at=None, acknowledged_by=None
-    )
+    snoozed = replace(alert, status=Status.SNOOZED.value, snoozed_until=until, due_at=until, acknowledged_at=None, acknowledged_by=None)
     line = HistoryLine(now, actor, Action.SNOOZED, Reason.ASKED, _noted(note, {"until": to_text(until)}))
     return AlertChange(
         snoozed, ("status", "snoozed_until", "due_at", "acknowledged_at", "acknowledged_by"), (line,), None, silence_pending=True

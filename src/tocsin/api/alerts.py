@@ -72,9 +72,7 @@ class Acknowledgement(Noted, frozen=True, kw_only=True):
     """For how long: default as the settings say; 0 for ever."""
 
     for_seconds: (
-        Annotated[
-            int, Meta(ge=0, le=2_592_000, extra={"must": "be a whole number of seconds from 0 (for ever) to 2592000 (30 days)"})
-        ]
+        Annotated[int, Meta(ge=0, le=2_592_000, extra={"must": "be a whole number of seconds from 0 (for ever) to 2592000 (30 days)"})]
         | None
     ) = None
 

@@ -51,9 +51,7 @@ TypeFilter = Annotated[
         extra={"must": "be dotted lower case, such as invoice.payment_failed, or invoice. for all that begin so"},
     ),
 ]
-Moment = Annotated[
-    datetime, Meta(tz=True, extra={"must": "be a time such as 2026-01-01T00:00:00Z (write + as %2B in an address)"})
-]
+Moment = Annotated[datetime, Meta(tz=True, extra={"must": "be a time such as 2026-01-01T00:00:00Z (write + as %2B in an address)"})]
 Since = Annotated[Moment, Meta(description="From this moment on.")]
 Until = Annotated[Moment, Meta(description="Before this moment.")]
 Search = Annotated[

@@ -143,9 +143,7 @@ def _contacts(server: Server) -> list[Finding]:
     ]
     if not server.core.contacts.all:
         findings.append(
-            Finding(
-                "degraded", "no contact is set up: an alert now would reach nobody. Set NTFY_SERVER_URL or NOTIFICATION_EMAIL"
-            )
+            Finding("degraded", "no contact is set up: an alert now would reach nobody. Set NTFY_SERVER_URL or NOTIFICATION_EMAIL")
         )
     return findings
 

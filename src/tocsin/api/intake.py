@@ -73,7 +73,9 @@ class Intake:
         except Exception as error:  # as in __call__
             respond(_answer_of(error))
             return
-        future.add_done_callback(lambda done: respond(_answer_of(done.exception()) if done.exception() else _accepted(decoded, done.result())))
+        future.add_done_callback(
+            lambda done: respond(_answer_of(done.exception()) if done.exception() else _accepted(decoded, done.result()))
+        )
 
     async def _accept(self, scope: dict[str, Any], receive: Receive) -> Answer:
         headers = dict(scope["headers"])
@@ -142,7 +144,9 @@ def _is_ndjson(headers: dict[bytes, bytes]) -> bool:
         return True
     if media != b"application/json":
         raise _Refused(
-            plain_answer(415, "Not a content type that is read here", "Send application/json (an object or an array) or application/x-ndjson")
+            plain_answer(
+                415, "Not a content type that is read here", "Send application/json (an object or an array) or application/x-ndjson"
+            )
         )
     return False
 

@@ -63,9 +63,7 @@ def _of_process(server: Server, watch: EngineWatch) -> Iterator[Metric]:
     )
     yield _plain("tocsin_contacts_in_trouble", "gauge", "Contacts that cannot be written to.", len(server.delivery.faults))
     yield _plain("tocsin_writer_backlog_events", "gauge", "Events handed in and not yet stored.", server.core.writer.backlog)
-    yield _plain(
-        "tocsin_writer_failing", "gauge", "1 while the last write failed.", float(server.core.writer.last_fault is not None)
-    )
+    yield _plain("tocsin_writer_failing", "gauge", "1 while the last write failed.", float(server.core.writer.last_fault is not None))
     if watch.health is not None:
         health = watch.health
         ages = {name: (now - (step.ended_at or watch.since)) / 1000 for name, step in health.items()}

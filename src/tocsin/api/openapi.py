@@ -57,9 +57,7 @@ def document(routes: Sequence[object], public_url: str) -> Document:
     shapes = {_EVENT, Accepted, Problem}
     paths: dict[str, Any] = {}
     for path, _, handler in found:
-        shapes.update(
-            shape for shape in (_shape(handler, "asked"), _shape(handler, "sent"), _answer(handler)) if shape is not None
-        )
+        shapes.update(shape for shape in (_shape(handler, "asked"), _shape(handler, "sent"), _answer(handler)) if shape is not None)
         paths.setdefault(path, {})
     schemas, components = _schemas(sorted(shapes, key=lambda shape: shape.__name__))
     for path, method, handler in found:
@@ -123,11 +121,7 @@ def _operation(
     summary, _, more = (handler.fn.__doc__ or "").strip().partition("\n")
     access = row(method.upper(), path) or Access(Scope.ADMIN)
     scope = access.scope
-    told = (
-        [f"Scope: `{scope.value}`" + (", of a key that is for all sites." if access.whole else ".")]
-        if scope
-        else ["Open to anybody."]
-    )
+    told = [f"Scope: `{scope.value}`" + (", of a key that is for all sites." if access.whole else ".")] if scope else ["Open to anybody."]
     operation: dict[str, Any] = {
         "operationId": handler.fn.__name__ if path.startswith("/api/v1") else f"{handler.fn.__name__}_at_root",
         "tags": list(handler.resolve_tags()) if hasattr(handler, "resolve_tags") else sorted(handler.tags or ()),

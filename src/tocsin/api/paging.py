@@ -39,9 +39,7 @@ def _not_a_cursor() -> InvalidInput:
     return InvalidInput.of("cursor", "is not the next_cursor of an earlier answer to the same question")
 
 
-def cut_page(
-    items: list[Item], limit: int, kind: str, place: Callable[[Item], Sequence[int | str]]
-) -> tuple[list[Item], str | None]:
+def cut_page(items: list[Item], limit: int, kind: str, place: Callable[[Item], Sequence[int | str]]) -> tuple[list[Item], str | None]:
     """The first *limit* of *items*, of which one more was asked for, and the cursor to the rest."""
     if len(items) <= limit:
         return items, None

@@ -88,9 +88,7 @@ def _must(hint: Any) -> str:
 
 
 def _unknown(name: str, fields: dict[str, _Field]) -> FieldError:
-    return FieldError(
-        name[:60], f"is not known here; known are {', '.join(fields)}" if fields else "is not known here; nothing is"
-    )
+    return FieldError(name[:60], f"is not known here; known are {', '.join(fields)}" if fields else "is not known here; nothing is")
 
 
 def _pairs(raw: bytes) -> list[tuple[str, str]]:

@@ -253,9 +253,7 @@ def alert_detail(
     )
 
 
-_AS_STORED = tuple(
-    name for name in AlertOut.__struct_fields__ if name in Alert.__struct_fields__ and not name.endswith(("_at", "_until"))
-)
+_AS_STORED = tuple(name for name in AlertOut.__struct_fields__ if name in Alert.__struct_fields__ and not name.endswith(("_at", "_until")))
 _TIMES = ("first_seen_at", "last_seen_at", "acknowledged_at", "resolved_at", "snoozed_until")
 
 

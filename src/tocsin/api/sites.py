@@ -23,9 +23,7 @@ from tocsin.events.sites import Site
 from tocsin.identity.model import ApiKey
 
 Loudness = Literal["always", "never", "default"]
-EventType = Annotated[
-    str, Meta(min_length=1, max_length=100, extra={"must": "be dotted lower case, such as invoice.payment_failed"})
-]
+EventType = Annotated[str, Meta(min_length=1, max_length=100, extra={"must": "be dotted lower case, such as invoice.payment_failed"})]
 
 
 class NewSite(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +46,7 @@ class CatalogueChange(msgspec.Struct, frozen=True, kw_only=True):
     quiet_severity: Annotated[Level, Meta(description="When the row's condition does not hold.")] | None = None
     loud: Annotated[Loudness, Meta(description="`never`: only recorded.")] | None = None
     title: (
-        Annotated[
-            str, Meta(min_length=1, max_length=200, description="A template: `Invoice {id}: payment refused[ by {gateway}]`")
-        ]
-        | None
+        Annotated[str, Meta(min_length=1, max_length=200, description="A template: `Invoice {id}: payment refused[ by {gateway}]`")] | None
     ) = None
     category: Category | None = None
 
@@ -176,9 +171,7 @@ class SitesApi(Controller):
         return _pattern(server, _site(server, key, slug), name)
 
     @put("/sites/{slug:str}/patterns/{name:str}")
-    async def set_pattern(
-        self, server: TheServer, key: TheKey, slug: InPath, name: InPath, sent: Given[PatternChange]
-    ) -> PatternOut:
+    async def set_pattern(self, server: TheServer, key: TheKey, slug: InPath, name: InPath, sent: Given[PatternChange]) -> PatternOut:
         """Makes a pattern, or replaces the one of that name."""
         site = _site(server, key, slug)
         if not clean_name(name):

@@ -37,9 +37,7 @@ def main() -> NoReturn:
     except Exception as error:  # the last resort: no traceback for the person, but all of it for whoever is to mend it
         if os.environ.get("WHMCS_ENV") == "development":
             raise
-        code = _complain(
-            f"a fault of Tocsin's own: {type(error).__name__}: {error}. WHMCS_ENV=development shows where; please report it"
-        )
+        code = _complain(f"a fault of Tocsin's own: {type(error).__name__}: {error}. WHMCS_ENV=development shows where; please report it")
     else:
         code = answer if isinstance(answer, int) else 0
     sys.exit(code)

@@ -35,8 +35,7 @@ def next_steps(facts: Facts) -> list[str]:
         steps.append("make a key for the bridge or your programs: tocsin key add whmcs --scope ingest")
     if not facts.contacts:
         steps.append(
-            "say whom to tell: set NTFY_SERVER_URL and NTFY_TOPIC (push) or NOTIFICATION_EMAIL and TOCSIN_SMTP_URL (mail),"
-            " then start again"
+            "say whom to tell: set NTFY_SERVER_URL and NTFY_TOPIC (push) or NOTIFICATION_EMAIL and TOCSIN_SMTP_URL (mail), then start again"
         )
     if steps:
         steps.append("see that it arrives: tocsin test-alert")

@@ -40,9 +40,7 @@ def tocsin(context: click.Context, *, config: Path | None) -> None:
 def serve(start: Start, *, http_only: bool, engine_only: bool) -> None:
     """Runs Tocsin: takes events, keeps alerts, tells people. Ends on SIGTERM or Ctrl+C."""
     if http_only and engine_only:
-        raise click.UsageError(
-            "--http-only and --engine-only exclude each other: leave both away to run everything in one process"
-        )
+        raise click.UsageError("--http-only and --engine-only exclude each other: leave both away to run everything in one process")
     from tocsin.cli import serve as work
 
     work.run(start, http=not engine_only, engine=not http_only)
@@ -75,9 +73,7 @@ def key() -> None:
     """API keys: what the bridge, the agents and your programs show at the door."""
 
 
-@key.command(
-    "add", epilog=example("tocsin key add whmcs --scope ingest --site acme", "tocsin key add grafana --scope read --expires 90d")
-)
+@key.command("add", epilog=example("tocsin key add whmcs --scope ingest --site acme", "tocsin key add grafana --scope read --expires 90d"))
 @click.argument("name")
 @click.option("--scope", "scopes", required=True, help="What it may do: ingest, read, write, admin; several with commas.")
 @click.option("--site", help="Limits the key to one site; a new site is made.")
@@ -158,9 +154,7 @@ def events() -> None:
     """What WHMCS, servers and others have reported."""
 
 
-@events.command(
-    "tail", epilog=example("tocsin events tail --follow --site acme", "tocsin events tail --type invoice. --lines 100 --json")
-)
+@events.command("tail", epilog=example("tocsin events tail --follow --site acme", "tocsin events tail --type invoice. --lines 100 --json"))
 @click.option("--follow", "-f", is_flag=True, help="Go on with each new event until Ctrl+C.")
 @click.option("--lines", "-n", type=click.IntRange(0, 10_000), default=20, show_default=True, help="How many of the past.")
 @click.option("--site", help="Only this site.")
@@ -221,9 +215,7 @@ def alerts_resolve(start: Start, *, which: str, note: str | None, as_json: bool)
 @tocsin.command("test-alert", epilog=example("tocsin test-alert", "tocsin test-alert --severity 5 --wait 60"))
 @click.option("--severity", type=SEVERITIES, default=4, show_default=True, help="How loud, 1 to 5.")
 @click.option("--site", default="main", show_default=True, help="The site that it is about.")
-@click.option(
-    "--wait", "seconds", type=click.IntRange(0, 3600), default=30, show_default=True, help="Seconds to wait for the messages."
-)
+@click.option("--wait", "seconds", type=click.IntRange(0, 3600), default=30, show_default=True, help="Seconds to wait for the messages.")
 @as_json
 @click.pass_obj
 def test_alert(start: Start, *, severity: int, site: str, seconds: int, as_json: bool) -> int:

@@ -37,9 +37,7 @@ def _make_folder(settings: Settings) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise TocsinError(
-            f"the folder {folder} cannot be made: {error.strerror}. Set TOCSIN_DATA_DIR to a folder of your own."
-        ) from None
+        raise TocsinError(f"the folder {folder} cannot be made: {error.strerror}. Set TOCSIN_DATA_DIR to a folder of your own.") from None
 
 
 def check(start: Start, *, as_json: bool) -> int:

@@ -52,8 +52,7 @@ def show_keys(start: Start, *, as_json: bool) -> None:
         show_json([_as_json(key, now) for key in keys])
         return
     rows = [
-        (k.id, k.name, ",".join(sorted(k.scopes)), k.site or "all", state(k, now), to_text_or_none(k.last_used_at) or "never")
-        for k in keys
+        (k.id, k.name, ",".join(sorted(k.scopes)), k.site or "all", state(k, now), to_text_or_none(k.last_used_at) or "never") for k in keys
     ]
     show_table(
         ("ID", "NAME", "SCOPE", "SITE", "STATE", "LAST USED"),

@@ -21,13 +21,11 @@ class Promise:
 PROMISES: tuple[Promise, ...] = (
     Promise(
         "dedup keys with more than one unresolved alert",
-        "SELECT count(*) FROM (SELECT 1 FROM alerts"
-        " WHERE status <> 'resolved' GROUP BY site_id, dedup_key HAVING count(*) > 1) AS t",
+        "SELECT count(*) FROM (SELECT 1 FROM alerts WHERE status <> 'resolved' GROUP BY site_id, dedup_key HAVING count(*) > 1) AS t",
     ),
     Promise(
         "messages that exist twice (same alert, generation, kind, step and contact)",
-        "SELECT count(*) FROM (SELECT 1 FROM outbox"
-        " GROUP BY alert_number, generation, kind, step, contact_id HAVING count(*) > 1) AS t",
+        "SELECT count(*) FROM (SELECT 1 FROM outbox GROUP BY alert_number, generation, kind, step, contact_id HAVING count(*) > 1) AS t",
     ),
     Promise("events that exist twice", "SELECT count(*) FROM (SELECT 1 FROM events GROUP BY id HAVING count(*) > 1) AS t"),
     Promise(
@@ -45,8 +43,7 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "messages under way that no process has leased and no digest carries",
-        "SELECT count(*) FROM outbox"
-        " WHERE status = 'sending' AND digest_id IS NULL AND (lease_node IS NULL OR lease_until IS NULL)",
+        "SELECT count(*) FROM outbox WHERE status = 'sending' AND digest_id IS NULL AND (lease_node IS NULL OR lease_until IS NULL)",
     ),
     Promise(
         "messages whose digest does not exist",
@@ -69,13 +66,11 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "history lines of an alert that does not exist",
-        "SELECT count(*) FROM alert_history"
-        " WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.number = alert_history.alert_number)",
+        "SELECT count(*) FROM alert_history WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.number = alert_history.alert_number)",
     ),
     Promise(
         "alerts without any history",
-        "SELECT count(*) FROM alerts"
-        " WHERE NOT EXISTS (SELECT 1 FROM alert_history WHERE alert_history.alert_number = alerts.number)",
+        "SELECT count(*) FROM alerts WHERE NOT EXISTS (SELECT 1 FROM alert_history WHERE alert_history.alert_number = alerts.number)",
     ),
     Promise(
         "events of an alert that does not exist",

@@ -29,9 +29,7 @@ from tocsin.settings import Settings
 log = structlog.get_logger()
 
 BACKLOG = 4096
-KEEP_ALIVE = (
-    75  # seconds: longer than a reverse proxy keeps an idle connection (60 by default), so that it never meets a closed one
-)
+KEEP_ALIVE = 75  # seconds: longer than a reverse proxy keeps an idle connection (60 by default), so that it never meets a closed one
 FINISH_REQUESTS = 3  # seconds that requests under way get at the end; those that stream for ever are cut off then
 FINISH_STEP = 1.0  # seconds that the engine's step under way gets
 DRAIN = 5.0  # seconds for all of the end: requests, the engine's step, messages under way

@@ -54,9 +54,7 @@ def run(start: Start, severity: int, site: str, seconds: int, *, as_json: bool) 
         found = _wait(core, alert, seconds if may_be_sent else 0)
     good = bool(found) and all(message.is_good for message in found)
     if as_json:
-        show_json(
-            {"alert": alert_as_json(alert, site), "server_runs": running, "notifications": [_as_json(one) for one in found]}
-        )
+        show_json({"alert": alert_as_json(alert, site), "server_runs": running, "notifications": [_as_json(one) for one in found]})
     else:
         _tell(alert, found, running=may_be_sent, seconds=seconds)
     return 0 if good or (seconds == 0 and running and found) else 1

@@ -34,9 +34,7 @@ def _password() -> str:
         raise TocsinError("the password on standard input is not UTF-8 text") from None
     password = line.rstrip("\r\n")
     if not password:
-        raise TocsinError(
-            "there is no password on standard input: pass it as in `tocsin user add ... --password-stdin < password.txt`"
-        )
+        raise TocsinError("there is no password on standard input: pass it as in `tocsin user add ... --password-stdin < password.txt`")
     try:
         return rules.check_password(password)
     except InvalidInput as error:

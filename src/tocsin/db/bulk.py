@@ -41,9 +41,7 @@ def insert_new(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence
     if tx.is_sqlite:
         _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count) + " ON CONFLICT DO NOTHING")
     else:
-        tx.driver.execute(
-            _unnest_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", [list(c) for c in zip(*rows, strict=True)]
-        )
+        tx.driver.execute(_unnest_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", [list(c) for c in zip(*rows, strict=True)])
 
 
 def update(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:

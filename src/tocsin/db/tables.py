@@ -227,9 +227,7 @@ outbox = sa.Table(
         sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
         postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
     ),
-    sa.Index(
-        "outbox_leased", "lease_until", sqlite_where=sa.text("status = 'sending'"), postgresql_where=sa.text("status = 'sending'")
-    ),
+    sa.Index("outbox_leased", "lease_until", sqlite_where=sa.text("status = 'sending'"), postgresql_where=sa.text("status = 'sending'")),
     sa.Index(
         "outbox_digest",
         "digest_id",

@@ -258,9 +258,7 @@ def is_fault(error: BaseException) -> bool:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         return False
-    return isinstance(
-        cause, sqlite3.DatabaseError | psycopg.OperationalError | psycopg.errors.UndefinedTable | psycopg.errors.DiskFull
-    )
+    return isinstance(cause, sqlite3.DatabaseError | psycopg.OperationalError | psycopg.errors.UndefinedTable | psycopg.errors.DiskFull)
 
 
 def _is_lost(connection: sa.Connection) -> bool:

@@ -19,9 +19,7 @@ async def listen(url: str, news: Callable[[], None]) -> None:
         try:
             await _listen_once(url, news)
         except psycopg.Error as error:
-            log.warning(
-                "cannot listen for news from the database; looking each second", reason=type(error).__name__, again_in=pause
-            )
+            log.warning("cannot listen for news from the database; looking each second", reason=type(error).__name__, again_in=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         else:

@@ -110,7 +110,9 @@ def _explain(index: int, raw: bytes, error: Exception, admit: Any) -> Rejected:
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        return Rejected(index, None, (FieldError("body", "must be an object with the fields of an event, such as {\"type\": \"disk.full\"}"),), raw)
+        return Rejected(
+            index, None, (FieldError("body", 'must be an object with the fields of an event, such as {"type": "disk.full"}'),), raw
+        )
     except _BROKEN as broken:
         return Rejected(index, None, (FieldError("body", f"is not JSON: {_plain(broken)}"),), raw)
     errors = [e for name, value in fields.items() if (e := _field_error(name, value))]

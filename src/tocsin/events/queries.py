@@ -126,9 +126,7 @@ def quarantine(connection: sa.Connection, site_id: int | None, after: str | None
         query = query.where(table.c.id < after)
     rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
     return [
-        Quarantined(
-            r.id, r.received_at, r.site_id, r.key_id, msgspec.json.decode(r.errors, type=tuple[FieldError, ...]), r.payload
-        )
+        Quarantined(r.id, r.received_at, r.site_id, r.key_id, msgspec.json.decode(r.errors, type=tuple[FieldError, ...]), r.payload)
         for r in rows
     ]
 

@@ -21,7 +21,9 @@ def verify(header: str, secret: str, body: bytes, now: int) -> int:
         raise NotAuthenticated("X-Tocsin-Signature must look like t=1767225600,v1=<64 hex digits>")
     skew = int(match[1]) * 1000 - now
     if abs(skew) > MAX_AGE:
-        raise NotAuthenticated(f"the signature is {abs(skew) // 1000} s away from this server's time; at most 300 s are allowed: check both clocks")
+        raise NotAuthenticated(
+            f"the signature is {abs(skew) // 1000} s away from this server's time; at most 300 s are allowed: check both clocks"
+        )
     if not hmac.compare_digest(sign(match[1], secret, body), match[2]):
         raise NotAuthenticated("the signature does not fit the body: check that the sender signs with the key that it sends")
     return skew

@@ -84,7 +84,5 @@ def ensure(tx: Tx, slug: str, now: int) -> int:
     if tx.is_sqlite:
         tx.driver.execute("INSERT INTO sites(slug, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", tuple(values.values()))
     else:
-        tx.driver.execute(
-            "INSERT INTO sites(slug, name, created_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", tuple(values.values())
-        )
+        tx.driver.execute("INSERT INTO sites(slug, name, created_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", tuple(values.values()))
     return int(tx.sql.execute(sa.select(table.c.id).where(table.c.slug == slug)).scalar_one())

@@ -91,5 +91,16 @@ def save_numberings(tx: Tx, numberings: Iterable[Numbering]) -> None:
     sql = f"INSERT INTO sequences({', '.join(_SEQUENCE)}) VALUES ({marks}) ON CONFLICT (site_id, source) DO UPDATE SET {sets}"  # noqa: S608
     for n in numberings:
         gaps = msgspec.json.encode(n.gaps).decode()
-        values = (n.site_id, n.source, n.first_sequence, n.last_sequence, n.received, n.replayed, n.missing, gaps, n.skew_ms, n.last_seen_at)
+        values = (
+            n.site_id,
+            n.source,
+            n.first_sequence,
+            n.last_sequence,
+            n.received,
+            n.replayed,
+            n.missing,
+            gaps,
+            n.skew_ms,
+            n.last_seen_at,
+        )
         tx.driver.execute(sql, values)

@@ -60,7 +60,7 @@ def read_length(text: str) -> int:
 
 def check_email(text: str) -> str:
     """The address in lower case. Raises `InvalidInput`."""
-    if len(text) > 254 or _EMAIL.fullmatch(text) is None:  # noqa: PLR2004 - RFC 5321
+    if len(text) > 254 or _EMAIL.fullmatch(text) is None:
         raise InvalidInput.of("email", f"{text[:80]!r} is no mail address. Example: marta@example.com")
     return text.lower()
 
@@ -69,6 +69,6 @@ def check_password(text: str) -> str:
     """The password, if it is long enough to keep. Raises `InvalidInput`."""
     if len(text) < MIN_PASSWORD:
         raise InvalidInput.of("password", f"has {len(text)} characters; at least {MIN_PASSWORD} are needed")
-    if len(text) > 1024:  # noqa: PLR2004 - nobody types more, and hashing it costs
+    if len(text) > 1024:
         raise InvalidInput.of("password", "has more than 1,024 characters")
     return text

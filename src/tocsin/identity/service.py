@@ -27,7 +27,7 @@ class NewKey(msgspec.Struct, frozen=True):
 
 def make_key(tx: Tx, name: str, scopes: frozenset[Scope], site: tuple[int, str] | None, expires_in: int | None, now: int) -> NewKey:
     """Makes and stores a key. *site*: id and slug; *expires_in* in milliseconds. Raises `InvalidInput`."""
-    if not 1 <= len(name.strip()) <= 100:  # noqa: PLR2004
+    if not 1 <= len(name.strip()) <= 100:
         raise InvalidInput.of("name", "must have 1 to 100 characters")
     secret = rules.make_secret()
     site_id, slug = site or (None, None)
@@ -39,7 +39,7 @@ def make_key(tx: Tx, name: str, scopes: frozenset[Scope], site: tuple[int, str] 
 
 def add_user(tx: Tx, email: str, name: str, role: Role, password: str | None, now: int) -> User:
     """Makes a user; the password is kept as an Argon2id hash. Raises `InvalidInput`, `Conflict`. Slow on purpose: not in the loop."""
-    if not 1 <= len(name.strip()) <= 100:  # noqa: PLR2004
+    if not 1 <= len(name.strip()) <= 100:
         raise InvalidInput.of("name", "must have 1 to 100 characters")
     hashed = None if password is None else argon2.PasswordHasher().hash(rules.check_password(password))
     user = User(new_id(now), rules.check_email(email), name.strip(), role, "UTC", now, None)

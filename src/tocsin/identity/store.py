@@ -13,9 +13,7 @@ _KEYS = tables.api_keys.outerjoin(tables.sites, tables.api_keys.c.site_id == tab
 def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
     r = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
     scopes = frozenset(Scope(word) for word in r["scopes"].split(","))
-    return ApiKey(
-        r["id"], r["name"], scopes, r["site_id"], r["slug"], r["created_at"], r["expires_at"], r["revoked_at"], r["last_used_at"]
-    )
+    return ApiKey(r["id"], r["name"], scopes, r["site_id"], r["slug"], r["created_at"], r["expires_at"], r["revoked_at"], r["last_used_at"])
 
 
 def _select_keys() -> sa.Select[tuple[object, ...]]:

@@ -166,9 +166,7 @@ def _no_cookies() -> AbstractCookieJar:
 
 def _tell_departure() -> aiohttp.TraceConfig:
     # aiohttp calls this signal before it serialises the headers: the last moment at which nothing has left.
-    async def departs(
-        _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
-    ) -> None:
+    async def departs(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams) -> None:
         context.trace_request_ctx.depart()
 
     config = aiohttp.TraceConfig()

@@ -101,7 +101,13 @@ class Announcer:
             dispatch = self._dispatch
             if dispatch is not None and dispatch.may_send_now(contact.id, alert.site_id, alert.severity, now):
                 message = msgspec.structs.replace(
-                    message, status="sending", attempts=1, fence=1, lease_node=dispatch.node, lease_until=now + store.LEASE, next_attempt_at=None
+                    message,
+                    status="sending",
+                    attempts=1,
+                    fence=1,
+                    lease_node=dispatch.node,
+                    lease_until=now + store.LEASE,
+                    next_attempt_at=None,
                 )
             made.append((message, contact))
         return made
@@ -115,9 +121,7 @@ def _nobody_told(change: AlertChange) -> AlertChange:
     """The change with "nobody" in the line that says what happened."""
     last = change.history[-1]
     line = HistoryLine(last.at, last.actor, last.action, last.reason, {**(last.details or {}), "told": "nobody: no contact is set up"})
-    return AlertChange(
-        change.alert, change.changed, (*change.history[:-1], line), change.notice, change.silence_pending, change.is_new
-    )
+    return AlertChange(change.alert, change.changed, (*change.history[:-1], line), change.notice, change.silence_pending, change.is_new)
 
 
 def _message(message_id: str, alert: Alert, kind: str, contact: Contact, now: int, *, generation: int) -> Message:

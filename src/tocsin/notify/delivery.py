@@ -203,7 +203,14 @@ class Delivery:
     def _bundle(self, tx: Tx, rest: Sequence[tuple[Message, Alert]], contact: Contact, now: int) -> tuple[Leased, "Others | None"]:
         first, alert = rest[0]
         digest = msgspec.structs.replace(
-            first, id=new_id(now), kind=Kind.DIGEST.value, step=first.step, status="pending", attempts=0, fence=0, created_at=first.created_at
+            first,
+            id=new_id(now),
+            kind=Kind.DIGEST.value,
+            step=first.step,
+            status="pending",
+            attempts=0,
+            fence=0,
+            created_at=first.created_at,
         )
         store.add(tx, [digest])
         store.bundle(tx, [message for message, _ in rest], digest)
@@ -295,8 +302,15 @@ class Delivery:
 
     def _settle(self, tx: Tx, message: Message, outcome: Outcome, now: int, leased: Leased | None = None) -> None:
         """Writes what follows from an attempt: the message's state, the history, and who else is to be told."""
-        verdict = Verdict(State.PENDING, now, message.maybe_repeated) if outcome is _DIED_BEFORE else rules.after_attempt(
-            message, outcome, now, random.random()  # noqa: S311 - spreads retries, guards nothing
+        verdict = (
+            Verdict(State.PENDING, now, message.maybe_repeated)
+            if outcome is _DIED_BEFORE
+            else rules.after_attempt(
+                message,
+                outcome,
+                now,
+                random.random(),  # noqa: S311 - spreads retries, guards nothing
+            )
         )
         if not store.finish(tx, message, outcome, verdict, now):
             return

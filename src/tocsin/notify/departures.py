@@ -68,4 +68,4 @@ def _read(path: Path) -> list[tuple[str, int]]:
     except FileNotFoundError:
         return []
     pairs = [line.split(" ") for line in lines]
-    return [(pair[0], int(pair[1])) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()]  # noqa: PLR2004 - id and fence
+    return [(pair[0], int(pair[1])) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()]

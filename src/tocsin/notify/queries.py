@@ -142,9 +142,7 @@ def carried(connection: sa.Connection, message_id: str) -> Carried | None:
         .outerjoin(_CONTACTS, o.contact_id == _CONTACTS.c.id)
         .outerjoin(_USERS, _CONTACTS.c.user_id == _USERS.c.id)
     )
-    query = (
-        sa.select(o.id, _ALERTS.c.id, o.created_at, o.links_revoked_at, *_PERSON).select_from(joined).where(o.id == message_id)
-    )
+    query = sa.select(o.id, _ALERTS.c.id, o.created_at, o.links_revoked_at, *_PERSON).select_from(joined).where(o.id == message_id)
     row = connection.execute(query).first()
     if row is None:
         return None
@@ -156,9 +154,7 @@ def enclosed(connection: sa.Connection, digest_id: str, limit: int) -> list[Encl
     """The alerts that a digest spoke of, the loudest first; empty for any other message."""
     o = _OUTBOX.c
     joined = _OUTBOX.join(_ALERTS, o.alert_number == _ALERTS.c.number)
-    query = (
-        sa.select(o.id, _ALERTS.c.title, _ALERTS.c.severity, _ALERTS.c.status).select_from(joined).where(o.digest_id == digest_id)
-    )
+    query = sa.select(o.id, _ALERTS.c.title, _ALERTS.c.severity, _ALERTS.c.status).select_from(joined).where(o.digest_id == digest_id)
     rows = connection.execute(query.order_by(o.severity.desc(), o.created_at, o.id).limit(limit))
     return [Enclosed(*row) for row in rows]
 

@@ -28,9 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85]")
 # Direction overrides and isolates, invisible joiners that hide text, byte order mark, tag characters.
 # The zero-width joiner stays: emoji and several scripts need it.
-_DECEPTIVE = re.compile(
-    r"[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
+_DECEPTIVE = re.compile(r"[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _PILED_MARKS = re.compile(
     r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]+"
@@ -281,9 +279,7 @@ def _tags(letter: Letter) -> tuple[str, ...]:
 def mail_text(letter: Letter) -> Mail:
     """The mail for *letter*: subject, plain text and HTML that say the same."""
     view = _view(letter)
-    return Mail(
-        subject=_subject(letter), text=_template("mail.txt").render(view).strip() + "\n", html=_template("mail.html").render(view)
-    )
+    return Mail(subject=_subject(letter), text=_template("mail.txt").render(view).strip() + "\n", html=_template("mail.html").render(view))
 
 
 def _subject(letter: Letter) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from tocsin.alerts.model import Alert
 from tocsin.db import bulk, tables
 from tocsin.db.writer import Tx
 from tocsin.notify.model import Message, Outcome
@@ -108,9 +107,7 @@ def cancel(tx: Tx, message: Message, reason: str) -> None:
 
 def bundle(tx: Tx, members: Sequence[Message], digest: Message) -> None:
     """Has *digest* carry *members*."""
-    bulk.update(
-        tx, tables.outbox, ("status", "digest_id", "next_attempt_at"), [("sending", digest.id, None, m.id) for m in members]
-    )
+    bulk.update(tx, tables.outbox, ("status", "digest_id", "next_attempt_at"), [("sending", digest.id, None, m.id) for m in members])
 
 
 def members(tx: Tx, digest_id: str) -> list[Message]:
@@ -181,6 +178,4 @@ def orphans(tx: Tx, node: str, started_at: int, now: int) -> list[Message]:
 
 def retry_at_once(tx: Tx, now: int) -> None:
     """After a start: whatever waits for its next attempt is due now, since the fault may have been mended."""
-    tx.driver.execute(
-        _sql(tx, "UPDATE outbox SET next_attempt_at = ? WHERE next_attempt_at > ? AND status = 'pending'"), (now, now)
-    )
+    tx.driver.execute(_sql(tx, "UPDATE outbox SET next_attempt_at = ? WHERE next_attempt_at > ? AND status = 'pending'"), (now, now))

@@ -253,9 +253,7 @@ class _Numbers:
         return found
 
 
-def _note_numbers(
-    tx: Tx, numbers: Mapping[tuple[int, str], list[int]], skews: Mapping[tuple[int, str], int], now: int
-) -> None:
+def _note_numbers(tx: Tx, numbers: Mapping[tuple[int, str], list[int]], skews: Mapping[tuple[int, str], int], now: int) -> None:
     """Each source's numbering, brought up to date (E4)."""
     by_site: dict[int, list[str]] = {}
     for site_id, source in numbers:

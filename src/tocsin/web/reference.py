@@ -76,9 +76,7 @@ class Reference(msgspec.Struct, frozen=True):
                 groups.setdefault(operation["tags"][0], []).append(call)
         ordered = sorted(groups, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
         shapes = [
-            Shape(name, s.get("description", ""), _fields(s))
-            for name, s in components.items()
-            if s.get("properties") and _is_answer(name)
+            Shape(name, s.get("description", ""), _fields(s)) for name, s in components.items() if s.get("properties") and _is_answer(name)
         ]
         return cls(
             document["info"]["version"],
@@ -102,9 +100,7 @@ def _paragraphs(text: str) -> tuple[str, ...]:
 
 def _call(server: str, path: str, method: str, operation: Mapping[str, Any], components: Mapping[str, Schema]) -> Call:
     body, note = _body(operation.get("requestBody"), components)
-    parameters = tuple(
-        Field(p["name"], _type(p["schema"]), p["required"], p.get("description", "")) for p in operation["parameters"]
-    )
+    parameters = tuple(Field(p["name"], _type(p["schema"]), p["required"], p.get("description", "")) for p in operation["parameters"])
     replies = tuple(_reply(status, reply) for status, reply in operation["responses"].items())
     example = _example(server, path, method, operation)
     return Call(
@@ -139,8 +135,7 @@ def _reply(status: str, reply: Mapping[str, Any]) -> Reply:
 def _fields(schema: Schema) -> tuple[Field, ...]:
     required = set(schema.get("required", ()))
     return tuple(
-        Field(name, _type(one), name in required and "default" not in one, _meaning(one))
-        for name, one in schema["properties"].items()
+        Field(name, _type(one), name in required and "default" not in one, _meaning(one)) for name, one in schema["properties"].items()
     )
 
 
@@ -161,9 +156,7 @@ def _type(schema: Schema) -> str:
         words = [_type(one) for one in schema["anyOf"] if one != {"type": "null"}]
         return " or ".join(words) + (" or null" if {"type": "null"} in schema["anyOf"] else "")
     if "enum" in schema:
-        return ", ".join(str(value) for value in schema["enum"] if value is not None) + (
-            " or null" if None in schema["enum"] else ""
-        )
+        return ", ".join(str(value) for value in schema["enum"] if value is not None) + (" or null" if None in schema["enum"] else "")
     if schema.get("type") == "array":
         return f"list of {_type(schema['items'])}" if isinstance(schema.get("items"), dict) else "list"
     return _plain_type(schema)

@@ -89,11 +89,7 @@ def _keeper(alert: Alert, when: Callable[[int], str]) -> str:
         case Status.RESOLVED:
             return f"{_name(alert.resolved_by)} resolved it." if alert.resolved_by != "tocsin" else "It resolved itself."
         case _:
-            return (
-                f"Assigned to {clean_line(alert.assignee, 80)}; nobody has taken it yet."
-                if alert.assignee
-                else "Nobody has it yet."
-            )
+            return f"Assigned to {clean_line(alert.assignee, 80)}; nobody has taken it yet." if alert.assignee else "Nobody has it yet."
 
 
 def _name(actor: str | None) -> str:

@@ -92,9 +92,7 @@ def _titles() -> str:
 
 
 def _patterns() -> str:
-    return _table(
-        ("Name", "Type", "Expression"), ((f"`{p.name}`", f"`{p.type}`", _template(p.pattern)) for p in DEFAULT_PATTERNS)
-    )
+    return _table(("Name", "Type", "Expression"), ((f"`{p.name}`", f"`{p.type}`", _template(p.pattern)) for p in DEFAULT_PATTERNS))
 
 
 def _metrics() -> str:

@@ -66,7 +66,7 @@ def test_a_row_agrees_with_its_hook(event_type: str) -> None:
     assert row.hook == hook["name"]
     assert (row.severity, row.quiet_severity) == (hook["severity"], hook["quiet_severity"])
     assert row.keys == tuple(attribute(path) for path in hook["subject_keys"])
-    assert row.category is DRAWERS[event_type.split(".")[0]]
+    assert row.category is DRAWERS[event_type.split(".", maxsplit=1)[0]]
     condition = OUR_CONDITIONS.get(event_type)
     assert (row.when.value if row.when else None) == (condition.value if condition else hook.get("loud_when"))
 

@@ -98,9 +98,7 @@ def test_what_is_not_named_stays_as_it_is() -> None:
     row = Catalogue.default().get("ticket.opened")
     assert row is not None
     assert apply(row, Override(type="ticket.opened")) == row
-    assert apply(row, Override(type="ticket.opened", category=Category.USERS)) == msgspec.structs.replace(
-        row, category=Category.USERS
-    )
+    assert apply(row, Override(type="ticket.opened", category=Category.USERS)) == msgspec.structs.replace(row, category=Category.USERS)
 
 
 def test_the_rows_of_one_site_do_not_change_those_of_another() -> None:
@@ -116,9 +114,7 @@ def test_all_rows_can_be_listed() -> None:
 
 def test_overrides_are_read_from_json_as_they_are_stored() -> None:
     stored = msgspec.json.encode(Override(type="ticket.opened", severity=5, category=Category.USERS, loud="always"))
-    assert msgspec.json.decode(stored, type=Override) == Override(
-        type="ticket.opened", severity=5, category=Category.USERS, loud="always"
-    )
+    assert msgspec.json.decode(stored, type=Override) == Override(type="ticket.opened", severity=5, category=Category.USERS, loud="always")
 
 
 @pytest.mark.parametrize(

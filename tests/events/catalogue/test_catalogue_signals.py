@@ -81,9 +81,7 @@ class TestRefusedPayments:
 
     def test_refusals_of_one_invoice_are_one_problem_whatever_the_text(self) -> None:
         texts = ("Declined", "Insufficient funds", "Error 5012")
-        found = [
-            CATALOGUE.describe("gateway.callback_logged", {"gateway": "g", "result": text, "invoiceid": 1}) for text in texts
-        ]
+        found = [CATALOGUE.describe("gateway.callback_logged", {"gateway": "g", "result": text, "invoiceid": 1}) for text in texts]
         assert len({(one.problem, one.subject) for one in found}) == 1
 
     def test_a_success_of_the_gateway_resolves_the_refusal_of_the_invoice(self) -> None:
@@ -193,10 +191,7 @@ class TestPatternsOfASite:
 
     def test_a_pattern_of_the_site_is_tried_before_the_shipped_ones(self) -> None:
         own = ActivityPattern("ours", "failed admin login", "security.admin")
-        assert (
-            Catalogue.with_overrides((), (own,)).describe("system.activity", {}, "Failed Admin Login Attempt").type
-            == "security.admin"
-        )
+        assert Catalogue.with_overrides((), (own,)).describe("system.activity", {}, "Failed Admin Login Attempt").type == "security.admin"
 
     def test_a_pattern_of_the_same_name_replaces_the_shipped_one(self) -> None:
         own = ActivityPattern("cron_error", "cron exploded", "system.cron_error")
@@ -230,9 +225,7 @@ class TestPatternsOfASite:
     def test_an_ordinary_pattern_is_taken(self, pattern: str) -> None:
         assert ActivityPattern("mine", pattern, "security.mine").pattern == pattern
 
-    @pytest.mark.parametrize(
-        ("name", "event_type"), [("", "a.b"), ("x" * 61, "a.b"), ("mine", "No Type"), ("mine", "a..b"), ("mine", "")]
-    )
+    @pytest.mark.parametrize(("name", "event_type"), [("", "a.b"), ("x" * 61, "a.b"), ("mine", "No Type"), ("mine", "a..b"), ("mine", "")])
     def test_a_pattern_needs_a_name_and_a_type(self, name: str, event_type: str) -> None:
         with pytest.raises(InvalidInput):
             ActivityPattern(name, "x", event_type)

@@ -48,9 +48,7 @@ def folder(path: Path) -> Folder:
     space = shutil.disk_usage(path)
     mine = os.geteuid() in (0, found.st_uid)
     write_error = _write_error(path) if is_folder else None
-    return Folder(
-        str(path), True, is_folder, stat.S_IMODE(found.st_mode), _name(found.st_uid), mine, write_error, space.free, space.total
-    )
+    return Folder(str(path), True, is_folder, stat.S_IMODE(found.st_mode), _name(found.st_uid), mine, write_error, space.free, space.total)
 
 
 def _name(uid: int) -> str:
@@ -168,9 +166,7 @@ def times(connection: sa.Connection, now: int) -> Times:
 
 def accounts(connection: sa.Connection, now: int) -> Accounts:
     """Keys that are good now, and users who may log in."""
-    keys = [
-        k for k in identity_store.list_keys(connection) if k.revoked_at is None and (k.expires_at is None or k.expires_at > now)
-    ]
+    keys = [k for k in identity_store.list_keys(connection) if k.revoked_at is None and (k.expires_at is None or k.expires_at > now)]
     return Accounts(len(keys), sum(1 for user in identity_store.list_users(connection) if user.disabled_at is None))
 
 
@@ -179,9 +175,7 @@ def outbox(connection: sa.Connection, now: int) -> Outbox:
     table, contacts = tables.outbox, tables.contacts
     waiting = sa.select(sa.func.count(), sa.func.min(table.c.created_at)).where(table.c.status == "pending")
     count, oldest = connection.execute(waiting).one()
-    lately = sa.select(table.c.status, sa.func.count()).where(
-        table.c.status.in_(("failed", "unknown")), table.c.created_at > now - DAY
-    )
+    lately = sa.select(table.c.status, sa.func.count()).where(table.c.status.in_(("failed", "unknown")), table.c.created_at > now - DAY)
     ended: dict[str, int] = dict(connection.execute(lately.group_by(table.c.status)).tuples().all())
     failing = (
         sa.select(contacts.c.kind, contacts.c.target, sa.func.max(table.c.last_error))
@@ -213,9 +207,7 @@ def contacts(settings: Settings, connection: sa.Connection | None) -> list[Conta
     """The active contacts, and those of the settings that no server has taken up yet."""
     lines = all_contacts(connection) if connection is not None else []
     active = [Contact(line.id, line.kind, line.target) for line in lines if line.state == "active"]
-    return active + [
-        Contact("from the settings", kind, target) for kind, target in not_taken_up(lines, wanted_contacts(settings))
-    ]
+    return active + [Contact("from the settings", kind, target) for kind, target in not_taken_up(lines, wanted_contacts(settings))]
 
 
 def reach(settings: Settings, known: Sequence[Contact]) -> Reach:

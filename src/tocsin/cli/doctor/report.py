@@ -103,7 +103,5 @@ def _sum_up(findings: list[Finding]) -> None:
     count = {verdict: sum(1 for finding in findings if finding.verdict is verdict) for verdict in Verdict}
     faults, warnings = counted(count[Verdict.FAULT], "fault"), counted(count[Verdict.WARNING], "warning")
     say(
-        f"tocsin: {faults} and {warnings} found; each has its cure beside it."
-        if faults[0] != "0" or warnings[0] != "0"
-        else "All is well."
+        f"tocsin: {faults} and {warnings} found; each has its cure beside it." if faults[0] != "0" or warnings[0] != "0" else "All is well."
     )

@@ -63,9 +63,7 @@ def folder(seen: Folder) -> list[Finding]:
         cure = f"make it writable for the user that runs Tocsin (it belongs to {seen.owner}), or set TOCSIN_DATA_DIR"
         findings.append(_fault(part, f"{path} cannot be written: {seen.write_error}", cure))
     if seen.mode & 0o077:
-        findings.append(
-            _fault(part, f"others may look into {path} (mode {seen.mode:04o}), and it holds secrets", f"chmod 700 {path}")
-        )
+        findings.append(_fault(part, f"others may look into {path} (mode {seen.mode:04o}), and it holds secrets", f"chmod 700 {path}"))
     if not seen.owned_by_me:
         text = f"{path} belongs to {seen.owner}, and you are somebody else"
         findings.append(_warning(part, text, f"run tocsin as {seen.owner}: sudo -u {seen.owner} tocsin ..."))
@@ -98,9 +96,7 @@ def database(seen: Base) -> list[Finding]:
         cure = "`tocsin db check` lists all; stop Tocsin, keep a copy of the data folder, restore a backup"
         findings.append(_fault(part, f"{seen.faults[0]}{more}", cure))
     if seen.write_error is not None:
-        findings.append(
-            _fault(part, f"it cannot be written: {seen.write_error}", "check owner, mode and free space of its folder")
-        )
+        findings.append(_fault(part, f"it cannot be written: {seen.write_error}", "check owner, mode and free space of its folder"))
     if seen.wal_bytes > BIG_WAL:
         text = f"its write-ahead log has {seen.wal_bytes // MEGABYTE} MB"
         findings.append(_warning(part, text, "end programs that keep the database open (`lsof`), or restart `tocsin serve`"))
@@ -145,11 +141,7 @@ def _answers(seen: Running) -> list[Finding]:
         return [_fault(part, text, "end that program, or set TOCSIN_LISTEN to an address of its own")]
     if not seen.engine_runs and not seen.shared_database:
         text = f"{seen.listen} answers, and no engine runs on this data folder: nothing is sent"
-        return [
-            _fault(
-                part, text, "start `tocsin serve` (or `tocsin serve --engine-only` beside --http-only) with this TOCSIN_DATA_DIR"
-            )
-        ]
+        return [_fault(part, text, "start `tocsin serve` (or `tocsin serve --engine-only` beside --http-only) with this TOCSIN_DATA_DIR")]
     if seen.status != "ok":
         judge = _fault if seen.status == "down" else _warning
         return [judge(part, f"{seen.listen} says that it is {seen.status}", "its log says why; the other lines here may, too")]

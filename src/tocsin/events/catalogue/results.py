@@ -39,9 +39,7 @@ _SUCCESS = (
 _PENDING = "pending|processing|initiated|received|created|scheduled|queued|await|waiting|progress|submitted|started|review"
 _NOT = "not|non|no|never|cannot|cant|without|nicht|kein|keine|nao|pas|niet|wasnt|isnt|didnt"
 
-_HARMLESS = re.compile(
-    r"\b(?:(?:no|without|0|zero) (?:errors?|failures?|fraud)|(?:errors?|failed|failures?) (?:0|no|none|false))\b"
-)
+_HARMLESS = re.compile(r"\b(?:(?:no|without|0|zero) (?:errors?|failures?|fraud)|(?:errors?|failed|failures?) (?:0|no|none|false))\b")
 _FAILED = re.compile(rf"\b(?:{_FAILURE})|\b(?:{_NOT}) (?:\w+ ){{0,2}}(?:{_SUCCESS})|\b(?:{_SUCCESS})\w* (?:0|no|false)\b")
 _WAITING = re.compile(rf"\b(?:{_PENDING})")
 _SUCCEEDED = re.compile(rf"\b(?:{_SUCCESS})")

@@ -91,9 +91,7 @@ METRICS: tuple[HookMetric, ...] = (
     HookMetric("AfterRegistrarRenew", "whmcs.registrar.renew", "calls", "a renewal call to a registrar ended"),
     HookMetric("AfterRegistrarGetContactDetails", "whmcs.registrar.get_contacts", "calls", "contacts were read from a registrar"),
     HookMetric("AfterRegistrarGetDNS", "whmcs.registrar.get_dns", "calls", "DNS records were read from a registrar"),
-    HookMetric(
-        "AfterRegistrarGetNameservers", "whmcs.registrar.get_nameservers", "calls", "name servers were read from a registrar"
-    ),
+    HookMetric("AfterRegistrarGetNameservers", "whmcs.registrar.get_nameservers", "calls", "name servers were read from a registrar"),
     HookMetric("EmailPreSend", "whmcs.mail.sending", "mails", "a mail is about to be sent"),
     HookMetric("EmailPreLog", "whmcs.mail.logged", "mails", "a mail is about to be logged"),
     HookMetric("TicketPiping", "whmcs.tickets.mail_imported", "mails", "a mail is being turned into a ticket"),

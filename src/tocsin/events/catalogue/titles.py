@@ -43,9 +43,7 @@ Template = tuple[tuple[Segment, ...], ...]
 
 def compile_template(text: str) -> Template:
     """*text* ready to be filled many times; it must be one that `why_wrong` has nothing against."""
-    return tuple(
-        tuple(_segment(match[1], match[2]) for match in _SEGMENT.finditer(alternative)) for alternative in text.split("|")
-    )
+    return tuple(tuple(_segment(match[1], match[2]) for match in _SEGMENT.finditer(alternative)) for alternative in text.split("|"))
 
 
 def _segment(optional: str | None, required: str | None) -> Segment:

@@ -98,9 +98,7 @@ class Email:
                 Result.UNKNOWN, f"the mail was handed over and {self._where} did not confirm it within {self._total_seconds:g} s"
             )
         if attempt.waiting:
-            return Outcome(
-                Result.TEMPORARY, f"{AT_ONCE} mails were under way and none of them ended within {self._total_seconds:g} s"
-            )
+            return Outcome(Result.TEMPORARY, f"{AT_ONCE} mails were under way and none of them ended within {self._total_seconds:g} s")
         return Outcome(Result.TEMPORARY, f"{self._where} did not answer within {self._total_seconds:g} s")
 
     async def _sent(self, letter: Letter, attempt: _Attempt) -> Outcome:
@@ -117,9 +115,7 @@ class Email:
 
     def _lost(self, error: Exception, attempt: _Attempt) -> Outcome:
         if attempt.departed:
-            return Outcome(
-                Result.UNKNOWN, f"the mail was handed over and the connection to {self._where} ended before it was confirmed"
-            )
+            return Outcome(Result.UNKNOWN, f"the mail was handed over and the connection to {self._where} ended before it was confirmed")
         return Outcome(Result.TEMPORARY, self._fault(error))
 
     # --- The conversation ------------------------------------------------------------------------------------------
@@ -157,9 +153,7 @@ class Email:
             await client.starttls(tls_context=self._local_tls if self._is_local else self._tls)
             await client.ehlo()
         elif not self._is_local:
-            raise _Settled(
-                Outcome(Result.REFUSED, f"{self._where} offers no STARTTLS: use smtps://, or smtp+plain:// if it must be", HOUR)
-            )
+            raise _Settled(Outcome(Result.REFUSED, f"{self._where} offers no STARTTLS: use smtps://, or smtp+plain:// if it must be", HOUR))
 
     async def _log_in(self, client: aiosmtplib.SMTP) -> None:
         if self._smtp.user is None:
@@ -193,9 +187,7 @@ class Email:
             await client.mail(self._address, options=options)
             await client.rcpt(target, encoding=encoding)
         except aiosmtplib.SMTPSenderRefused as error:
-            raise _Settled(
-                _refused(error, Result.REFUSED, f"{self._where} does not accept the sender of TOCSIN_MAIL_FROM")
-            ) from None
+            raise _Settled(_refused(error, Result.REFUSED, f"{self._where} does not accept the sender of TOCSIN_MAIL_FROM")) from None
         except aiosmtplib.SMTPRecipientRefused as error:
             raise _Settled(_refused(error, Result.PERMANENT, f"{self._where} does not accept the address")) from None
 

@@ -90,9 +90,7 @@ class Ntfy:
 
     async def _publish(self, body: bytes, departing: Callable[[], None], within: float) -> Response:
         headers = self._headers | {"Content-Type": "application/json"}
-        return await self._door.request(
-            "POST", self._server + "/", headers=headers, body=body, within=within, departing=departing
-        )
+        return await self._door.request("POST", self._server + "/", headers=headers, body=body, within=within, departing=departing)
 
     def _concluded(self, answer: Response, now: int) -> Outcome:
         if answer.status != 200:
@@ -130,9 +128,7 @@ class Ntfy:
             health = await self._door.request("GET", f"{self._server}/v1/health", within=CHECK_SECONDS)
             if health.status != 200 or b'"healthy":true' not in health.body.replace(b" ", b""):
                 return f"The ntfy server answered {health.status} when asked for its health: check NTFY_SERVER_URL and the server's log."
-            access = await self._door.request(
-                "GET", f"{self._server}/{contact.target}/auth", headers=self._headers, within=CHECK_SECONDS
-            )
+            access = await self._door.request("GET", f"{self._server}/{contact.target}/auth", headers=self._headers, within=CHECK_SECONDS)
         except HttpFailure as failure:
             return f"The ntfy server cannot be reached: {failure.reason}. Check NTFY_SERVER_URL."
         return self._access_fault(access, contact.target)
@@ -181,8 +177,7 @@ def _fields(push: Push, letter: Letter) -> dict[str, Any]:
         fields["click"] = push.click
     if push.buttons:
         fields["actions"] = [
-            {"action": "http", "label": button.label, "url": button.url, "method": "POST", "clear": True}
-            for button in push.buttons
+            {"action": "http", "label": button.label, "url": button.url, "method": "POST", "clear": True} for button in push.buttons
         ]
     return fields
 

@@ -36,9 +36,7 @@ ROWS = (
         when=Condition.LATE_REMINDER,
         says_when="second or third overdue notice sent",
     ),
-    _INVOICE.row(
-        "invoice.split", "InvoiceSplit", 1, "split[, new invoice {newinvoiceid}]", keys=("originalinvoiceid", "newinvoiceid")
-    ),
+    _INVOICE.row("invoice.split", "InvoiceSplit", 1, "split[, new invoice {newinvoiceid}]", keys=("originalinvoiceid", "newinvoiceid")),
     _TRANSACTION.row(
         "transaction.created",
         "AddTransaction",

@@ -10,9 +10,7 @@ _CHECKED = ("orderid", "invoiceid")
 _DECIDED = ("order.fraud", "order.fraud_check_failed")
 
 ROWS = (
-    _ORDER.row(
-        "order.created", "AfterShoppingCartCheckout", 2, "placed[, {totaldue} due]", keys=("OrderID", "OrderNumber", "InvoiceID")
-    ),
+    _ORDER.row("order.created", "AfterShoppingCartCheckout", 2, "placed[, {totaldue} due]", keys=("OrderID", "OrderNumber", "InvoiceID")),
     _ORDER.row("order.accepted", "AcceptOrder", 1, "being accepted", recovers=_DECIDED),
     _ORDER.row("order.set_pending", "PendingOrder", 2, "being set back to pending", recovers=_DECIDED),
     _ORDER.row("order.cancelled", "CancelOrder", 2, "being cancelled", recovers=_DECIDED),
@@ -38,7 +36,5 @@ ROWS = (
         keys=_CHECKED,
         recovers=("order.fraud_check_failed",),
     ),
-    _ORDER.row(
-        "order.fraud_check_waiting", "FraudCheckAwaitingUserInput", 2, "fraud check waits for the customer", keys=_CHECKED
-    ),
+    _ORDER.row("order.fraud_check_waiting", "FraudCheckAwaitingUserInput", 2, "fraud check waits for the customer", keys=_CHECKED),
 )

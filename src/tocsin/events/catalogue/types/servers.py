@@ -41,9 +41,7 @@ _GONE = (
 )
 
 _SERVICES = (
-    _SERVICE.row(
-        "service.provisioned", "AfterModuleCreate", 1, "created[ on server {serverid}]", recovers=("service.provision_failed",)
-    ),
+    _SERVICE.row("service.provisioned", "AfterModuleCreate", 1, "created[ on server {serverid}]", recovers=("service.provision_failed",)),
     _SERVICE.row("service.provision_failed", "AfterModuleCreateFailed", 4, "creation failed[ on server {serverid}]"),
     # A new suspension, or its end, is the last word on an earlier attempt at either.
     _SERVICE.row(
@@ -71,9 +69,7 @@ _SERVICES = (
         "package changed[ on server {serverid}]",
         recovers=("service.package_change_failed",),
     ),
-    _SERVICE.row(
-        "service.package_change_failed", "AfterModuleChangePackageFailed", 4, "package change failed[ on server {serverid}]"
-    ),
+    _SERVICE.row("service.package_change_failed", "AfterModuleChangePackageFailed", 4, "package change failed[ on server {serverid}]"),
     _SERVICE.row(
         "service.password_changed",
         "AfterModuleChangePassword",
@@ -81,9 +77,7 @@ _SERVICES = (
         "password changed",
         recovers=("service.password_change_failed",),
     ),
-    _SERVICE.row(
-        "service.password_change_failed", "AfterModuleChangePasswordFailed", 3, "password change failed[ on server {serverid}]"
-    ),
+    _SERVICE.row("service.password_change_failed", "AfterModuleChangePasswordFailed", 3, "password change failed[ on server {serverid}]"),
     _SERVICE.row(
         "service.custom_command_done",
         "AfterModuleCustom",

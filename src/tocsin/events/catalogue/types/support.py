@@ -61,9 +61,7 @@ ROWS = (
     _TICKET.row("ticket.merged", "TicketMerge", 1, "merged with others", keys=("masterTicketId",)),
     _TICKET.row("ticket.closed", "TicketClose", 1, "closed", recovers=_OVER),
     _TICKET.row("ticket.deleted", "TicketDelete", 2, "deleted[ by admin {adminid}]", keys=("ticketId",), recovers=_OVER),
-    _TICKET.row(
-        "ticket.reply_deleted", "TicketDeleteReply", 1, "reply deleted[ by admin {adminid}]", keys=("ticketId", "replyId")
-    ),
+    _TICKET.row("ticket.reply_deleted", "TicketDeleteReply", 1, "reply deleted[ by admin {adminid}]", keys=("ticketId", "replyId")),
     _ANNOUNCEMENT.row("support.announcement_added", "AnnouncementAdd", 1, "posted[ ({title})]"),
     _ANNOUNCEMENT.row("support.announcement_edited", "AnnouncementEdit", 1, "changed[ ({title})]"),
 )

@@ -39,7 +39,5 @@ ROWS = (
 
 # One client who mistypes a password is no problem; a burst is, and a rule counts it.
 DERIVED = (
-    _CLIENT.row(
-        "client.login_failed", None, 2, title="Client {id}: login failed|Client login failed[ for {username}][ from {ipaddress}]"
-    ),
+    _CLIENT.row("client.login_failed", None, 2, title="Client {id}: login failed|Client login failed[ for {username}][ from {ipaddress}]"),
 )
