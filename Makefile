@@ -1,0 +1,71 @@
+# Everything a developer needs; CI runs `make test`. On a fresh machine `make run` and `make test` install what is missing.
+.DEFAULT_GOAL := help
+SHELL := bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+# Two processes: the suite is made for two cores; `make test JOBS=4` where there are more.
+JOBS ?= 2
+UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/.run: requirements/run.txt pyproject.toml scripts/venv
+	scripts/venv $(VENV) requirements/run.txt "$(PYTHON)"
+	touch $@
+
+$(BIN)/.dev: requirements/dev.txt pyproject.toml scripts/venv
+	scripts/venv $(VENV) requirements/dev.txt "$(PYTHON)"
+	touch $(BIN)/.run $@
+
+.PHONY: run
+run: $(BIN)/.run ## Start Tocsin on the embedded database; it says what to do next
+	$(BIN)/tocsin serve
+
+.PHONY: system
+system:
+	@scripts/system-packages test
+
+.PHONY: test
+test: system $(BIN)/.dev check ## All checks and all tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
+
+.PHONY: check
+check: $(BIN)/.dev ## Format, lint, strict types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+
+.PHONY: fix
+fix: $(BIN)/.dev ## Let the formatter and the linter mend what they can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: claims
+claims: $(BIN)/.dev ## Which promise is held by which tests, and which by none
+	$(BIN)/python -m pytest --claims -q
+
+.PHONY: soak
+soak: system $(BIN)/.dev ## The long tests: hundreds of kills, thousands of made-up requests
+	TOCSIN_HYPOTHESIS=soak $(BIN)/python -m pytest -m soak -q
+
+.PHONY: bench
+bench: $(BIN)/.dev ## Measure speed and memory, and write docs/performance.md
+	@scripts/system-packages bench
+	$(BIN)/python -m bench.run
+
+.PHONY: lock
+lock: $(BIN)/.dev ## Pin the dependencies of pyproject.toml anew (needs uv)
+	$(UV_LOCK) --extra install -o requirements/run.txt pyproject.toml
+	$(UV_LOCK) --extra install --extra dev -o requirements/dev.txt pyproject.toml
+
+.PHONY: bridge
+bridge: ## Build the single-file bridge and its hook table from contracts/
+	php php/build.php
+
+.PHONY: clean
+clean: ## Remove what was built; data/ stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
