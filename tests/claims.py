@@ -1,4 +1,6 @@
-"""Which claim is held by which test. A test names the claims that would be false if it failed::
+"""Which claim is held by which test.
+
+A test names the claims that would be false if it failed::
 
     @pytest.mark.claim("A2", "L2")
 
@@ -28,7 +30,7 @@ def canonical(claim: str, known: Iterable[str]) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--claims``"""
+    """Adds ``--claims``."""
     parser.addoption("--claims", action="store_true", help="print which claim is held by which tests, and run nothing")
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 START_SECONDS = 60
 SETTINGS = {
@@ -114,7 +115,7 @@ def _serve(folder: Path) -> "subprocess.Popen[bytes]":
     return server
 
 
-def _account(folder: Path) -> dict[str, object]:
+def _account(folder: Path) -> dict[str, Any]:
     """PostgreSQL refuses to run as root: then it runs as its own user."""
     if os.geteuid() != 0:
         return {}

@@ -109,14 +109,14 @@ class Databases:
     def _create(self, template: str) -> str:
         server, name = self.server(), f"tocsin_{os.getpid()}_{next(_names)}"
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")  # type: ignore[call-overload]
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return f"{server}/{name}"
 
     def drop(self, url: str) -> None:
         """Removes a database of `postgresql`."""
         server, _, name = url.rpartition("/")
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _migrate(url: str) -> None:

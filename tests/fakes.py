@@ -69,6 +69,7 @@ class FakeChannel:
     async def check(self, contact: Contact) -> str | None:
         """Nothing is wrong."""
         _ = contact
+        return None
 
     async def close(self) -> None:
         """Lets go of what hangs."""

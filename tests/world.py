@@ -182,7 +182,8 @@ class World:
         """The outbox in the order of its birth, limited to rows with these values."""
         names = Message.__struct_fields__
         rows = self.rows(sa.select(*[tables.outbox.c[name] for name in names]).order_by(tables.outbox.c.created_at, tables.outbox.c.id))
-        return [m for row in rows if all(getattr(m := Message(*row), name) == value for name, value in only.items())]
+        messages = [Message(*row) for row in rows]
+        return [m for m in messages if all(getattr(m, name) == value for name, value in only.items())]
 
     def history(self, number: int) -> list[str]:
         """What happened to an alert: ``opened: first event of this problem``."""

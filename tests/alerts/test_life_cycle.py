@@ -266,7 +266,7 @@ class Store(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_the_store_keeps_its_promises_whatever_happens(kind: str, databases: Databases, tmp_path: Path) -> None:
     made = iter(range(100_000))
-    machine = type("Machine", (Store,), {})
+    machine: type[Store] = type("Machine", (Store,), {})
     if kind == "sqlite":
         machine.url = staticmethod(lambda: databases.sqlite(tmp_path / f"{next(made)}.db"))
         machine.drop = staticmethod(lambda url: Path(url.removeprefix("sqlite:///")).unlink())

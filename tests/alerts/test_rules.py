@@ -166,7 +166,7 @@ def test_the_table_of_actions_is_complete() -> None:
 def test_each_action_in_each_state(act: str, state: str) -> None:
     outcome = OUTCOMES[act, state]
     if outcome is None:
-        with pytest.raises(Conflict, match="alert 1 is resolved since 2025-11-25T00:00:00.000Z"):
+        with pytest.raises(Conflict, match=r"alert 1 is resolved since 2025-11-25T00:00:00\.000Z"):
             ACTS[act](STATES[state])
         return
     change = ACTS[act](STATES[state])

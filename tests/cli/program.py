@@ -121,7 +121,7 @@ class Program:
 
 def until(condition: Any, seconds: float = PATIENCE) -> None:
     """Waits for *condition*; fails if it does not come true."""
-    end = time.monotonic() + seconds  # noqa: TID251 - the test's own patience
+    end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come true in time"  # noqa: TID251
+        assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.02)

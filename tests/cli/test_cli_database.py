@@ -14,8 +14,8 @@ from tocsin.db import schema
 from tocsin.db.engine import Database
 
 ALERT = (
-    "INSERT INTO alerts(number, id, site_id, dedup_key, type, title, severity, status, occurrences, generation, first_seen_at, last_seen_at)"
-    " VALUES ({number}, 'a{number}', {site}, '{key}', 't', 't', 4, '{status}', 1, 1, 0, 0)"
+    "INSERT INTO alerts(number, id, site_id, dedup_key, type, title, severity, status, occurrences, generation,"
+    " first_seen_at, last_seen_at) VALUES ({number}, 'a{number}', {site}, '{key}', 't', 't', 4, '{status}', 1, 1, 0, 0)"
 )
 HISTORY = "INSERT INTO alert_history(alert_number, at, actor, action, reason) VALUES ({number}, 0, 'a', 'opened', 'r')"
 CONTACT = "INSERT INTO contacts(id, kind, target, origin, created_at, verified_at) VALUES ('c', 'ntfy', 't', 'user', 0, 0)"

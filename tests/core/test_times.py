@@ -54,5 +54,5 @@ def test_a_length_of_time_is_said_as_a_person_says_it(ms: int, words: str) -> No
 
 
 def test_the_clock_is_the_machines() -> None:
-    before = datetime.now(UTC).timestamp()  # noqa: TID251 - what it is compared with
+    before = datetime.now(UTC).timestamp()
     assert before * 1000 - 2 <= SystemClock().now() <= (before + 60) * 1000

@@ -49,7 +49,19 @@ def test_any_text_is_stored_as_it_is(tx: Tx) -> None:
 
 
 def test_every_type_of_column_goes_in_and_comes_back(tx: Tx) -> None:
-    columns = ("id", "alert_number", "generation", "kind", "step", "contact_id", "site_id", "severity", "status", "attempts", "fence")
+    columns: tuple[str, ...] = (
+        "id",
+        "alert_number",
+        "generation",
+        "kind",
+        "step",
+        "contact_id",
+        "site_id",
+        "severity",
+        "status",
+        "attempts",
+        "fence",
+    )
     columns += ("created_at", "maybe_repeated", "lease_until")
     row = (an_id(1), 2**40, 1, "opened", 0, an_id(2), 1, 5, "pending", 0, 0, 2**45, True, None)
     for write in (bulk.insert, bulk.insert_new):

@@ -104,8 +104,10 @@ def test_the_hot_queries_use_an_index(sqlite_url: str) -> None:
         "SELECT * FROM alerts WHERE status = 'resolved' AND site_id = 1 AND dedup_key IN (SELECT value FROM json_each('[]'))",
         "SELECT * FROM alerts WHERE id = 'x'",
         "SELECT * FROM alerts WHERE due_at <= 1 ORDER BY due_at LIMIT 5",
-        "SELECT contact_id, site_id, count(*), max(severity) FROM outbox"
-        " WHERE next_attempt_at <= 1 AND status = 'pending' GROUP BY contact_id, site_id",
+        (
+            "SELECT contact_id, site_id, count(*), max(severity) FROM outbox"
+            " WHERE next_attempt_at <= 1 AND status = 'pending' GROUP BY contact_id, site_id"
+        ),
         "SELECT * FROM outbox WHERE status = 'sending' AND lease_until IS NOT NULL AND lease_until < 1",
         "SELECT * FROM outbox WHERE digest_id = 'x'",
         "UPDATE outbox SET status = 'cancelled' WHERE alert_number = 1 AND status = 'pending' AND kind <> 'digest'",

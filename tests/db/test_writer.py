@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -67,7 +68,7 @@ async def test_a_transaction_takes_a_bounded_amount_of_work(writer: Writer) -> N
 async def test_a_caller_hears_of_success_only_after_the_commit(writer: Writer, database: Database) -> None:
     writer.start()
     for n in range(20):
-        await writer.run(lambda tx, n=n: put(tx, f"n{n:02}"))
+        await writer.run(partial(put, name=f"n{n:02}"))
         assert f"n{n:02}" in names(database)
 
 
@@ -170,7 +171,7 @@ def _missing(_tx: Tx) -> None:
 
 async def test_stopping_finishes_what_was_handed_in(database: Database) -> None:
     writer = Writer(database)
-    futures = [writer.run(lambda tx, n=n: put(tx, f"n{n}")) for n in range(5)]
+    futures = [writer.run(partial(put, name=f"n{n}")) for n in range(5)]
     writer.start()
     await asyncio.to_thread(writer.stop)
     await asyncio.gather(*futures)
@@ -187,7 +188,7 @@ async def test_the_backlog_counts_what_is_handed_in_until_it_is_answered(writer:
 
 
 async def test_a_caller_who_went_away_harms_nobody(writer: Writer, database: Database) -> None:
-    futures = [writer.run(lambda tx, n=n: put(tx, f"n{n}")) for n in range(3)]
+    futures = [writer.run(partial(put, name=f"n{n}")) for n in range(3)]
     futures[1].cancel()
     writer.start()
     await asyncio.gather(futures[0], futures[2])
@@ -341,7 +342,8 @@ async def test_a_deadlock_is_tried_again(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     writer = Writer(database, threads=2)
     writer.start()
-    await writer.run(lambda tx: (put(tx, "a"), put(tx, "b")))
+    await writer.run(partial(put, name="a"))
+    await writer.run(partial(put, name="b"))
     first_holds, second_holds = threading.Event(), threading.Event()
     turns = [True, True]
 
@@ -357,7 +359,7 @@ async def test_a_deadlock_is_tried_again(postgresql_url: str) -> None:
     one = writer.run(lambda tx: lock(tx, "ab", 0))
     await asyncio.to_thread(first_holds.wait, 5)
     two = writer.run(lambda tx: lock(tx, "ba", 1))
-    assert await asyncio.gather(one, two) == ["ab", "ba"]
+    assert [await one, await two] == ["ab", "ba"]
     await asyncio.to_thread(writer.stop)
     database.close()
 

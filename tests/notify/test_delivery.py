@@ -19,7 +19,7 @@ from tocsin.core.errors import Unavailable
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.notify import store
-from tocsin.notify.delivery import MAX_PER_CONTACT, TROUBLE_AFTER
+from tocsin.notify.delivery import MAX_PER_CONTACT, TROUBLE_AFTER, Trouble
 from tocsin.notify.departures import Departures
 from tocsin.notify.links import read
 from tocsin.notify.model import Contact, Message, Outcome, Presence, Result
@@ -215,22 +215,22 @@ async def test_a_fault_that_was_noticed_in_a_transaction_that_failed_is_reported
     await world.people(ONCALL_PHONE, ONCALL_MAIL)
     world.ntfy.outcome = WRONG_TOKEN
     failures = [True]
+    assert world.delivery.trouble is not None
+    real: Trouble = world.delivery.trouble
 
-    class Trouble:
+    class Failing:
         """As the real one, but its first transaction meets a full disk."""
 
         def channel_failed(self, tx: Tx, contact: Contact, error: str) -> None:
-            trouble.channel_failed(tx, contact, error)
+            real.channel_failed(tx, contact, error)
             if failures:
                 failures.pop()
                 raise Unavailable("the disk is full")
 
         def channel_recovered(self, tx: Tx, contact: Contact) -> None:
-            trouble.channel_recovered(tx, contact)
+            real.channel_recovered(tx, contact)
 
-    trouble = world.delivery.trouble
-    assert trouble is not None
-    world.delivery.trouble = Trouble()
+    world.delivery.trouble = Failing()
     await world.report(a_report(severity=2))
     await world.turn()
     assert [alert.type for alert in world.alerts() if alert.severity == 4] == ["tocsin.channel_failed"]

@@ -146,7 +146,7 @@ def _with_occurrence(alert: Alert, event: Event) -> Alert:
 
 def apply_recovery(alert: Alert, event: Event, now: int) -> AlertChange:
     """The problem's sender says that it is over."""
-    details = {"event": event.id, "title": event.title}
+    details: dict[str, object] = {"event": event.id, "title": event.title}
     return _resolved(alert, SYSTEM, Reason.RECOVERY_EVENT.value, details, event.title, now)
 
 

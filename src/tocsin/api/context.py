@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from litestar import Request
 from litestar.di import NamedDependency, Provide
@@ -41,7 +41,8 @@ TheServer = NamedDependency[SkipValidation[Server]]
 TheWatch = NamedDependency[SkipValidation[EngineWatch]]
 TheKey = NamedDependency[ApiKey]
 InPath = FromPath[str]
-Given = NamedDependency  # `Given[AlertQuery]`: handed in by name
+Item = TypeVar("Item")
+Given = NamedDependency[Item]  # `Given[AlertQuery]`: handed in by name
 AnyRequest = Request[Any, Any, Any]
 
 

@@ -40,7 +40,7 @@ class _Request:
 
     _EVENT: ClassVar[_Event] = _Event()
 
-    def __init__(self, key: ApiKey, keep_alive: bool) -> None:
+    def __init__(self, key: ApiKey, *, keep_alive: bool) -> None:
         self.key, self.keep_alive = key, keep_alive
         self.body = b""
         self.more_body = True
@@ -58,12 +58,12 @@ class _Protocol(HttpToolsProtocol):
         if key is None:
             super().on_headers_complete()
         else:
-            self.cycle = _Request(key, self.parser.should_keep_alive())  # type: ignore[assignment]  # see _Request
+            self.cycle = _Request(key, keep_alive=self.parser.should_keep_alive())  # type: ignore[assignment]  # see _Request
 
     def _key_of_a_plain_post(self) -> ApiKey | None:
         if self.url != PATH.encode() or self.parser.get_method() != b"POST" or self.expect_100_continue:
             return None
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]  # None before the first request
             return None  # pipelined behind another request
         if self.parser.get_http_version() != "1.1" or self.limit_concurrency is not None:
             return None

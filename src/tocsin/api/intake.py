@@ -59,7 +59,7 @@ class Intake:
         """One request as ASGI. Every answer that is not 202 is a problem document."""
         try:
             answer = await self._accept(scope, receive)
-        except Exception as error:  # whatever it is, the sender must hear that nothing was taken
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear that nothing was taken
             answer = _answer_of(error)
         headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -70,7 +70,7 @@ class Intake:
         try:
             key_rules.check(key, Scope.INGEST, self._clock.now())
             decoded, future = self._hand_in(body, lines=False, key=key, skew=None)
-        except Exception as error:  # as in __call__
+        except Exception as error:  # noqa: BLE001 - as in __call__
             respond(_answer_of(error))
             return
         future.add_done_callback(

@@ -221,7 +221,7 @@ def _intake() -> dict[str, Any]:
         "description": (
             "One event object, an array of at most 1,000, or NDJSON (at most 10,000 lines); at most 8 MiB, unpacked."
             " An `id` makes sending again harmless. The answer comes after the events are durable, with the alerts and"
-            " messages that follow from them. Members of a batch that cannot be taken are listed and kept in quarantine.\n\nScope: `ingest`."
+            " messages that follow from them. What cannot be taken is listed and kept in quarantine.\n\nScope: `ingest`."
         ),
         "parameters": [
             {

@@ -37,9 +37,9 @@ def is_type(text: str) -> bool:
 
 
 def check(event: EventInput, site: str | None, now: int, *, escapes: bool) -> Incoming | tuple[FieldError, ...]:
-    """The event with its site and time filled in, or all that is wrong with it beyond its JSON types.
+    r"""The event with its site and time filled in, or all that is wrong with it beyond its JSON types.
 
-    *site* is the key's own site, if it has one. *escapes*: the body held ``\\u`` escapes, so that text must be
+    *site* is the key's own site, if it has one. *escapes*: the body held ``\u`` escapes, so that text must be
     searched for what no database stores (NUL, half a surrogate pair).
     """
     wanted = event.site

@@ -81,7 +81,7 @@ def _storable(payload: bytes) -> str:
 def numberings(tx: Tx, site_id: int, sources: Iterable[str]) -> dict[str, Numbering]:
     """What is known of the numbering of these sources, by source."""
     rows = bulk.fetch(tx, tables.sequences, _SEQUENCE, "site_id = ? AND source", sources, parameters=(site_id,), lock=True)
-    return {row[1]: Numbering(*row[:7], msgspec.json.decode(row[7], type=tuple[Gap, ...]), *row[8:]) for row in rows}
+    return {row[1]: Numbering(*(*row[:7], msgspec.json.decode(row[7], type=tuple[Gap, ...]), *row[8:])) for row in rows}
 
 
 def save_numberings(tx: Tx, numberings: Iterable[Numbering]) -> None:

@@ -123,7 +123,7 @@ class HttpDoor:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as error:
             # RuntimeError is what uvloop says of a connection that is just closing.
             # "from None": the original may hold the whole address or a header, and ends up in logs.
-            raise _failure(error, attempt.departed, _where(url), within, self._connect_timeout) from None
+            raise _failure(error, _where(url), within, self._connect_timeout, departed=attempt.departed) from None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -229,7 +229,7 @@ def _where(url: str) -> str:
         return "the address"
 
 
-def _failure(error: Exception, departed: bool, where: str, timeout: float, connect_timeout: float) -> HttpFailure:
+def _failure(error: Exception, where: str, timeout: float, connect_timeout: float, *, departed: bool) -> HttpFailure:
     if departed:
         return MaybeSent(_reason_after(error, where, timeout))
     return NotSent(_reason_before(error, where, min(timeout, connect_timeout)))

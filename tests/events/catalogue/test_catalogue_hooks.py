@@ -44,7 +44,7 @@ def test_the_title_reads_well_even_when_the_attributes_are_missing(sample: dict[
     sent: tuple[dict[str, Any] | None, ...] = (sample["attributes"], {}, None)
     titles = (CATALOGUE.describe(sample["type"], attributes).title for attributes in sent)
     for title in titles:
-        assert title and title[0].isupper()
+        assert title[:1].isupper()
         for ugly in ("{", "}", "[", "|", "None", "  ", "!", " ,", " 0"):
             assert ugly not in title
         assert title == title.strip(" :,")

@@ -80,6 +80,6 @@ def _read(text: str) -> Reading:
 
 def _words(text: str) -> str:
     """*text* as plain words: ``PaymentIntent.succeeded`` is ``payment intent succeeded``."""
-    apart = _CAMEL.sub(" ", text.replace("'", "").replace("’", ""))
+    apart = _CAMEL.sub(" ", text.replace("'", "").replace("\u2019", ""))
     plain = "".join(c for c in normalize("NFKD", apart) if not combining(c))
     return _BETWEEN_WORDS.sub(" ", plain.casefold()).strip()

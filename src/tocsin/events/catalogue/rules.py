@@ -156,8 +156,8 @@ def _spellings(key: str) -> tuple[str, ...]:
 
 
 def _outcome(row: CatalogueRow, *, verdict: bool | None) -> _Outcome:
-    loud = _is_loud(row, verdict)
-    recovers = _recovers(row, verdict, loud=loud)
+    loud = _is_loud(row, verdict=verdict)
+    recovers = _recovers(row, verdict=verdict, loud=loud)
     title = row.title_when if verdict and row.title_when else row.title
     return _Outcome(
         severity=int(_severity(row, loud=loud)),
@@ -167,7 +167,7 @@ def _outcome(row: CatalogueRow, *, verdict: bool | None) -> _Outcome:
     )
 
 
-def _is_loud(row: CatalogueRow, verdict: bool | None) -> bool:
+def _is_loud(row: CatalogueRow, *, verdict: bool | None) -> bool:
     if row.loud != "default":
         return row.loud == "always"
     return verdict is True if row.when else row.quiet_severity >= Severity.MEDIUM
@@ -180,7 +180,7 @@ def _severity(row: CatalogueRow, *, loud: bool) -> Severity:
     return row.severity if row.when or row.loud == "always" else row.quiet_severity
 
 
-def _recovers(row: CatalogueRow, verdict: bool | None, *, loud: bool) -> tuple[str, ...]:
+def _recovers(row: CatalogueRow, *, verdict: bool | None, loud: bool) -> tuple[str, ...]:
     """A failure, or an event that does not tell, resolves nothing; a problem never resolves itself."""
     if row.when and verdict is not False:
         return ()
@@ -280,7 +280,7 @@ class Catalogue(msgspec.Struct, frozen=True, eq=False):
 
     def describe(
         self,
-        type: str,
+        type: str,  # noqa: A002 - the word of the API
         attributes: Mapping[str, object] | None = None,
         message: str | None = None,
         host: str | None = None,
@@ -296,7 +296,7 @@ class Catalogue(msgspec.Struct, frozen=True, eq=False):
         verdict = plan.predicate(fields) if plan.predicate else None
         if verdict and plan.becomes:
             plan, verdict = self.plans[plan.becomes], None
-        return _describe(plan, verdict, fields, host, subject)
+        return _describe(plan, fields, host, subject, verdict=verdict)
 
 
 def all_patterns(patterns: Iterable[ActivityPattern]) -> tuple[ActivityPattern, ...]:
@@ -306,7 +306,7 @@ def all_patterns(patterns: Iterable[ActivityPattern]) -> tuple[ActivityPattern, 
     return (*own, *(pattern for pattern in DEFAULT_PATTERNS if pattern.name not in names))
 
 
-def _describe(plan: _Plan, verdict: bool | None, fields: dict[str, object], host: str | None, subject: str | None) -> Description:
+def _describe(plan: _Plan, fields: dict[str, object], host: str | None, subject: str | None, *, verdict: bool | None) -> Description:
     outcome = plan.yes if verdict else plan.unclear if verdict is None else plan.no
     if subject is None:
         subject = _subject(plan.subjects, fields)

@@ -209,7 +209,7 @@ class Email:
 
     # --- The rest of the channel -----------------------------------------------------------------------------------
 
-    async def look_up(self, letter: Letter, attempted_at: int) -> Presence:
+    async def look_up(self, letter: Letter, attempted_at: int) -> Presence:  # noqa: ARG002 - the protocol's
         """SMTP has no way to ask."""
         return Presence.CANNOT_TELL
 
