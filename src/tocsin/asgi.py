@@ -26,9 +26,12 @@ from tocsin.bootstrap import Server
 from tocsin.core.errors import TocsinError
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import STEPS
+from tocsin.web.design import DesignPage
+from tocsin.web.desk import Desk
 from tocsin.web.links import LinkPages
 from tocsin.web.pages import notice
 from tocsin.web.start import StartPages
+from tocsin.web.viewer import viewer_of
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -67,8 +70,13 @@ def build(server: Server, engine: Engine | None) -> Front:
             DescriptionApi,
             StartPages,
             LinkPages,
+            DesignPage,
         ],
-        dependencies={**dependencies(server, _watch(server, engine)), "openapi": Provide(lambda: describe, sync_to_thread=False)},
+        dependencies={
+            **dependencies(server, _watch(server, engine)),
+            "viewer": Provide(viewer_of),
+            "openapi": Provide(lambda: describe, sync_to_thread=False),
+        },
         guards=[guard],
         exception_handlers={
             TocsinError: _on_ours,
@@ -82,6 +90,7 @@ def build(server: Server, engine: Engine | None) -> Front:
         debug=False,
     )
     app.state.guard = guard
+    app.state.desk = Desk(server)
 
     @cache
     def describe() -> dict[str, Any]:

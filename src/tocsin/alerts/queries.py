@@ -145,3 +145,11 @@ def counts(connection: sa.Connection) -> dict[str, int]:
     found.update((row[0], row[1]) for row in connection.execute(unresolved))
     found[Status.RESOLVED] = connection.execute(sa.select(number).select_from(_TABLE).where(sa.text("status = 'resolved'"))).scalar_one()
     return found
+
+
+def count_open(connection: sa.Connection, site_ids: frozenset[int] | None) -> int:
+    """How many alerts are open and nobody has taken them, of these sites or of all."""
+    query = sa.select(sa.func.count()).select_from(_TABLE).where(sa.text("status <> 'resolved'"), _TABLE.c.status == Status.OPEN.value)
+    if site_ids is not None:
+        query = query.where(_TABLE.c.site_id.in_(sorted(site_ids)))
+    return int(connection.execute(query).scalar_one())

@@ -75,6 +75,7 @@ ACCESS: Mapping[str, Access] = {
     "GET /static/{name}": OPEN,
     "GET /favicon.ico": OPEN,
     "GET /robots.txt": OPEN,
+    "GET /design": READ_ALL,
     # Open to whoever holds the link: its token is the key.
     "GET /a/{token}": OPEN,
     "POST /a/{token}": OPEN,

@@ -4,10 +4,8 @@ GET shows and changes nothing; POST acts.
 """
 
 import asyncio
-from datetime import UTC, tzinfo
 from typing import Any
 from urllib.parse import parse_qsl
-from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
@@ -25,6 +23,7 @@ from tocsin.pipeline.actions import Decide
 from tocsin.web import story
 from tocsin.web.pages import HEADERS, notice, page
 from tocsin.web.start import InPath, TheServer
+from tocsin.web.viewer import zone_named
 
 STEPS_SHOWN = 6
 ENCLOSED_SHOWN = 30
@@ -188,11 +187,11 @@ def _dead(end: DeadEnd) -> Response[bytes]:
 
 def _page(server: Server, seen: Seen, said: str) -> Response[bytes]:
     now = server.core.clock.now()
-    zone = zone_of(seen.person)
+    zone = zone_named(seen.person.time_zone)
     tokens = {action.value: links.token(server.secret, seen.message.id, action) for action in LinkAction}
     told = story.tell(seen.alert, server.core.sites.slug_of(seen.alert.site_id), seen.history, zone, now)
     return page(
-        "alert.html",
+        "link.html",
         depth=1,
         story=told,
         said=_said(seen, said),
@@ -223,11 +222,3 @@ def _enclosed(server: Server, one: Enclosed) -> dict[str, object]:
         "status": one.status,
         "token": links.token(server.secret, one.message_id, LinkAction.OPEN),
     }
-
-
-def zone_of(person: Person) -> tzinfo:
-    """The zone of the person's clock; UTC where it is not known."""
-    try:
-        return ZoneInfo(person.time_zone) if person.time_zone else UTC
-    except (KeyError, ValueError, OSError):
-        return UTC

@@ -1,24 +1,50 @@
-"""Pages: one look, one set of headers, templates that escape everything."""
+"""Pages: one look, one set of headers, templates that escape everything.
 
+`page` is for pages without the rail (links in messages, login, errors), `screen` for the dashboard's own.
+"""
+
+import gzip
+import secrets
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import Response
+from litestar import Request, Response
 
+from tocsin.web.desk import Desk
+from tocsin.web.nav import places
 from tocsin.web.statics import Statics
+from tocsin.web.times import Times
+from tocsin.web.viewer import Viewer, zone_named
 
-# Nothing is loaded from elsewhere, nothing runs, nobody may frame a page with a button, and no address (it may hold a
-# link's token) is told to others, kept by a cache or found by a search engine.
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
+WORTH_PACKING = 1_000  # bytes
+
+AnyRequest = Request[Any, Any, Any]
+
+# Nobody may frame a page with a button, and no address (it may hold a link's token) is told to others, kept by a cache or
+# found by a search engine.
+_ALWAYS = {
     "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
 }
+_SAFE = (
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data: blob:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+# Nothing is loaded from elsewhere; on these pages nothing runs.
+HEADERS = {**_ALWAYS, "Content-Security-Policy": _SAFE}
+
+
+def headers_for(nonce: str) -> dict[str, str]:
+    """The headers of a page whose script elements carry *nonce*: nothing else runs, and nothing is evaluated."""
+    policy = f"{_SAFE}; script-src 'nonce-{nonce}'; connect-src 'self'; manifest-src 'self'; worker-src 'self'"
+    return {**_ALWAYS, "Content-Security-Policy": policy}
 
 
 @cache
@@ -28,20 +54,53 @@ def statics() -> Statics:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tocsin.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals["static"] = lambda name: f"static/{statics().name(name)}"
-    return environment
+def environment() -> Environment:
+    """The templates; a name that a page does not give is an error, not an empty place."""
+    made = Environment(loader=PackageLoader("tocsin.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.globals["static"] = lambda name: f"static/{statics().name(name)}"
+    return made
 
 
 def page(template: str, status: int = 200, *, depth: int = 0, **values: object) -> Response[bytes]:
     """A page from *template*. *depth*: how many folders deep its address is: links are relative, since a proxy may add a path."""
-    html = _environment().get_template(template).render(up="../" * depth, **values)
+    html = environment().get_template(template).render(up="../" * depth, **values)
     return Response(html.encode(), status_code=status, media_type="text/html; charset=utf-8", headers=HEADERS)
 
 
 def notice(status: int, title: str, advice: str, *, depth: int = 0) -> Response[bytes]:
     """A page that says one thing: what is the matter, and what to do."""
     return page("notice.html", status, depth=depth, title=title, advice=advice)
+
+
+def screen(request: AnyRequest, viewer: Viewer, template: str, *, status: int = 200, **values: object) -> Response[bytes]:
+    """A page of the dashboard, as *viewer* sees it now. Reads the database: not in the loop.
+
+    The template extends ``layout.html``; what it may use besides *values*: see docs/reference/dashboard.md.
+    """
+    desk: Desk = request.app.state.desk
+    path = request.scope["path"]
+    up = "../" * (path.count("/") - 1)
+    nonce = secrets.token_urlsafe(16)
+    now = desk.now()
+    html = (
+        environment()
+        .get_template(template)
+        .render(
+            up=up,
+            url=lambda address: f"{up}{address.removeprefix('/')}" or "./",
+            path=path,
+            nonce=nonce,
+            viewer=viewer,
+            places=[place for place in places() if viewer.may(place.permission)],
+            places_open=desk.needs_action(viewer.site_ids),
+            times=Times(zone_named(viewer.time_zone), now),
+            now=now,
+            **values,
+        )
+        .encode()
+    )
+    headers = headers_for(nonce)
+    if len(html) > WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+        html = gzip.compress(html, 4, mtime=0)
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return Response(html, status_code=status, media_type="text/html; charset=utf-8", headers=headers)

@@ -9,7 +9,7 @@ from litestar.params import FromPath, SkipValidation
 
 from tocsin.bootstrap import Server
 from tocsin.core.errors import NotFound
-from tocsin.web.pages import page, statics
+from tocsin.web.pages import AnyRequest, page, statics
 from tocsin.web.reference import Reference
 
 TheServer = NamedDependency[SkipValidation[Server]]
@@ -35,14 +35,19 @@ class StartPages(Controller):
         return page("reference.html", depth=1, reference=Reference.of(openapi()))
 
     @get("/static/{name:str}", sync_to_thread=False)
-    def static(self, name: InPath) -> Response[bytes]:
+    def static(self, request: AnyRequest, name: InPath) -> Response[bytes]:
         """One of the files that pages need."""
         found = statics().find(name)
         if found is None:
             raise NotFound(f"there is no file {name[:60]}")
-        return Response(
-            found.content, media_type=found.media_type, headers={"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff"}
-        )
+        headers = {"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+        content = found.content
+        if found.packed:
+            headers["Vary"] = "Accept-Encoding"
+            if "gzip" in request.headers.get("accept-encoding", ""):
+                content = found.packed
+                headers["Content-Encoding"] = "gzip"
+        return Response(content, media_type=found.media_type, headers=headers)
 
     @get("/favicon.ico", sync_to_thread=False)
     def favicon(self) -> Response[bytes]:

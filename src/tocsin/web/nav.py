@@ -1,0 +1,22 @@
+"""The places of the dashboard, in the order in which they are offered. A page that exists has its line here; others are not shown."""
+
+import msgspec
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One entry of the rail. The first four that are ``main`` also stand in the bar at the bottom of a phone."""
+
+    key: str  # what a template sets as `here`
+    label: str
+    icon: str
+    path: str
+    main: bool = False
+    permission: str = "look"  # who is offered it
+
+
+def places() -> tuple[Place, ...]:
+    """All of them."""
+    return PLACES
+
+
+PLACES: tuple[Place, ...] = ()

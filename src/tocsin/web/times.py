@@ -1,0 +1,73 @@
+"""Moments as a person reads them: in their own zone, short today and longer before."""
+
+from datetime import date, datetime, tzinfo
+
+import msgspec
+
+from tocsin.core.clock import DAY, MINUTE
+from tocsin.core.times import in_words, to_datetime, to_text
+
+
+class Times(msgspec.Struct, frozen=True):
+    """The words for moments, for somebody in ``zone`` who reads at ``now`` (ms)."""
+
+    zone: tzinfo
+    now: int
+
+    def local(self, ms: int) -> datetime:
+        """The moment on the reader's clock."""
+        return to_datetime(ms).astimezone(self.zone)
+
+    @property
+    def today(self) -> date:
+        """The reader's date."""
+        return self.local(self.now).date()
+
+    def clock(self, ms: int) -> str:
+        """``03:12``, whichever day."""
+        return f"{self.local(ms):%H:%M}"
+
+    def when(self, ms: int) -> str:
+        """``03:12`` today, ``Mon 03:12`` within six days, else ``24 Nov 03:12``, with the year if it is another one."""
+        moment = self.local(ms)
+        days = abs((moment.date() - self.today).days)
+        if days == 0:
+            return f"{moment:%H:%M}"
+        if days < 7:
+            return f"{moment:%a %H:%M}"
+        year = "" if moment.year == self.today.year else f" {moment.year}"
+        return f"{moment.day} {moment:%b}{year} {moment:%H:%M}"
+
+    def day(self, ms: int) -> str:
+        """``Tuesday 24 November 2026``."""
+        moment = self.local(ms)
+        return f"{moment:%A} {moment.day} {moment:%B} {moment.year}"
+
+    def full(self, ms: int) -> str:
+        """The whole moment, for whoever wants to know exactly: ``Tuesday 24 November 2026, 03:12:45 CET``."""
+        return f"{self.day(ms)}, {self.local(ms):%H:%M:%S %Z}".strip()
+
+    def iso(self, ms: int) -> str:
+        """For machines."""
+        return to_text(ms)
+
+    def age(self, ms: int) -> str:
+        """How long ago: ``14 min``, ``2 h 5 min``, ``3 d``."""
+        gone = max(0, self.now - ms)
+        return in_words(gone // DAY * DAY if gone >= 10 * DAY else gone)
+
+    def left(self, ms: int) -> str:
+        """How long until then: ``4:12`` within the hour, else in words."""
+        ahead = max(0, ms - self.now)
+        if ahead < 60 * MINUTE:
+            return f"{ahead // 60_000}:{ahead // 1000 % 60:02d}"
+        return in_words(ahead)
+
+    def span(self, start: int, end: int) -> str:
+        """How long from *start* to *end*."""
+        return in_words(end - start)
+
+    @property
+    def zone_name(self) -> str:
+        """``CET``."""
+        return self.local(self.now).tzname() or "UTC"
