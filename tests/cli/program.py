@@ -71,6 +71,13 @@ class Serving:
             found: dict[str, Any] = json.load(answer)
             return found
 
+    def get(self, path: str, headers: dict[str, str]) -> dict[str, Any]:
+        """What the API answers at *path*, below ``/api/v1``."""
+        request = urllib.request.Request(f"{self.url}/api/v1{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
 
 @dataclass
 class Program:
