@@ -14,7 +14,6 @@ from tocsin.cli.start import Start, actor, opened
 from tocsin.core.clock import monotonic
 from tocsin.core.errors import InvalidInput
 from tocsin.core.severity import Severity
-from tocsin.core.text import counted
 from tocsin.db import tables
 from tocsin.events.rules import is_slug
 
@@ -93,7 +92,8 @@ def _tell(alert: Alert, found: Sequence[Sent], *, running: bool, seconds: int) -
     elif not all(message.is_good for message in found):
         say("Not everybody got it. `tocsin doctor` checks each contact and says what to do.")
     else:
-        say(f"All {counted(len(found), 'contact')} got it. Resolve it: tocsin alerts resolve {alert.number}")
+        everybody = "The one contact" if len(found) == 1 else f"All {len(found)} contacts"
+        say(f"{everybody} got it. Resolve it: tocsin alerts resolve {alert.number}")
 
 
 def _nobody(alert: Alert) -> str:

@@ -1,0 +1,155 @@
+"""The documents: links lead somewhere, code refers to pages that exist, and what the tutorial shows is what happens."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program, free_port
+from tests.standins import running
+from tests.terminal import Terminal
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "contracts").glob("*.md"), *(ROOT / "php").glob("*.md")])
+PARTS = ("tutorial", "how-to", "reference", "explanation", "adr")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as its links name them."""
+    headings = re.findall(r"^#+ (.+)$", without_code(page.read_text()), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# --- Links -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text())):
+        place, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", place):
+            continue
+        target = (page.parent / place).resolve() if place else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
+
+
+def test_the_index_names_every_page() -> None:
+    index = (DOCS / "README.md").read_text()
+    pages = [page for part in PARTS for page in (DOCS / part).glob("*.md") if not page.name.startswith("0000")]
+    assert [name(page) for page in pages if f"]({page.relative_to(DOCS)})" not in index] == []
+
+
+def test_decisions_are_numbered_without_a_gap_within_their_tens_and_have_their_four_parts() -> None:
+    pages = sorted((DOCS / "adr").glob("[0-9]*.md"))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert len(numbers) == len(set(numbers)), "two decisions have one number"
+    for page in pages[1:]:
+        text = page.read_text()
+        assert re.match(rf"# {page.name[:4]}\. \S", text), f"{page.name} begins with `# {page.name[:4]}. Title`"
+        for part in ("\nStatus: ", "\n## Context\n", "\n## Decision\n", "\n## Consequences\n"):
+            assert part in text, f"{page.name} lacks {part.strip()}"
+
+
+def test_the_glossary_is_in_alphabetical_order_and_has_each_word_once() -> None:
+    words = [word.lower() for word in re.findall(r"^\*\*(.+?)\.\*\*", (DOCS / "glossary.md").read_text(), flags=re.MULTILINE)]
+    assert len(words) > 40
+    assert words == sorted(set(words))
+
+
+# --- The tutorial, run -------------------------------------------------------------------------------------------------
+
+VARIES = (
+    (r"tocsin_[\w-]{43}", "KEY"),
+    (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "TIME"),
+    (r"\bcli:\w+", "cli:WHO"),
+    (r"\b\d+ s\b", "A WHILE"),
+    (r"127\.0\.0\.1:\d+", "ADDRESS"),
+    (r"(?<=Tocsin )\d+\.\d+\.\d+\S*", "VERSION"),
+    (r" +", " "),
+)
+END = "-- end of a command --"
+
+
+def alike(text: str) -> list[str]:
+    """The lines of *text* with what differs from run to run taken out."""
+    for pattern, word in VARIES:
+        text = re.sub(pattern, word, text)
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def examples(page: Path) -> list[tuple[str, str]]:
+    """The commands of a page's `console` blocks, each with what it shows below it."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", "".join(blocks), flags=re.MULTILINE)
+
+
+class Reader:
+    """Who follows the page: two terminals, Tocsin in the first; what the page names is replaced by what stands in for it."""
+
+    def __init__(self, folder: Path, ntfy_url: str) -> None:
+        program = Program(folder / "data", {"TOCSIN_LISTEN": f"127.0.0.1:{free_port()}"})
+        here = Path(sys.executable).parent
+        self._environment = {**program.environment(), "PATH": f"{here}:{os.environ['PATH']}", "TERM": "dumb", "COLUMNS": "200", "PS1": ""}
+        self._replaced = {"https://ntfy.sh": ntfy_url, "127.0.0.1:8400": program.settings["TOCSIN_LISTEN"], "make run": "tocsin serve"}
+        self._folder = folder
+        self._first, self._second = self._terminal(), self._terminal()
+
+    def _terminal(self) -> Terminal:
+        return Terminal(["bash", "-c", 'while IFS= read -r line; do eval "$line"; done'], self._environment, self._folder)
+
+    def start(self, command: str, ready: str) -> str:
+        """Starts Tocsin in the first terminal; what it says up to *ready*."""
+        self._first.type(f"exec env {self._put(command)}")
+        return self._first.until(ready) + ready
+
+    def stop(self) -> int:
+        """Presses Ctrl+C in the first terminal; how Tocsin ended."""
+        return self._first.interrupt()
+
+    def run(self, command: str) -> str:
+        """What a command in the second terminal shows."""
+        self._second.type(f"{self._put(command)}\necho '{END}'")
+        return self._second.until(f"{END}\n")
+
+    def _put(self, command: str) -> str:
+        for written, used in self._replaced.items():
+            command = command.replace(written, used)
+        return command.replace("\\\n", " ")
+
+    def close(self) -> None:
+        """Leaves."""
+        self._second.close()
+        self._first.close()
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    with running.ntfy() as url, closing(Reader(tmp_path, url)) as reader:
+        yield reader
+
+
+def test_every_command_of_the_tutorial_shows_what_the_page_says(reader: Reader) -> None:
+    (start, banner), *commands = examples(DOCS / "tutorial" / "first-push.md")
+    assert len(commands) > 9
+    shown = alike(reader.start(start, "What to do next"))
+    assert [line for line in alike(banner) if line not in shown] == []
+    for command, expected in commands:
+        assert alike(reader.run(command)) == alike(expected), command
+    assert reader.stop() == 0
