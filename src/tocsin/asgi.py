@@ -23,12 +23,14 @@ from tocsin.api.openapi import document
 from tocsin.api.problems import UnsupportedContent, problem_of
 from tocsin.api.sites import SitesApi
 from tocsin.bootstrap import Server
-from tocsin.core.errors import TocsinError
+from tocsin.core.errors import NotAuthenticated, TocsinError
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import STEPS
+from tocsin.web import access
 from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
 from tocsin.web.links import LinkPages
+from tocsin.web.login import LoginPages
 from tocsin.web.pages import notice
 from tocsin.web.start import StartPages
 from tocsin.web.viewer import viewer_of
@@ -61,7 +63,7 @@ class Front:
 def build(server: Server, engine: Engine | None) -> Front:
     """The application. *engine*: the one whose health is shown; None when it runs in another process."""
     core = server.core
-    guard = Guard(server.keys, core.clock.now)
+    guard = Guard(server.keys, server.sessions, core.clock.now, core.settings.public_url)
     app = Litestar(
         route_handlers=[
             Router("/api/v1", route_handlers=[*_API, HealthApi, MetricsApi]),
@@ -71,6 +73,7 @@ def build(server: Server, engine: Engine | None) -> Front:
             StartPages,
             LinkPages,
             DesignPage,
+            LoginPages,
         ],
         dependencies={
             **dependencies(server, _watch(server, engine)),
@@ -113,6 +116,8 @@ def _watch(server: Server, engine: Engine | None) -> EngineWatch:
 def _on_ours(request: AnyRequest, error: TocsinError) -> Response[bytes]:
     if not _wants_page(request):
         return errors.on_ours(request, error)
+    if isinstance(error, NotAuthenticated):
+        return access.to_login(request)
     problem = problem_of(error)
     return _page(request, problem.status, f"{problem.title}.", f"{error.message[:1].upper()}{error.message[1:]}.")
 
@@ -124,7 +129,9 @@ def _on_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
 
 
 def _wants_page(request: AnyRequest) -> bool:
-    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/api/")
+    if request.scope["path"].startswith("/api/"):
+        return False
+    return "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
 
 
 def _page(request: AnyRequest, status: int, title: str, advice: str) -> Response[bytes]:

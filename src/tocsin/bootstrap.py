@@ -26,7 +26,9 @@ from tocsin.settings import Settings
 if TYPE_CHECKING:
     from tocsin.db.checkpoint import Checkpointer
     from tocsin.events.sites import SiteBook
+    from tocsin.identity.passwords import Passwords
     from tocsin.identity.service import KeyRing
+    from tocsin.identity.sessions import SessionBook
     from tocsin.net.http import HttpDoor
     from tocsin.notify.announce import Announcer
     from tocsin.notify.contacts import ContactBook
@@ -79,6 +81,8 @@ class Server:
 
     core: Core
     keys: "KeyRing"
+    sessions: "SessionBook"
+    passwords: "Passwords"
     delivery: "Delivery"
     channels: "dict[str, Channel]"
     door: "HttpDoor"
@@ -94,6 +98,7 @@ class Server:
             await channel.close()
         await self.door.close()
         self.checkpointer.stop()
+        self.passwords.close()
         self.core.close()
         self.departures.close()
         if self.lock is not None:
@@ -139,7 +144,9 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     process that runs the engine, and no lock is taken, so that both can share a data folder.
     """
     from tocsin.db.checkpoint import Checkpointer
+    from tocsin.identity.passwords import Passwords
     from tocsin.identity.service import KeyRing
+    from tocsin.identity.sessions import SessionBook
     from tocsin.net.http import HttpDoor
     from tocsin.notify import contacts as contact_store
     from tocsin.notify.channels import channels
@@ -176,7 +183,19 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         core.announcer.use(delivery)
     checkpointer = Checkpointer(core.database)
     checkpointer.start()
-    return Server(core, KeyRing(core.database, the_clock), delivery, the_channels, door, checkpointer, departures, secret, lock)
+    return Server(
+        core=core,
+        keys=KeyRing(core.database, the_clock),
+        sessions=SessionBook(core.database, the_clock, settings.public_url),
+        passwords=Passwords(),
+        delivery=delivery,
+        channels=the_channels,
+        door=door,
+        checkpointer=checkpointer,
+        departures=departures,
+        secret=secret,
+        lock=lock,
+    )
 
 
 def wanted_contacts(settings: Settings) -> list[tuple[str, str]]:

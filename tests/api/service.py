@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx
+from argon2 import PasswordHasher
 
 from tests.world import World
 from tocsin import asgi
@@ -14,8 +15,11 @@ from tocsin.engine.steps import STEPS
 from tocsin.events import sites
 from tocsin.identity import service as identity
 from tocsin.identity.model import Role, Scope
+from tocsin.identity.passwords import Passwords
 from tocsin.identity.service import KeyRing
+from tocsin.identity.sessions import SessionBook
 
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 OTHER_SITE = "kiezhost"
 
 
@@ -88,15 +92,17 @@ class Service:
         keys = KeyRing(core.database, world.clock)
         unused: Any = None
         server = Server(
-            core,
-            keys,
-            world.delivery,
-            {"ntfy": world.ntfy, "email": world.email},
-            unused,
-            unused,
-            world.departures,
-            b"s" * 32,
-            unused,
+            core=core,
+            keys=keys,
+            sessions=SessionBook(core.database, world.clock, world.settings.public_url),
+            passwords=Passwords(QUICK),
+            delivery=world.delivery,
+            channels={"ntfy": world.ntfy, "email": world.email},
+            door=unused,
+            checkpointer=unused,
+            departures=world.departures,
+            secret=b"s" * 32,
+            lock=unused,
         )
         engine = FakeEngine(world.clock.now())
         app = asgi.build(server, cast("Any", engine))

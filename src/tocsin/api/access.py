@@ -1,136 +1,108 @@
-"""Who may call what: one table, looked at before anything else. A route without a row is closed to everybody."""
+"""Stands before every handler, pages included: who asks, and may they? The table itself is identity/permissions.py."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
-import msgspec
+from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from tocsin.core.errors import NotAllowed, TocsinError
-from tocsin.identity import rules
-from tocsin.identity.model import ApiKey, Scope
+from tocsin.core.errors import NotAllowed, NotAuthenticated, TocsinError
+from tocsin.identity import permissions, rules
+from tocsin.identity.model import ApiKey, Permission, Scope, Viewer
+from tocsin.identity.permissions import Row
 from tocsin.identity.service import KeyRing, bearer
+from tocsin.identity.sessions import SessionBook
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 
-class Access(msgspec.Struct, frozen=True):
-    """Who may call a route. ``scope`` None: anybody. ``whole``: what it shows is not one site's, so that a site's key may not."""
-
-    scope: Scope | None
-    whole: bool = False
-
-
-OPEN = Access(None)
-READ = Access(Scope.READ)
-READ_ALL = Access(Scope.READ, whole=True)
-WRITE = Access(Scope.WRITE)
-ADMIN = Access(Scope.ADMIN, whole=True)
-
-ACCESS: Mapping[str, Access] = {
-    # Events in go past this table: POST /api/v1/events asks for the scope `ingest` itself (intake.py).
-    "GET /api/v1/events": READ,
-    "GET /api/v1/events.csv": READ,
-    "GET /api/v1/events/{event_id}": READ,
-    "GET /api/v1/sources": READ,
-    "GET /api/v1/quarantine": READ,
-    "GET /api/v1/alerts": READ,
-    "GET /api/v1/alerts/{ref}": READ,
-    "POST /api/v1/alerts/{ref}/acknowledge": WRITE,
-    "POST /api/v1/alerts/{ref}/unacknowledge": WRITE,
-    "POST /api/v1/alerts/{ref}/resolve": WRITE,
-    "POST /api/v1/alerts/{ref}/snooze": WRITE,
-    "POST /api/v1/alerts/{ref}/assign": WRITE,
-    "POST /api/v1/alerts/{ref}/comment": WRITE,
-    "POST /api/v1/alerts/bulk": WRITE,
-    "POST /api/v1/alerts/test": WRITE,
-    "GET /api/v1/notifications": READ,
-    "GET /api/v1/notifications/{message_id}": READ,
-    "POST /api/v1/notifications/{message_id}/revoke-links": WRITE,
-    "GET /api/v1/contacts": READ_ALL,
-    "GET /api/v1/sites": READ,
-    "POST /api/v1/sites": ADMIN,
-    "GET /api/v1/catalogue": READ,
-    "PUT /api/v1/sites/{slug}/catalogue/{event_type}": ADMIN,
-    "DELETE /api/v1/sites/{slug}/catalogue/{event_type}": ADMIN,
-    "GET /api/v1/sites/{slug}/patterns": READ,
-    "GET /api/v1/sites/{slug}/patterns/{name}": READ,
-    "PUT /api/v1/sites/{slug}/patterns/{name}": ADMIN,
-    "DELETE /api/v1/sites/{slug}/patterns/{name}": ADMIN,
-    "GET /api/v1/keys": ADMIN,
-    "POST /api/v1/keys": ADMIN,
-    "DELETE /api/v1/keys/{key_id}": ADMIN,
-    "GET /api/v1/metrics": READ_ALL,
-    "GET /metrics": READ_ALL,
-    # Open: they say whether Tocsin works, and how to talk to it, and nothing about anybody.
-    "GET /api/v1/health": OPEN,
-    "GET /api/v1/live": OPEN,
-    "GET /api/v1/ready": OPEN,
-    "GET /health": OPEN,
-    "GET /live": OPEN,
-    "GET /ready": OPEN,
-    "GET /api/openapi.json": OPEN,
-    "GET /api/docs": OPEN,
-    "GET /": OPEN,
-    "GET /static/{name}": OPEN,
-    "GET /favicon.ico": OPEN,
-    "GET /robots.txt": OPEN,
-    "GET /design": READ_ALL,
-    # Open to whoever holds the link: its token is the key.
-    "GET /a/{token}": OPEN,
-    "POST /a/{token}": OPEN,
-}
-
-
-def row(method: str, template: str) -> Access | None:
-    """The table's row for a route."""
-    return ACCESS.get(f"{method} {template}")
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+AnyRequest = Request[Any, Any, Any]
 
 
 class Guard:
-    """Stands before every handler: finds the row of the route, then the key, and checks the one against the other."""
+    """Finds the row of the route, then the key or the person, and checks the one against the other."""
 
-    def __init__(self, keys: KeyRing, now: Any) -> None:
-        self._keys, self._now = keys, now
+    def __init__(self, keys: KeyRing, sessions: SessionBook, now: Callable[[], int], public_url: str) -> None:
+        self._keys, self._sessions, self._now, self._public_url = keys, sessions, now, public_url
 
-    async def __call__(self, connection: "ASGIConnection[Any, Any, Any, Any]", _handler: BaseRouteHandler) -> None:
-        """Lets the request pass, with its key in the state, or raises `NotAuthenticated` or `NotAllowed`."""
-        method = connection.scope.get("method", "")
+    async def __call__(self, connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+        """Lets the request pass, with its key or viewer in the state, or raises `NotAuthenticated` or `NotAllowed`."""
+        method = str(connection.scope.get("method", ""))
         if method == "OPTIONS":
             return  # says which methods there are, nothing else
-        access = row(str(method), connection.scope["path_template"])
-        if access is None:
-            raise NotAllowed("this route has no row in the access table: a fault of ours")
-        if access.scope is not None:
-            connection.state.key = check(access, await self._find(authorization(connection)), self._now())
+        route = f"{method} {connection.scope['path_template']}"
+        row = permissions.row(route)
+        if row is None:
+            raise NotAllowed("this route has no row in the table of permissions: a fault of ours")
+        if row.permission is Permission.OPEN:
+            return
+        if route in row.pages:
+            connection.state.viewer = await self._person(connection, row)
+        else:
+            connection.state.key = check(row, await self._key(authorization(connection)), self._now())
 
-    async def _find(self, header: bytes) -> ApiKey:
+    async def _key(self, header: bytes) -> ApiKey:
         bearer(header)
         key = self._keys.recall(header)
         return key if key is not None else await asyncio.to_thread(self._keys.look_up, header)
 
-    async def reader(self, connection: "ASGIConnection[Any, Any, Any, Any]") -> bool:
+    async def _person(self, connection: AnyConnection, row: Row) -> Viewer:
+        token = connection.cookies.get(self._sessions.cookie, "")
+        if not token:
+            raise NotAuthenticated("log in first")
+        viewer = self._sessions.recall(token)
+        if viewer is None:
+            viewer = await asyncio.to_thread(self._sessions.look_up, token)
+        if connection.scope.get("method") not in SAFE_METHODS:
+            await self._from_own_page(connection, viewer)  # type: ignore[arg-type]  # there are no others than HTTP requests
+        return check_person(row, viewer)
+
+    async def _from_own_page(self, request: AnyRequest, viewer: Viewer) -> None:
+        """Another site can have a browser send a form with our cookie; it cannot know what our forms carry."""
+        if not rules.is_own_page(request.headers, self._public_url):
+            raise NotAllowed("this was not sent from a page of this Tocsin, so nothing was done")
+        given = request.headers.get(CSRF_HEADER) or _field(await request.body())
+        if not rules.same(given, viewer.csrf):
+            raise NotAllowed("this form is of an earlier login, or none of ours: load the page again and send it once more")
+
+    async def reader(self, connection: AnyConnection) -> bool:
         """For open routes that say more to some: whether a key came along that may read everything. Raises nothing of ours."""
         header = authorization(connection)
         if not header:
             return False
         try:
-            check(READ_ALL, await self._find(header), self._now())
+            rules.check(await self._key(header), Scope.READ, self._now(), whole=True)
         except TocsinError:
             return False
         return True
 
 
-def check(access: Access, key: ApiKey, now: int) -> ApiKey:
-    """The key, if it is good now and may do what *access* asks for. Raises `NotAuthenticated` or `NotAllowed`."""
-    if access.scope is not None:
-        rules.check(key, access.scope, now)
-    if access.whole and key.site is not None:
-        raise NotAllowed(f"this key is for the site {key.site} only; this is about the whole installation")
-    return key
+def check(row: Row, key: ApiKey, now: int) -> ApiKey:
+    """The key, if it is good now and may do what *row* is about. Raises `NotAuthenticated` or `NotAllowed`."""
+    return rules.check(key, row.scope, now, whole=row.whole)
 
 
-def authorization(connection: "ASGIConnection[Any, Any, Any, Any]") -> bytes:
+def check_person(row: Row, viewer: Viewer) -> Viewer:
+    """The person, if they may do what *row* is about. Raises `NotAllowed`."""
+    if viewer.may(row.permission):
+        return viewer
+    if viewer.role in row.roles:
+        raise NotAllowed("you see some sites only; this is about the whole installation")
+    raise NotAllowed(f"your role is {viewer.role}; this needs {' or '.join(sorted(row.roles)) or 'an API key'}")
+
+
+def _field(body: bytes) -> str:
+    try:
+        return dict(parse_qsl(body.decode("ascii"), max_num_fields=200)).get(CSRF_FIELD, "")
+    except ValueError:
+        return ""
+
+
+def authorization(connection: AnyConnection) -> bytes:
     """The ``Authorization`` header as it came, empty if there is none."""
     for name, value in connection.scope["headers"]:
         if name == b"authorization":

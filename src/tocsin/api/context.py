@@ -9,9 +9,9 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, SkipValidation
 
 from tocsin.api.problems import UnsupportedContent
-from tocsin.api.reading import read_body, read_query
 from tocsin.bootstrap import Server
 from tocsin.core.errors import InvalidInput, NotFound
+from tocsin.core.reading import read_body, read_query
 from tocsin.events.sites import SiteBook
 from tocsin.identity.model import ApiKey
 

@@ -10,11 +10,12 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from tocsin import __version__
-from tocsin.api.access import Access, row
 from tocsin.api.intake import Accepted
 from tocsin.api.problems import CONTENT_TYPE, Problem
 from tocsin.events.model import MAX_ARRAY, MAX_LINES, EventInput
-from tocsin.identity.model import Scope
+from tocsin.identity import permissions
+from tocsin.identity.model import Permission
+from tocsin.identity.permissions import Row
 
 Document = dict[str, Any]
 REF = "#/components/schemas/{name}"
@@ -119,17 +120,16 @@ def _operation(
     path: str, method: str, handler: HTTPRouteHandler, schemas: Mapping[Any, Any], components: Mapping[str, Any]
 ) -> dict[str, Any]:
     summary, _, more = (handler.fn.__doc__ or "").strip().partition("\n")
-    access = row(method.upper(), path) or Access(Scope.ADMIN)
-    scope = access.scope
-    told = [f"Scope: `{scope.value}`" + (", of a key that is for all sites." if access.whole else ".")] if scope else ["Open to anybody."]
+    row = _row(method, path)
+    is_open = row.permission is Permission.OPEN
     operation: dict[str, Any] = {
         "operationId": handler.fn.__name__ if path.startswith("/api/v1") else f"{handler.fn.__name__}_at_root",
         "tags": list(handler.resolve_tags()) if hasattr(handler, "resolve_tags") else sorted(handler.tags or ()),
         "summary": summary,
-        "description": "\n\n".join([*([_dedent(more)] if more.strip() else []), *told]),
+        "description": "\n\n".join([*([_dedent(more)] if more.strip() else []), _who(row)]),
         "parameters": [*_path_parameters(path), *_query_parameters(_shape(handler, "asked"), components)],
-        "responses": _responses(path, handler, schemas, access),
-        "security": [{"key": []}] if scope else ([{}, {"key": []}] if handler.opt.get("details") else []),
+        "responses": _responses(path, handler, schemas, row),
+        "security": ([{}, {"key": []}] if handler.opt.get("details") else []) if is_open else [{"key": []}],
     }
     sent = _shape(handler, "sent")
     if sent is not None:
@@ -138,6 +138,20 @@ def _operation(
             "content": {"application/json": {"schema": schemas[sent]}},
         }
     return operation
+
+
+def _row(method: str, path: str) -> Row:
+    row = permissions.row(f"{method.upper()} {path}")
+    if row is None:
+        raise LookupError(f"{method.upper()} {path} has no row in identity/permissions.py")
+    return row
+
+
+def _who(row: Row) -> str:
+    """Who may call it, in words."""
+    if row.permission is Permission.OPEN:
+        return "Open to anybody."
+    return f"Scope: `{row.scope}`" + (", of a key that is for all sites." if row.whole else ".")
 
 
 def _dedent(text: str) -> str:
@@ -176,7 +190,7 @@ def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**parameter, "description": description} if description else parameter
 
 
-def _responses(path: str, handler: HTTPRouteHandler, schemas: Mapping[Any, Any], access: Access) -> dict[str, Any]:
+def _responses(path: str, handler: HTTPRouteHandler, schemas: Mapping[Any, Any], row: Row) -> dict[str, Any]:
     status = str(handler.status_code)
     answer = _answer(handler)
     good: dict[str, Any] = {"description": "Done" if status == "204" else "The answer"}
@@ -184,15 +198,15 @@ def _responses(path: str, handler: HTTPRouteHandler, schemas: Mapping[Any, Any],
         good["content"] = {"application/json": {"schema": schemas[answer]}}
     elif produces := handler.opt.get("produces"):
         good["content"] = {produces: {"schema": {"type": "string"}}}
-    responses = {status: good, **{str(code): _problem(code) for code in _refusals(path, handler, access)}}
+    responses = {status: good, **{str(code): _problem(code) for code in _refusals(path, handler, row)}}
     if handler.opt.get("down"):
         responses["503"] = {**good, "description": "It cannot do its work"}
     return responses
 
 
-def _refusals(path: str, handler: HTTPRouteHandler, access: Access) -> Iterator[int]:
+def _refusals(path: str, handler: HTTPRouteHandler, row: Row) -> Iterator[int]:
     asked, sent = _shape(handler, "asked"), _shape(handler, "sent")
-    if access.scope is not None:
+    if row.permission is not Permission.OPEN:
         yield from (401, 403)
     fields = set(asked.__struct_fields__) if asked is not None else set()
     if "{" in path or fields & {"site", "alert"}:

@@ -7,7 +7,7 @@ from tocsin.cli.output import say, show, show_json, show_table
 from tocsin.cli.start import Start, opened_store
 from tocsin.core.errors import InvalidInput, TocsinError
 from tocsin.core.times import to_text, to_text_or_none
-from tocsin.identity import rules, service, store as user_store
+from tocsin.identity import passwords, rules, service, store as user_store
 from tocsin.identity.model import Role, User
 
 MAX_LINE = 4096
@@ -16,9 +16,9 @@ MAX_LINE = 4096
 def add(start: Start, email: str, name: str, role: str, *, as_json: bool) -> None:
     """Makes a user with the password on standard input. Raises `InvalidInput`, `Conflict`."""
     rules.check_email(email)
-    password = _password()
+    hashed = passwords.hashed(_password())
     with opened_store(start) as store:
-        user = store.writer.call(lambda tx: service.add_user(tx, email, name, Role(role), password, store.clock.now()))
+        user = store.writer.call(lambda tx: service.add_user(tx, email, name, Role(role), hashed, store.clock.now()))
     if as_json:
         show_json(_as_json(user))
     else:

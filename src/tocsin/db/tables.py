@@ -35,6 +35,86 @@ users = sa.Table(
     sa.Column("time_zone", sa.Text, nullable=False, server_default="UTC"),
     sa.Column("created_at", Millis, nullable=False),
     sa.Column("disabled_at", Millis),
+    sa.Column("every_site", sa.Boolean, nullable=False, server_default=sa.true()),  # else only those in user_sites
+    sa.Column("theme", sa.Text, nullable=False, server_default="system"),
+    sa.Column("contrast", sa.Text, nullable=False, server_default="system"),
+    sa.Column("locale", sa.Text, nullable=False, server_default="en"),
+    sa.Column("password_changed_at", Millis),
+    sa.Column("totp_secret", sa.Text),
+    sa.Column("totp_since", Millis),  # empty: the secret was shown and no code has proved it yet
+    sa.Column("totp_step", Millis),  # the time step of the last code that was taken: none is taken twice
+    sa.Column("last_login_at", Millis),
+)
+
+user_sites = sa.Table(
+    "user_sites",
+    metadata,
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("site_id", sa.Integer, sa.ForeignKey("sites.id"), primary_key=True),
+)
+
+recovery_codes = sa.Table(
+    "recovery_codes",
+    metadata,
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("seen_at", Millis, nullable=False),
+    sa.Column("ends_at", Millis, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Index("sessions_user", "user_id"),
+)
+
+# Links that work once: an invitation, a new password, the first administrator (who is no user yet).
+passes = sa.Table(
+    "passes",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id")),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("expires_at", Millis, nullable=False),
+    sa.Column("used_at", Millis),
+    sa.Index("passes_user", "user_id"),
+)
+
+# Wrong logins by the digest of an address that was typed in, whether there is such a user or not.
+login_failures = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("last_at", Millis, nullable=False),
+    sa.Index("login_failures_last_at", "last_at"),
+)
+
+# Who did what: appended only. Each entry holds the digest of the one before, see docs/explanation/audit.md.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=False),  # without gaps: a missing one is seen
+    sa.Column("at", Millis, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("address", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("site_id", sa.Integer),
+    sa.Column("before", sa.Text),
+    sa.Column("after", sa.Text),
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Index("audit_at", "at"),
+    sa.Index("audit_object", "object"),
 )
 
 api_keys = sa.Table(

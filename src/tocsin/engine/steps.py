@@ -41,13 +41,15 @@ async def _refresh(server: Server) -> None:
     await asyncio.to_thread(server.core.refresh)
 
 
-async def _note_key_use(server: Server) -> None:
-    """When each key was last used."""
+async def _note_use(server: Server) -> None:
+    """When each key and each session was last used."""
     used, server.keys.used = server.keys.used, {}
-    if used:
+    seen, server.sessions.seen = server.sessions.seen, {}
+    if used or seen:
 
         def note(tx: Tx) -> None:
             identity_store.note_use(tx, used)
+            identity_store.note_sessions(tx, seen)
 
         await server.core.writer.run(note)
 
@@ -62,9 +64,9 @@ STEPS: tuple[Step, ...] = (
     Step("deliver", SECOND, _deliver),
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("refresh", 5 * SECOND, _refresh),
-    Step("note key use", MINUTE, _note_key_use),
+    Step("note use", MINUTE, _note_use),
     Step("tidy", 10 * MINUTE, _tidy),
 )
 
 # What a process that only answers requests must do all the same: it writes messages for the contacts that it knows.
-HTTP_ONLY_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step.name in ("refresh", "note key use"))
+HTTP_ONLY_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step.name in ("refresh", "note use"))

@@ -22,6 +22,19 @@ class Role(enum.StrEnum):
     VIEWER = "viewer"
 
 
+class Permission(enum.StrEnum):
+    """One thing that can be allowed; what each opens stands in permissions.py."""
+
+    OPEN = "open"  # anybody, without a key or a login
+    OWN = "own-account"
+    SEND = "send"
+    LOOK = "look"
+    LOOK_WHOLE = "look-at-the-whole"
+    ACT = "act"
+    CONFIGURE = "configure"
+    KEYS = "keys"
+
+
 class ApiKey(msgspec.Struct, frozen=True):
     """A key as it is stored: the secret itself is not. ``site`` limits it to one site's events and alerts."""
 
@@ -50,3 +63,59 @@ class User(msgspec.Struct, frozen=True):
     time_zone: str
     created_at: int
     disabled_at: int | None
+
+
+class Theme(enum.StrEnum):
+    """Which colours a person wants."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Contrast(enum.StrEnum):
+    """How strong the colours are to differ."""
+
+    SYSTEM = "system"
+    MORE = "more"
+
+
+class Viewer(msgspec.Struct, frozen=True):
+    """The person in front of a page: who, what they may do and see, how they like it.
+
+    ``site_ids`` None: every site, those to come included. ``csrf`` goes into every form (field ``csrf``) or, for a
+    script, into the header ``X-CSRF-Token``.
+    """
+
+    user_id: str
+    session_id: str
+    email: str
+    name: str
+    role: Role
+    permissions: frozenset[Permission]
+    site_ids: frozenset[int] | None
+    csrf: str
+    theme: Theme
+    contrast: Contrast
+    locale: str
+    time_zone: str
+
+    def may(self, permission: str) -> bool:
+        """Whether this person has *permission*."""
+        return permission in self.permissions
+
+    def sees(self, site_id: int) -> bool:
+        """Whether this person may see what is of this site."""
+        return self.site_ids is None or site_id in self.site_ids
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One login of one person on one device, as it is stored: its token itself is not."""
+
+    id: str
+    user_id: str
+    created_at: int
+    seen_at: int
+    ends_at: int
+    address: str
+    agent: str

@@ -3,7 +3,6 @@
 import hashlib
 from collections import OrderedDict
 
-import argon2
 import msgspec
 
 from tocsin.core.clock import SECOND, Clock
@@ -37,13 +36,12 @@ def make_key(tx: Tx, name: str, scopes: frozenset[Scope], site: tuple[int, str] 
     return NewKey(key, secret)
 
 
-def add_user(tx: Tx, email: str, name: str, role: Role, password: str | None, now: int) -> User:
-    """Makes a user; the password is kept as an Argon2id hash. Raises `InvalidInput`, `Conflict`. Slow on purpose: not in the loop."""
+def add_user(tx: Tx, email: str, name: str, role: Role, password_hash: str | None, now: int) -> User:
+    """Makes a user; without a password nobody can log in as them yet. Raises `InvalidInput`, `Conflict`."""
     if not 1 <= len(name.strip()) <= 100:
         raise InvalidInput.of("name", "must have 1 to 100 characters")
-    hashed = None if password is None else argon2.PasswordHasher().hash(rules.check_password(password))
     user = User(new_id(now), rules.check_email(email), name.strip(), role, "UTC", now, None)
-    store.add_user(tx, user, hashed)
+    store.add_user(tx, user, password_hash)
     return user
 
 

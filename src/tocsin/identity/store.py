@@ -1,11 +1,13 @@
-"""The SQL of users and keys."""
+"""The SQL of users, keys and sessions."""
 
+import msgspec
 import sqlalchemy as sa
 
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.db import tables
 from tocsin.db.writer import Tx
-from tocsin.identity.model import ApiKey, Role, Scope, User
+from tocsin.identity import permissions
+from tocsin.identity.model import ApiKey, Contrast, Role, Scope, Session, Theme, User, Viewer
 
 _KEYS = tables.api_keys.outerjoin(tables.sites, tables.api_keys.c.site_id == tables.sites.c.id)
 
@@ -82,3 +84,63 @@ def list_users(connection: sa.Connection) -> list[User]:
     """All users by address."""
     rows = connection.execute(sa.select(tables.users).order_by(tables.users.c.email))
     return [User(r.id, r.email, r.name, Role(r.role), r.time_zone, r.created_at, r.disabled_at) for r in rows]
+
+
+# --- Sessions
+
+
+def add_session(tx: Tx, session: Session, digest: str) -> None:
+    """Stores a session by the digest of its token."""
+    tx.sql.execute(tables.sessions.insert().values(digest=digest, **msgspec.structs.asdict(session)))
+
+
+def find_session(connection: sa.Connection, digest: str, csrf: str) -> tuple[Session, Viewer] | None:
+    """The session with this digest, run out or not, and whose it is; None if there is none, or its user is disabled."""
+    s, u = tables.sessions.c, tables.users.c
+    joined = tables.sessions.join(tables.users, s.user_id == u.id)
+    query = sa.select(*[s[name].label(f"s_{name}") for name in Session.__struct_fields__], *tables.users.c).select_from(joined)
+    row = connection.execute(query.where(s.digest == digest, u.disabled_at.is_(None))).one_or_none()
+    if row is None:
+        return None
+    r = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    session = Session(*[r[f"s_{name}"] for name in Session.__struct_fields__])
+    role, every_site = Role(r["role"]), bool(r["every_site"])
+    viewer = Viewer(
+        user_id=r["id"],
+        session_id=session.id,
+        email=r["email"],
+        name=r["name"],
+        role=role,
+        permissions=permissions.of_role(role, whole=every_site),
+        site_ids=None if every_site else sites_of(connection, r["id"]),
+        csrf=csrf,
+        theme=Theme(r["theme"]),
+        contrast=Contrast(r["contrast"]),
+        locale=r["locale"],
+        time_zone=r["time_zone"],
+    )
+    return session, viewer
+
+
+def sites_of(connection: sa.Connection, user_id: str) -> frozenset[int]:
+    """The sites that a user who may not see every site may see."""
+    table = tables.user_sites
+    return frozenset(connection.execute(sa.select(table.c.site_id).where(table.c.user_id == user_id)).scalars())
+
+
+def note_sessions(tx: Tx, seen: dict[str, int]) -> None:
+    """Writes when sessions were last used."""
+    for session_id, at in seen.items():
+        tx.sql.execute(tables.sessions.update().where(tables.sessions.c.id == session_id).values(seen_at=at))
+
+
+def end_session(tx: Tx, session_id: str) -> None:
+    """Ends a session; doing it again changes nothing."""
+    tx.sql.execute(tables.sessions.delete().where(tables.sessions.c.id == session_id))
+
+
+def find_login(connection: sa.Connection, email: str) -> tuple[str | None, str | None]:
+    """The id and the password hash of the user with this address who is not disabled; None twice if there is none."""
+    u = tables.users.c
+    row = connection.execute(sa.select(u.id, u.password_hash).where(u.email == email, u.disabled_at.is_(None))).one_or_none()
+    return (None, None) if row is None else (row.id, row.password_hash)

@@ -21,6 +21,7 @@ class _Field(NamedTuple):
 
     type: Any
     is_whole_number: bool
+    is_list: bool
     required: bool
     must: str
 
@@ -30,7 +31,7 @@ def read_query(raw: bytes, shape: type[Shape]) -> Shape:
     fields = _fields(shape)
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
-    for name, text in _pairs(raw):
+    for name, text in _pairs(raw, "query"):
         field = fields.get(name)
         if field is None:
             errors.append(_unknown(name, fields))
@@ -38,6 +39,31 @@ def read_query(raw: bytes, shape: type[Shape]) -> Shape:
             errors.append(FieldError(name, "is given more than once"))
         else:
             values[name] = _from_text(name, text, field, errors)
+    return _build(shape, values, errors)
+
+
+def read_form(raw: bytes, shape: type[Shape], *, ignored: frozenset[str] = frozenset()) -> Shape:
+    """The fields of an HTML form as a *shape*. A browser sends a field that was left empty as an empty text: it counts as not
+    given, and a list has one field for each member. Raises `InvalidInput` naming each field that is wrong or not known.
+    """
+    fields = _fields(shape)
+    values: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for name, text in _pairs(raw, "form"):
+        field = fields.get(name)
+        if name in ignored or (text == "" and field is not None):
+            continue
+        if field is None:
+            errors.append(_unknown(name, fields))
+        elif field.is_list:
+            values.setdefault(name, []).append(text)
+        elif name in values:
+            errors.append(FieldError(name, "is given more than once"))
+        else:
+            values[name] = _from_text(name, text, field, errors)
+    for name in [name for name, value in values.items() if fields[name].is_list]:
+        values[name] = _from_text(name, values[name], fields[name], errors)
+    errors.extend(FieldError(name, "is required") for name, field in fields.items() if field.required and name not in values)
     return _build(shape, values, errors)
 
 
@@ -72,7 +98,7 @@ def _fields(shape: type[msgspec.Struct]) -> dict[str, _Field]:
 def _field(hint: Any, *, required: bool) -> _Field:
     inner = [one for one in get_args(hint) if one is not type(None)] if _is_union(hint) else [hint]
     plain = get_args(inner[0])[0] if get_origin(inner[0]) is Annotated else inner[0]
-    return _Field(hint, plain is int, required, _must(inner[0]))
+    return _Field(hint, plain is int, get_origin(plain) in (list, tuple), required, _must(inner[0]))
 
 
 def _is_union(hint: Any) -> bool:
@@ -91,17 +117,17 @@ def _unknown(name: str, fields: dict[str, _Field]) -> FieldError:
     return FieldError(name[:60], f"is not known here; known are {', '.join(fields)}" if fields else "is not known here; nothing is")
 
 
-def _pairs(raw: bytes) -> list[tuple[str, str]]:
+def _pairs(raw: bytes, place: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except UnicodeDecodeError:
-        raise InvalidInput.of("query", "is not UTF-8") from None
+        raise InvalidInput.of(place, "is not UTF-8") from None
     except ValueError:
-        raise InvalidInput.of("query", f"has more than {MAX_FIELDS} parameters") from None
+        raise InvalidInput.of(place, f"has more than {MAX_FIELDS} parameters") from None
 
 
-def _from_text(name: str, text: str, field: _Field, errors: list[FieldError]) -> Any:
-    if "\0" in text:
+def _from_text(name: str, text: str | list[str], field: _Field, errors: list[FieldError]) -> Any:
+    if _holds_nul(text):
         errors.append(FieldError(name, "must not hold NUL characters"))
         return None
     try:

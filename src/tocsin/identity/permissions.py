@@ -1,0 +1,170 @@
+"""Who may do what: the one table. Permission -> API calls and pages; the API's guard and the pages both ask it.
+
+A route without a row is closed to everybody, and a test fails. A site's key, and a person who may see some sites only,
+get the calls marked ``whole`` refused: what these show or change is not one site's.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from tocsin.identity.model import Permission, Role, Scope
+
+NOBODY: frozenset[Role] = frozenset()
+EVERY_ROLE = frozenset(Role)
+RESPONDERS = frozenset({Role.ADMIN, Role.RESPONDER})
+ADMINS = frozenset({Role.ADMIN})
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One permission: what it means, who has it, and what it opens. ``scope`` None: no key has it."""
+
+    permission: Permission
+    meaning: str
+    roles: frozenset[Role]
+    scope: Scope | None
+    whole: bool = False
+    calls: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+
+
+TABLE: tuple[Row, ...] = (
+    Row(
+        permission=Permission.OPEN,
+        meaning="What anybody may ask: whether Tocsin works, how to talk to it, how to log in. Links hold their own key.",
+        roles=EVERY_ROLE,
+        scope=None,
+        calls=(
+            "GET /api/v1/health",
+            "GET /api/v1/live",
+            "GET /api/v1/ready",
+            "GET /health",
+            "GET /live",
+            "GET /ready",
+            "GET /api/openapi.json",
+        ),
+        pages=(
+            "GET /",
+            "GET /api/docs",
+            "GET /static/{name}",
+            "GET /favicon.ico",
+            "GET /robots.txt",
+            "GET /login",
+            "POST /login",
+            "GET /a/{token}",
+            "POST /a/{token}",
+        ),
+    ),
+    Row(
+        permission=Permission.OWN,
+        meaning="One's own account: leaving, password, second factor, sessions.",
+        roles=EVERY_ROLE,
+        scope=None,
+        pages=("POST /logout",),
+    ),
+    Row(
+        permission=Permission.SEND,
+        meaning="Send events.",
+        roles=NOBODY,
+        scope=Scope.INGEST,
+        calls=("POST /api/v1/events",),
+    ),
+    Row(
+        permission=Permission.LOOK,
+        meaning="See events, alerts and messages of the sites that one may see.",
+        roles=EVERY_ROLE,
+        scope=Scope.READ,
+        calls=(
+            "GET /api/v1/events",
+            "GET /api/v1/events.csv",
+            "GET /api/v1/events/{event_id}",
+            "GET /api/v1/sources",
+            "GET /api/v1/quarantine",
+            "GET /api/v1/alerts",
+            "GET /api/v1/alerts/{ref}",
+            "GET /api/v1/notifications",
+            "GET /api/v1/notifications/{message_id}",
+            "GET /api/v1/sites",
+            "GET /api/v1/catalogue",
+            "GET /api/v1/sites/{slug}/patterns",
+            "GET /api/v1/sites/{slug}/patterns/{name}",
+        ),
+        pages=("GET /design",),
+    ),
+    Row(
+        permission=Permission.LOOK_WHOLE,
+        meaning="See what is not one site's: who can be told, and Tocsin's own figures.",
+        roles=EVERY_ROLE,
+        scope=Scope.READ,
+        whole=True,
+        calls=("GET /api/v1/contacts", "GET /api/v1/metrics", "GET /metrics"),
+    ),
+    Row(
+        permission=Permission.ACT,
+        meaning="Act on alerts.",
+        roles=RESPONDERS,
+        scope=Scope.WRITE,
+        calls=(
+            "POST /api/v1/alerts/{ref}/acknowledge",
+            "POST /api/v1/alerts/{ref}/unacknowledge",
+            "POST /api/v1/alerts/{ref}/resolve",
+            "POST /api/v1/alerts/{ref}/snooze",
+            "POST /api/v1/alerts/{ref}/assign",
+            "POST /api/v1/alerts/{ref}/comment",
+            "POST /api/v1/alerts/bulk",
+            "POST /api/v1/alerts/test",
+            "POST /api/v1/notifications/{message_id}/revoke-links",
+        ),
+    ),
+    Row(
+        permission=Permission.CONFIGURE,
+        meaning="Change how Tocsin works: sites and what each makes of events.",
+        roles=ADMINS,
+        scope=Scope.ADMIN,
+        whole=True,
+        calls=(
+            "POST /api/v1/sites",
+            "PUT /api/v1/sites/{slug}/catalogue/{event_type}",
+            "DELETE /api/v1/sites/{slug}/catalogue/{event_type}",
+            "PUT /api/v1/sites/{slug}/patterns/{name}",
+            "DELETE /api/v1/sites/{slug}/patterns/{name}",
+        ),
+    ),
+    Row(
+        permission=Permission.KEYS,
+        meaning="Make and end API keys.",
+        roles=ADMINS,
+        scope=Scope.ADMIN,
+        whole=True,
+        calls=("GET /api/v1/keys", "POST /api/v1/keys", "DELETE /api/v1/keys/{key_id}"),
+    ),
+)
+
+
+def _routes() -> Iterator[tuple[str, Row]]:
+    for line in TABLE:
+        for route in (*line.calls, *line.pages):
+            yield route, line
+
+
+_BY_ROUTE: Mapping[str, Row] = dict(_routes())
+
+
+def row(route: str) -> Row | None:
+    """The row of a route, such as ``GET /api/v1/alerts/{ref}``."""
+    return _BY_ROUTE.get(route)
+
+
+def of_role(role: Role, *, whole: bool) -> frozenset[Permission]:
+    """What a person with *role* may do. *whole*: they may see every site."""
+    return frozenset(line.permission for line in TABLE if role in line.roles and (whole or not line.whole))
+
+
+def of_scopes(scopes: frozenset[Scope], *, whole: bool) -> frozenset[Permission]:
+    """What a key with *scopes* may do; ``admin`` includes all scopes. *whole*: it is not limited to a site."""
+    return frozenset(
+        line.permission
+        for line in TABLE
+        if line.permission is Permission.OPEN
+        or (line.scope is not None and (line.scope in scopes or Scope.ADMIN in scopes) and (whole or not line.whole))
+    )

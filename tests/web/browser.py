@@ -1,0 +1,63 @@
+"""Somebody with a browser: keeps cookies, sends what a browser sends, reads the forms of a page."""
+
+import re
+from html import unescape
+from typing import Any
+
+import httpx
+
+from tests.api.service import Service
+from tocsin.identity import service as identity
+from tocsin.identity.model import Role
+
+PASSWORD = "a long enough password"
+
+
+class Browser:
+    """One person in front of one Tocsin."""
+
+    def __init__(self, service: Service) -> None:
+        transport = service.client._transport
+        self.client = httpx.AsyncClient(transport=transport, base_url="https://alarm.example.com", headers={"Accept": "text/html"})
+        self.page = httpx.Response(200)
+
+    async def get(self, path: str, **more: Any) -> httpx.Response:
+        """Opens a page."""
+        self.page = await self.client.get(path, **more)
+        return self.page
+
+    async def post(self, path: str, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+        """Sends a form from a page of ours."""
+        own = {"Origin": "https://alarm.example.com", "Sec-Fetch-Site": "same-origin"}
+        self.page = await self.client.post(path, data=fields, headers=own if headers is None else headers)
+        return self.page
+
+    async def log_in(self, email: str, password: str = PASSWORD, **fields: Any) -> httpx.Response:
+        """By the form."""
+        return await self.post("/login", email=email, password=password, **fields)
+
+    @property
+    def csrf(self) -> str:
+        """What the forms of the page at hand carry."""
+        found = re.search(r'name="csrf" value="([0-9a-f]+)"', self.page.text)
+        assert found, self.page.text
+        return found[1]
+
+    @property
+    def text(self) -> str:
+        """The words of the page at hand."""
+        return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", self.page.text)))
+
+    @property
+    def place(self) -> str:
+        """Where the page at hand sends the browser."""
+        assert self.page.status_code == 303, (self.page.status_code, self.page.text)
+        return str(self.page.headers["location"])
+
+
+async def a_person(service: Service, email: str = "marta@example.com", role: Role = Role.ADMIN, name: str = "Marta Weiss") -> str:
+    """The id of a new person with the password above."""
+    hashed = await service.server.passwords.hash(PASSWORD)
+    now = service.world.clock.now()
+    user = await service.world.write(lambda tx: identity.add_user(tx, email, name, role, hashed, now))
+    return user.id
