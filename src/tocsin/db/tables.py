@@ -145,6 +145,87 @@ contacts = sa.Table(
     sa.Column("disabled_at", Millis),
 )
 
+# Who is on call. People are named by id without a foreign key: a schedule outlives them, and reads as if their turns were empty.
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("layers", sa.Text, nullable=False),  # JSON, as the API shows them
+    sa.Column("announce_gaps", sa.Boolean, nullable=False),
+    sa.Column("announce_hand_offs", sa.Boolean, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("updated_at", Millis, nullable=False),
+)
+
+overrides = sa.Table(
+    "overrides",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=True),  # of two, the one with the higher number wins
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("schedule_id", sa.Text, sa.ForeignKey("schedules.id"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text),
+    sa.Column("replaces_id", sa.Text),
+    sa.Column("starts_at", Millis, nullable=False),
+    sa.Column("ends_at", Millis, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Index("overrides_ends_at", "schedule_id", "ends_at"),
+)
+
+teams = sa.Table(
+    "teams",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("updated_at", Millis, nullable=False),
+)
+
+team_members = sa.Table(
+    "team_members",
+    metadata,
+    sa.Column("team_id", sa.Text, sa.ForeignKey("teams.id"), primary_key=True),
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("place", sa.Integer, nullable=False),
+)
+
+calendar_feeds = sa.Table(
+    "calendar_feeds",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),  # of the token in the address, which is stored nowhere
+    sa.Column("schedule_id", sa.Text, sa.ForeignKey("schedules.id")),
+    sa.Column("user_id", sa.Text),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("revoked_at", Millis),
+    sa.Column("last_used_at", Millis),
+)
+
+# Who was on duty when the engine last looked: whoever is and is not here has just come on, and is told so.
+on_duty = sa.Table(
+    "on_duty",
+    metadata,
+    sa.Column("schedule_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("since", Millis, nullable=False),
+)
+
+# The gaps that were announced and are not filled or over.
+oncall_gaps = sa.Table(
+    "oncall_gaps",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("schedule_id", sa.Text, nullable=False),
+    sa.Column("starts_at", Millis, nullable=False),
+    sa.Column("ends_at", Millis),  # null: no end in sight
+)
+
 catalogue = sa.Table(
     "catalogue",
     metadata,

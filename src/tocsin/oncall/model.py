@@ -48,6 +48,7 @@ class Schedule(msgspec.Struct, frozen=True):
     time_zone: str
     layers: tuple[Layer, ...]
     announce_gaps: bool = True
+    announce_hand_offs: bool = True
     version: int = 1
     created_at: int = 0
     updated_at: int = 0
@@ -112,3 +113,34 @@ class Shifts(msgspec.Struct, frozen=True):
 
     shifts: tuple[Shift, ...]
     gaps: tuple[Gap, ...]
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Somebody's duty between two moments, which is to be swapped for another's."""
+
+    user: str
+    starts_at: int
+    ends_at: int
+
+
+class Team(msgspec.Struct, frozen=True):
+    """People who are reached together, in this order."""
+
+    id: str
+    name: str
+    users: tuple[str, ...]
+    version: int = 1
+    created_at: int = 0
+    updated_at: int = 0
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """A calendar address: of one schedule, of one person, or of one person in one schedule. Its token is stored hashed."""
+
+    id: str
+    schedule_id: str | None
+    user_id: str | None
+    created_at: int
+    created_by: str
+    revoked_at: int | None = None
+    last_used_at: int | None = None

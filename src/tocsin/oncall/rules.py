@@ -19,7 +19,7 @@ from tocsin.oncall.calendar import Span
 from tocsin.oncall.model import Duty, Gap, Layer, Override, OverrideKind, Schedule, Shift, Shifts, Source
 
 FIRST_REACH = 2 * DAY  # how far `who_is_on_call` looks at first for the start and the end of a duty
-LONGEST = 400 * DAY  # longer than any turn or override that is accepted
+LONGEST_REACH = 512 * DAY  # and at last: longer than any turn or override that is accepted
 
 NOBODY = ""  # takes the place of somebody who cannot be on call: the turn stays, and is empty
 
@@ -42,7 +42,7 @@ def who_is_on_call(schedule: Schedule, overrides: Sequence[Override], at: int) -
         start, end = at - reach, at + reach
         found = _shifts(_stretches(schedule, overrides, start, end))
         around = [shift for shift in found if shift.starts_at <= at < shift.ends_at]
-        if reach > LONGEST or all(start < shift.starts_at and shift.ends_at < end for shift in around):
+        if reach >= LONGEST_REACH or all(start < shift.starts_at and shift.ends_at < end for shift in around):
             return tuple(sorted((Duty(s.user, s.starts_at, s.ends_at, s.source) for s in around), key=lambda duty: duty.user))
         reach *= 4
 

@@ -1,0 +1,262 @@
+"""The SQL of schedules, overrides, teams and feeds."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from tocsin.core.errors import Conflict, NotFound
+from tocsin.db import tables
+from tocsin.db.writer import Tx
+from tocsin.oncall.definition import People, Person, layers_of, stored_layers
+from tocsin.oncall.model import Feed, Override, OverrideKind, Schedule, Team
+
+_SCHEDULES, _OVERRIDES, _TEAMS, _MEMBERS, _FEEDS = (
+    tables.schedules,
+    tables.overrides,
+    tables.teams,
+    tables.team_members,
+    tables.calendar_feeds,
+)
+
+
+# People.
+
+
+def people(connection: sa.Connection) -> People:
+    """All users, as schedules see them."""
+    u = tables.users.c
+    rows = connection.execute(sa.select(u.id, u.email, u.name, u.disabled_at).order_by(u.id))
+    return People([Person(r.id, r.email, r.name, r.disabled_at is not None) for r in rows])
+
+
+def gone(connection: sa.Connection, users: Collection[str]) -> set[str]:
+    """Those of *users* who cannot be on call: disabled, or no longer there."""
+    u = tables.users.c
+    found = connection.execute(sa.select(u.id).where(u.id.in_(sorted(users)), u.disabled_at.is_(None))).scalars() if users else ()
+    return set(users) - set(found)
+
+
+# Schedules.
+
+
+def _schedule(row: sa.Row[tuple[object, ...]]) -> Schedule:
+    r = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Schedule(
+        r["id"],
+        r["name"],
+        r["time_zone"],
+        layers_of(r["layers"]),
+        bool(r["announce_gaps"]),
+        bool(r["announce_hand_offs"]),
+        r["version"],
+        r["created_at"],
+        r["updated_at"],
+    )
+
+
+def _schedule_values(schedule: Schedule) -> dict[str, object]:
+    values = {name: getattr(schedule, name) for name in Schedule.__struct_fields__}
+    return {**values, "layers": stored_layers(schedule.layers)}
+
+
+def schedules(connection: sa.Connection, after: str | None = None, limit: int | None = None) -> list[Schedule]:
+    """Schedules in the order in which they were made."""
+    query = sa.select(_SCHEDULES).order_by(_SCHEDULES.c.id).limit(limit)
+    if after is not None:
+        query = query.where(_SCHEDULES.c.id > after)
+    return [_schedule(row) for row in connection.execute(query)]
+
+
+def find_schedule(connection: sa.Connection, schedule_id: str) -> Schedule | None:
+    """The schedule with this id."""
+    row = connection.execute(sa.select(_SCHEDULES).where(_SCHEDULES.c.id == schedule_id)).one_or_none()
+    return None if row is None else _schedule(row)
+
+
+def get_schedule(connection: sa.Connection, schedule_id: str) -> Schedule:
+    """The schedule with this id. Raises `NotFound`."""
+    found = find_schedule(connection, schedule_id)
+    if found is None:
+        raise NotFound(f"there is no schedule {schedule_id[:40]}")
+    return found
+
+
+def add_schedule(tx: Tx, schedule: Schedule) -> None:
+    """Stores a new schedule."""
+    tx.sql.execute(_SCHEDULES.insert().values(_schedule_values(schedule)))
+
+
+def save_schedule(tx: Tx, schedule: Schedule, seen: int) -> None:
+    """Stores a change to the schedule that was at version *seen*. Raises `Conflict` if it is no longer."""
+    changed = _SCHEDULES.update().where(_SCHEDULES.c.id == schedule.id, _SCHEDULES.c.version == seen).values(_schedule_values(schedule))
+    if tx.sql.execute(changed).rowcount == 0:
+        raise Conflict(f"the schedule {schedule.name} was changed by somebody else just now; read it again")
+
+
+def remove_schedule(tx: Tx, schedule_id: str) -> None:
+    """Takes a schedule away, with its overrides and feeds. Raises `NotFound`."""
+    tx.sql.execute(_OVERRIDES.delete().where(_OVERRIDES.c.schedule_id == schedule_id))
+    tx.sql.execute(_FEEDS.delete().where(_FEEDS.c.schedule_id == schedule_id))
+    if tx.sql.execute(_SCHEDULES.delete().where(_SCHEDULES.c.id == schedule_id)).rowcount == 0:
+        raise NotFound(f"there is no schedule {schedule_id[:40]}")
+
+
+# Overrides.
+
+
+def _override(row: sa.Row[tuple[object, ...]]) -> Override:
+    r = row._mapping  # noqa: SLF001
+    return Override(
+        r["id"],
+        r["schedule_id"],
+        OverrideKind(r["kind"]),
+        r["user_id"],
+        r["replaces_id"],
+        r["starts_at"],
+        r["ends_at"],
+        r["created_at"],
+        r["created_by"],
+    )
+
+
+def overrides(connection: sa.Connection, schedule_ids: Iterable[str], start: int, end: int) -> dict[str, list[Override]]:
+    """The overrides that touch ``[start, end)``, by schedule, in the order in which they were made."""
+    found: dict[str, list[Override]] = {schedule_id: [] for schedule_id in schedule_ids}
+    if found:
+        o = _OVERRIDES.c
+        query = sa.select(_OVERRIDES).where(o.schedule_id.in_(list(found)), o.ends_at > start, o.starts_at < end).order_by(o.number)
+        for row in connection.execute(query):
+            found[row.schedule_id].append(_override(row))
+    return found
+
+
+def list_overrides(
+    connection: sa.Connection, schedule_id: str, start: int | None, end: int | None, before: int | None, limit: int
+) -> list[tuple[int, Override]]:
+    """A page of one schedule's overrides with their numbers, the newest first."""
+    o = _OVERRIDES.c
+    query = sa.select(_OVERRIDES).where(o.schedule_id == schedule_id)
+    if start is not None:
+        query = query.where(o.ends_at > start)
+    if end is not None:
+        query = query.where(o.starts_at < end)
+    if before is not None:
+        query = query.where(o.number < before)
+    return [(row.number, _override(row)) for row in connection.execute(query.order_by(o.number.desc()).limit(limit))]
+
+
+def add_overrides(tx: Tx, made: Sequence[Override]) -> None:
+    """Stores new overrides, in this order."""
+    for one in made:
+        values = msgspec.structs.asdict(one)
+        values["user_id"], values["replaces_id"] = values.pop("user"), values.pop("replaces")
+        tx.sql.execute(_OVERRIDES.insert().values({**values, "kind": one.kind.value}))
+
+
+def remove_override(tx: Tx, schedule_id: str, override_id: str) -> None:
+    """Takes an override back. Raises `NotFound`."""
+    o = _OVERRIDES.c
+    if tx.sql.execute(_OVERRIDES.delete().where(o.id == override_id, o.schedule_id == schedule_id)).rowcount == 0:
+        raise NotFound(f"there is no override {override_id[:40]} of this schedule")
+
+
+# Teams.
+
+
+def teams(connection: sa.Connection, after: str | None = None, limit: int | None = None) -> list[Team]:
+    """Teams in the order in which they were made."""
+    query = sa.select(_TEAMS).order_by(_TEAMS.c.id).limit(limit)
+    if after is not None:
+        query = query.where(_TEAMS.c.id > after)
+    rows = connection.execute(query).all()
+    members = _members(connection, [row.id for row in rows])
+    return [_team(row, members) for row in rows]
+
+
+def get_team(connection: sa.Connection, team_id: str) -> Team:
+    """The team with this id. Raises `NotFound`."""
+    row = connection.execute(sa.select(_TEAMS).where(_TEAMS.c.id == team_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no team {team_id[:40]}")
+    return _team(row, _members(connection, [team_id]))
+
+
+def _team(row: sa.Row[tuple[object, ...]], members: dict[str, list[str]]) -> Team:
+    r = row._mapping  # noqa: SLF001
+    return Team(r["id"], r["name"], tuple(members[r["id"]]), r["version"], r["created_at"], r["updated_at"])
+
+
+def _members(connection: sa.Connection, team_ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {team_id: [] for team_id in team_ids}
+    if found:
+        m = _MEMBERS.c
+        for row in connection.execute(sa.select(_MEMBERS).where(m.team_id.in_(list(found))).order_by(m.team_id, m.place)):
+            found[row.team_id].append(row.user_id)
+    return found
+
+
+def add_team(tx: Tx, team: Team) -> None:
+    """Stores a new team."""
+    tx.sql.execute(
+        _TEAMS.insert().values(id=team.id, name=team.name, version=team.version, created_at=team.created_at, updated_at=team.updated_at)
+    )
+    _add_members(tx, team)
+
+
+def save_team(tx: Tx, team: Team, seen: int) -> None:
+    """Stores a change to the team that was at version *seen*. Raises `Conflict` if it is no longer."""
+    changed = _TEAMS.update().where(_TEAMS.c.id == team.id, _TEAMS.c.version == seen)
+    if tx.sql.execute(changed.values(name=team.name, version=team.version, updated_at=team.updated_at)).rowcount == 0:
+        raise Conflict(f"the team {team.name} was changed by somebody else just now; read it again")
+    tx.sql.execute(_MEMBERS.delete().where(_MEMBERS.c.team_id == team.id))
+    _add_members(tx, team)
+
+
+def _add_members(tx: Tx, team: Team) -> None:
+    for place, user in enumerate(team.users):
+        tx.sql.execute(_MEMBERS.insert().values(team_id=team.id, user_id=user, place=place))
+
+
+def remove_team(tx: Tx, team_id: str) -> None:
+    """Takes a team away. Raises `NotFound`."""
+    tx.sql.execute(_MEMBERS.delete().where(_MEMBERS.c.team_id == team_id))
+    if tx.sql.execute(_TEAMS.delete().where(_TEAMS.c.id == team_id)).rowcount == 0:
+        raise NotFound(f"there is no team {team_id[:40]}")
+
+
+# Feeds.
+
+
+def feeds(connection: sa.Connection, after: str | None, limit: int) -> list[Feed]:
+    """Calendar feeds in the order in which they were made, revoked ones too."""
+    query = sa.select(*_FEED).order_by(_FEEDS.c.id).limit(limit)
+    if after is not None:
+        query = query.where(_FEEDS.c.id > after)
+    return [Feed(*row) for row in connection.execute(query)]
+
+
+_FEED = tuple(_FEEDS.c[name] for name in Feed.__struct_fields__)
+
+
+def find_feed(connection: sa.Connection, digest: str) -> Feed | None:
+    """The feed whose token has this digest, unless it is revoked."""
+    row = connection.execute(sa.select(*_FEED).where(_FEEDS.c.digest == digest, _FEEDS.c.revoked_at.is_(None))).one_or_none()
+    return None if row is None else Feed(*row)
+
+
+def add_feed(tx: Tx, feed: Feed, digest: str) -> None:
+    """Stores a new feed by the digest of its token."""
+    tx.sql.execute(_FEEDS.insert().values(**msgspec.structs.asdict(feed), digest=digest))
+
+
+def revoke_feed(tx: Tx, feed_id: str, now: int) -> None:
+    """Ends a feed; doing it again keeps the first moment. Raises `NotFound`."""
+    done = tx.sql.execute(_FEEDS.update().where(_FEEDS.c.id == feed_id).values(revoked_at=sa.func.coalesce(_FEEDS.c.revoked_at, now)))
+    if done.rowcount == 0:
+        raise NotFound(f"there is no calendar feed {feed_id[:40]}")
+
+
+def note_feed_use(tx: Tx, feed_id: str, now: int) -> None:
+    """Writes when a feed was last read."""
+    tx.sql.execute(_FEEDS.update().where(_FEEDS.c.id == feed_id).values(last_used_at=now))
