@@ -101,8 +101,10 @@ async def test_a_key_of_one_site_cannot_act_on_another_sites_alert(world: World)
     await world.report(a_report(site="acme"))
     alert = world.alert()
     with pytest.raises(NotFound):
-        await world.write(world.core.actions.act(alert.id, world.core.actions.acknowledge("marta"), site_id=alert.site_id + 1))
-    await world.write(world.core.actions.act(alert.id, world.core.actions.acknowledge("marta"), site_id=alert.site_id))
+        await world.write(
+            world.core.actions.act(alert.id, world.core.actions.acknowledge("marta"), site_ids=frozenset({alert.site_id + 1}))
+        )
+    await world.write(world.core.actions.act(alert.id, world.core.actions.acknowledge("marta"), site_ids=frozenset({alert.site_id})))
     assert world.alert().status == "acknowledged"
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tocsin.alerts.model import Alert, HistoryLine, Status
 from tocsin.core.ids import is_uuid
 from tocsin.db import tables
-from tocsin.events.matching import contains, type_fits
+from tocsin.events.matching import contains, of_sites, type_fits
 
 MAX_HISTORY = 1_000
 _TABLE = tables.alerts
@@ -25,7 +25,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     statuses: tuple[str, ...] = ()
-    site_id: int | None = None
+    site_ids: frozenset[int] | None = None
     severity_min: int | None = None
     type: str | None = None
     host: str | None = None
@@ -80,8 +80,7 @@ def page(connection: sa.Connection, wanted: Filter, sort: Sort, after: tuple[int
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     c = _TABLE.c
     found: list[sa.ColumnElement[bool]] = list(_status_conditions(wanted.statuses))
-    if wanted.site_id is not None:
-        found.append(c.site_id == wanted.site_id)
+    found.extend(of_sites(c.site_id, wanted.site_ids))
     if wanted.severity_min is not None:
         found.append(c.severity >= wanted.severity_min)
     if wanted.type is not None:
@@ -107,15 +106,12 @@ def _status_conditions(statuses: Sequence[str]) -> Sequence[sa.ColumnElement[boo
     return (*unresolved, _TABLE.c.status.in_(statuses))
 
 
-def find(connection: sa.Connection, ref: str, site_id: int | None = None) -> Alert | None:
-    """The alert with this id or short number, if it is there (and of the site, if one is given)."""
+def find(connection: sa.Connection, ref: str, site_ids: frozenset[int] | None = None) -> Alert | None:
+    """The alert with this id or short number, if it is there, and of one of the sites if they are given."""
     condition = by_ref(ref)
     if condition is None:
         return None
-    query = sa.select(*_COLUMNS).where(condition)
-    if site_id is not None:
-        query = query.where(_TABLE.c.site_id == site_id)
-    row = connection.execute(query).first()
+    row = connection.execute(sa.select(*_COLUMNS).where(condition, *of_sites(_TABLE.c.site_id, site_ids))).first()
     return None if row is None else Alert(*row)
 
 
@@ -150,6 +146,4 @@ def counts(connection: sa.Connection) -> dict[str, int]:
 def count_open(connection: sa.Connection, site_ids: frozenset[int] | None) -> int:
     """How many alerts are open and nobody has taken them, of these sites or of all."""
     query = sa.select(sa.func.count()).select_from(_TABLE).where(sa.text("status <> 'resolved'"), _TABLE.c.status == Status.OPEN.value)
-    if site_ids is not None:
-        query = query.where(_TABLE.c.site_id.in_(sorted(site_ids)))
-    return int(connection.execute(query).scalar_one())
+    return int(connection.execute(query.where(*of_sites(_TABLE.c.site_id, site_ids))).scalar_one())

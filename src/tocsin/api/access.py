@@ -11,7 +11,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from tocsin.core.errors import NotAllowed, NotAuthenticated, TocsinError
 from tocsin.identity import permissions, rules
-from tocsin.identity.model import ApiKey, Permission, Scope, Viewer
+from tocsin.identity.model import ApiKey, Caller, Permission, Scope, Viewer
 from tocsin.identity.permissions import Row
 from tocsin.identity.service import KeyRing, bearer
 from tocsin.identity.sessions import SessionBook
@@ -30,7 +30,7 @@ class Guard:
         self._keys, self._sessions, self._now, self._public_url = keys, sessions, now, public_url
 
     async def __call__(self, connection: AnyConnection, _handler: BaseRouteHandler) -> None:
-        """Lets the request pass, with its key or viewer in the state, or raises `NotAuthenticated` or `NotAllowed`."""
+        """Lets the request pass, with its caller (and, on pages, viewer) in the state, or raises `NotAuthenticated` or `NotAllowed`."""
         method = str(connection.scope.get("method", ""))
         if method == "OPTIONS":
             return  # says which methods there are, nothing else
@@ -40,10 +40,13 @@ class Guard:
             raise NotAllowed("this route has no row in the table of permissions: a fault of ours")
         if row.permission is Permission.OPEN:
             return
-        if route in row.pages:
-            connection.state.viewer = await self._person(connection, row)
+        address = connection.client.host if connection.client else ""
+        header = authorization(connection)
+        if route in row.pages or (not header and self._sessions.cookie in connection.cookies):
+            viewer = await self._person(connection, row)
+            connection.state.viewer, connection.state.caller = viewer, viewer.calling(address)
         else:
-            connection.state.key = check(row, await self._key(authorization(connection)), self._now())
+            connection.state.caller = caller_of(check(row, await self._key(header), self._now()), address)
 
     async def _key(self, header: bytes) -> ApiKey:
         bearer(header)
@@ -84,6 +87,12 @@ class Guard:
 def check(row: Row, key: ApiKey, now: int) -> ApiKey:
     """The key, if it is good now and may do what *row* is about. Raises `NotAuthenticated` or `NotAllowed`."""
     return rules.check(key, row.scope, now, whole=row.whole)
+
+
+def caller_of(key: ApiKey, address: str) -> Caller:
+    """A key as a caller, from *address*."""
+    site_ids = None if key.site_id is None else frozenset({key.site_id})
+    return Caller(f"key:{key.name}", address, permissions.of_scopes(key.scopes, whole=site_ids is None), site_ids)
 
 
 def check_person(row: Row, viewer: Viewer) -> Viewer:

@@ -11,7 +11,7 @@ from msgspec import Meta
 from tocsin.alerts import queries, rules, store
 from tocsin.alerts.model import Alert
 from tocsin.api import shapes
-from tocsin.api.context import Given, InPath, TheKey, TheServer, actor, chosen_site, visible_site
+from tocsin.api.context import Given, InPath, TheCaller, TheServer, chosen_site, visible_sites
 from tocsin.api.fields import (
     AlertStatuses,
     Comment,
@@ -36,7 +36,7 @@ from tocsin.core.severity import Severity
 from tocsin.core.times import from_datetime
 from tocsin.db.writer import Tx
 from tocsin.identity import store as identity_store
-from tocsin.identity.model import ApiKey
+from tocsin.identity.model import Caller
 from tocsin.notify import queries as notify_queries
 from tocsin.pipeline.actions import Decide
 
@@ -140,13 +140,13 @@ class AlertsApi(Controller):
     tags = ("Alerts",)
 
     @get(sync_to_thread=True)
-    def list_alerts(self, server: TheServer, key: TheKey, asked: Given[AlertQuery]) -> shapes.AlertPage:
+    def list_alerts(self, server: TheServer, caller: TheCaller, asked: Given[AlertQuery]) -> shapes.AlertPage:
         """Lists alerts.
 
         `since` and `until` keep those that were alive in between: last seen from `since` on, first seen before `until`.
         """
         core = server.core
-        wanted = _filter(asked, visible_site(core.sites, key, asked.site))
+        wanted = _filter(asked, visible_sites(core.sites, caller, asked.site))
         after = read_cursor(asked.cursor, f"alerts{asked.sort.value}", (int, int))
         with core.database.read() as connection:
             found = queries.page(connection, wanted, asked.sort, after, asked.limit + 1)
@@ -154,11 +154,11 @@ class AlertsApi(Controller):
         return shapes.AlertPage(cursor, [_out(server, alert) for alert in items])
 
     @get("/{ref:str}", sync_to_thread=True)
-    def show_alert(self, server: TheServer, key: TheKey, ref: InPath) -> shapes.AlertDetail:
+    def show_alert(self, server: TheServer, caller: TheCaller, ref: InPath) -> shapes.AlertDetail:
         """Shows one alert with its history and notifications; `ref` is its id or its short number."""
         core = server.core
         with core.database.read() as connection:
-            alert = queries.find(connection, ref, key.site_id)
+            alert = queries.find(connection, ref, caller.site_ids)
             if alert is None:
                 raise _no_alert(ref)
             history = queries.history(connection, alert.number)
@@ -166,58 +166,58 @@ class AlertsApi(Controller):
         return shapes.alert_detail(alert, history, told, core.sites.slug_of, core.settings.public_url)
 
     @post("/{ref:str}/acknowledge", status_code=200)
-    async def acknowledge(self, server: TheServer, key: TheKey, ref: InPath, sent: Given[Acknowledgement]) -> shapes.AlertOut:
+    async def acknowledge(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Acknowledgement]) -> shapes.AlertOut:
         """Takes it over: what still waits to be sent is cancelled, and it is quiet until the acknowledgement expires."""
-        return await _act(server, key, ref, server.core.actions.acknowledge(actor(key), sent.note, _ms(sent.for_seconds)))
+        return await _act(server, caller, ref, server.core.actions.acknowledge(caller.name, sent.note, _ms(sent.for_seconds)))
 
     @post("/{ref:str}/unacknowledge", status_code=200)
-    async def unacknowledge(self, server: TheServer, key: TheKey, ref: InPath, sent: Given[Noted]) -> shapes.AlertOut:
+    async def unacknowledge(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Noted]) -> shapes.AlertOut:
         """Gives it back: it is open again, and people are told again."""
-        return await _act(server, key, ref, lambda alert, now: rules.unacknowledge(alert, actor(key), sent.note, now))
+        return await _act(server, caller, ref, lambda alert, now: rules.unacknowledge(alert, caller.name, sent.note, now))
 
     @post("/{ref:str}/resolve", status_code=200)
-    async def resolve(self, server: TheServer, key: TheKey, ref: InPath, sent: Given[Noted]) -> shapes.AlertOut:
+    async def resolve(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Noted]) -> shapes.AlertOut:
         """Says that it is over."""
-        return await _act(server, key, ref, lambda alert, now: rules.resolve(alert, actor(key), sent.note, now))
+        return await _act(server, caller, ref, lambda alert, now: rules.resolve(alert, caller.name, sent.note, now))
 
     @post("/{ref:str}/snooze", status_code=200)
-    async def snooze(self, server: TheServer, key: TheKey, ref: InPath, sent: Given[Snooze]) -> shapes.AlertOut:
+    async def snooze(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Snooze]) -> shapes.AlertOut:
         """Keeps it quiet for a while; if it is still there then, people are told again."""
-        return await _act(server, key, ref, _snooze(actor(key), sent.for_seconds, sent.until, sent.note))
+        return await _act(server, caller, ref, _snooze(caller.name, sent.for_seconds, sent.until, sent.note))
 
     @post("/{ref:str}/assign", status_code=200)
-    async def assign(self, server: TheServer, key: TheKey, ref: InPath, sent: Given[Assignment]) -> shapes.AlertOut:
+    async def assign(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Assignment]) -> shapes.AlertOut:
         """Names who shall look after it."""
-        return await _act(server, key, ref, await _assign(server, actor(key), sent.user))
+        return await _act(server, caller, ref, await _assign(server, caller.name, sent.user))
 
     @post("/{ref:str}/comment", status_code=200)
-    async def comment(self, server: TheServer, key: TheKey, ref: InPath, sent: Given[Remark]) -> shapes.AlertOut:
+    async def comment(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Remark]) -> shapes.AlertOut:
         """Leaves a note in the history."""
-        return await _act(server, key, ref, lambda alert, now: rules.comment(alert, actor(key), sent.text, now))
+        return await _act(server, caller, ref, lambda alert, now: rules.comment(alert, caller.name, sent.text, now))
 
     @post("/bulk", status_code=200)
-    async def bulk(self, server: TheServer, key: TheKey, sent: Given[Bulk]) -> BulkOut:
+    async def bulk(self, server: TheServer, caller: TheCaller, sent: Given[Bulk]) -> BulkOut:
         """Does one thing to many alerts, and says for each what became of it."""
-        decide = await _decision(server, actor(key), sent)
+        decide = await _decision(server, caller.name, sent)
         items: list[BulkOutcome] = []
         for start in range(0, len(sent.ids), BULK_CHUNK):
             refs = sent.ids[start : start + BULK_CHUNK]
-            items += await server.core.writer.run(_each(server, key, refs, decide))
+            items += await server.core.writer.run(_each(server, caller, refs, decide))
         return BulkOut(items)
 
     @post("/test", status_code=201)
-    async def test_alert(self, server: TheServer, key: TheKey, sent: Given[TestAlert]) -> shapes.AlertOut:
+    async def test_alert(self, server: TheServer, caller: TheCaller, sent: Given[TestAlert]) -> shapes.AlertOut:
         """Raises a test alert that goes the whole way, as a real one would."""
         core = server.core
-        site = chosen_site(core.sites, key, sent.site)
-        return _out(server, await core.writer.run(core.actions.test_alert(Severity(sent.severity), site, actor(key))))
+        site = chosen_site(core.sites, caller, sent.site)
+        return _out(server, await core.writer.run(core.actions.test_alert(Severity(sent.severity), site, caller.name)))
 
 
-def _filter(asked: AlertQuery, site_id: int | None) -> queries.Filter:
+def _filter(asked: AlertQuery, site_ids: frozenset[int] | None) -> queries.Filter:
     since, until = period(asked.since, asked.until)
     return queries.Filter(
         statuses=tuple(dict.fromkeys(asked.status.split(","))) if asked.status else (),
-        site_id=site_id,
+        site_ids=site_ids,
         severity_min=asked.severity_min,
         type=asked.type,
         host=asked.host,
@@ -244,30 +244,33 @@ def _no_alert(ref: str) -> NotFound:
     return NotFound(f"there is no alert {ref[:40]}")
 
 
-async def _act(server: Server, key: ApiKey, ref: str, decide: Decide) -> shapes.AlertOut:
-    return _out(server, await server.core.writer.run(_one(server, key, ref, decide)))
+async def _act(server: Server, caller: Caller, ref: str, decide: Decide) -> shapes.AlertOut:
+    return _out(server, await server.core.writer.run(_one(server, caller, ref, decide)))
 
 
-def _one(server: Server, key: ApiKey, ref: str, decide: Decide) -> Callable[[Tx], Alert]:
+def _one(server: Server, caller: Caller, ref: str, decide: Decide) -> Callable[[Tx], Alert]:
     """The work of acting on the alert with this id or number. Raises `NotFound`, `Conflict`, `InvalidInput`."""
     if queries.by_ref(ref) is None:
         raise _no_alert(ref)
 
     def work(tx: Tx) -> Alert:
         alert_id = store.by_number(tx, int(ref)).id if ref.isdigit() else ref.lower()
-        return server.core.actions.act(alert_id, decide, key.site_id)(tx)
+        try:
+            return server.core.actions.act(alert_id, decide, caller.site_ids)(tx)
+        except NotFound:
+            raise _no_alert(ref) from None  # in the caller's words: another site's alert shows nothing of itself, not even its id
 
     return work
 
 
-def _each(server: Server, key: ApiKey, refs: list[str], decide: Decide) -> Callable[[Tx], list[BulkOutcome]]:
+def _each(server: Server, caller: Caller, refs: list[str], decide: Decide) -> Callable[[Tx], list[BulkOutcome]]:
     """The same for many: a refusal is noted and does not keep the others from happening."""
 
     def work(tx: Tx) -> list[BulkOutcome]:
         outcomes = []
         for ref in refs:
             try:
-                outcomes.append(BulkOutcome(ref, True, _out(server, _one(server, key, ref, decide)(tx))))
+                outcomes.append(BulkOutcome(ref, True, _out(server, _one(server, caller, ref, decide)(tx))))
             except TocsinError as error:
                 outcomes.append(BulkOutcome(ref, False, None, problem_of(error)))
         return outcomes

@@ -1,4 +1,4 @@
-"""What every handler is given: the server, the key that asks, the query and the body; and what each may see."""
+"""What every handler is given: the server, who asks, the query and the body; and what each may see."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from tocsin.api.problems import UnsupportedContent
 from tocsin.bootstrap import Server
 from tocsin.core.errors import InvalidInput, NotFound
 from tocsin.core.reading import read_body, read_query
-from tocsin.events.sites import SiteBook
-from tocsin.identity.model import ApiKey
+from tocsin.events.sites import Site, SiteBook
+from tocsin.identity.model import Caller
 
 MAX_BODY = 1024 * 1024
 
@@ -39,7 +39,7 @@ class EngineWatch:
 
 TheServer = NamedDependency[SkipValidation[Server]]
 TheWatch = NamedDependency[SkipValidation[EngineWatch]]
-TheKey = NamedDependency[ApiKey]
+TheCaller = NamedDependency[SkipValidation[Caller]]
 InPath = FromPath[str]
 Item = TypeVar("Item")
 Given = NamedDependency[Item]  # `Given[AlertQuery]`: handed in by name
@@ -64,9 +64,9 @@ async def _sent(request: AnyRequest) -> Any:
     return read_body(body, _shape(request, "sent"))
 
 
-async def _key(request: AnyRequest) -> Any:
-    """The key that the guard has found good for this route."""
-    return request.state.key
+async def _caller(request: AnyRequest) -> Any:
+    """The key or the person that the guard has let in."""
+    return request.state.caller
 
 
 def dependencies(server: Server, watch: EngineWatch) -> dict[str, Provide]:
@@ -76,27 +76,35 @@ def dependencies(server: Server, watch: EngineWatch) -> dict[str, Provide]:
         "watch": Provide(lambda: watch, sync_to_thread=False, use_cache=True),
         "asked": Provide(_asked),
         "sent": Provide(_sent),
-        "key": Provide(_key),
+        "caller": Provide(_caller),
     }
 
 
-def visible_site(sites: SiteBook, key: ApiKey, slug: str | None) -> int | None:
-    """The id of the site that *key* asks about; None: all. Raises `NotFound` for one that is not there, or not for this key."""
-    if key.site is not None:
-        if slug not in (None, key.site):
-            raise NotFound(f"there is no site {slug} for this key; it is for {key.site}")
-        return key.site_id
-    return None if slug is None else sites.get(slug).id
+def visible_sites(sites: SiteBook, caller: Caller, slug: str | None) -> frozenset[int] | None:
+    """The ids of the sites that *caller* asks about; None: all. Raises `NotFound` for one that is not there, or not for this caller."""
+    return caller.site_ids if slug is None else frozenset({visible_site(sites, caller, slug).id})
 
 
-def chosen_site(sites: SiteBook, key: ApiKey, slug: str | None) -> str:
-    """The site that a body names (default: the key's own, else ``main``). Raises `InvalidInput` for one that *key* cannot use."""
-    wanted = slug or key.site or "main"
-    if sites.find(wanted) is None or key.site not in (None, wanted):
-        raise InvalidInput.of("site", f"there is no site {wanted} for this key")
+def visible_site(sites: SiteBook, caller: Caller, slug: str) -> Site:
+    """The site of this name. Raises `NotFound` if it is not there, or not for this caller."""
+    if caller.site_ids is None:
+        return sites.get(slug)
+    site = sites.find(slug)
+    if site is None or not caller.sees(site.id):
+        own = ", ".join(sorted(map(sites.slug_of, caller.site_ids)))
+        raise NotFound(f"there is no site {slug} for you; {f'you may see {own}' if own else 'you may see none yet'}")
+    return site
+
+
+def own_site(sites: SiteBook, caller: Caller) -> str:
+    """The site that is meant where none is named: the caller's only one, else ``main``."""
+    return sites.slug_of(min(caller.site_ids)) if caller.site_ids is not None and len(caller.site_ids) == 1 else "main"
+
+
+def chosen_site(sites: SiteBook, caller: Caller, slug: str | None) -> str:
+    """The site that a body names (default: the caller's own, else ``main``). Raises `InvalidInput` for one that it cannot use."""
+    wanted = slug or own_site(sites, caller)
+    site = sites.find(wanted)
+    if site is None or not caller.sees(site.id):
+        raise InvalidInput.of("site", f"there is no site {wanted} for you")
     return wanted
-
-
-def actor(key: ApiKey) -> str:
-    """How the history names what a key did."""
-    return f"key:{key.name}"

@@ -11,7 +11,7 @@ from litestar.response import Stream
 
 from tocsin.api import shapes
 from tocsin.api.alerts import period
-from tocsin.api.context import Given, InPath, TheKey, TheServer, visible_site
+from tocsin.api.context import Given, InPath, TheCaller, TheServer, visible_sites
 from tocsin.api.fields import Cursor, Level, Limit, Search, Since, Slug, TypeFilter, Until
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.bootstrap import Server
@@ -59,10 +59,10 @@ class EventsApi(Controller):
     tags = ("Events",)
 
     @get("/events", sync_to_thread=True)
-    def list_events(self, server: TheServer, key: TheKey, asked: Given[EventQuery]) -> shapes.EventPage:
+    def list_events(self, server: TheServer, caller: TheCaller, asked: Given[EventQuery]) -> shapes.EventPage:
         """Lists events, the newest first."""
         core = server.core
-        wanted = _filter(asked, visible_site(core.sites, key, asked.site))
+        wanted = _filter(asked, visible_sites(core.sites, caller, asked.site))
         after = read_cursor(asked.cursor, "events", (int, int))
         with core.database.read() as connection:
             found = queries.page(connection, wanted, after, asked.limit + 1)
@@ -70,47 +70,47 @@ class EventsApi(Controller):
         return shapes.EventPage(cursor, [shapes.event_out(event, core.sites.slug_of) for event in items])
 
     @get("/events.csv", media_type="text/csv", opt={"produces": "text/csv"})
-    async def export_events(self, server: TheServer, key: TheKey, asked: Given[EventFilter]) -> Stream:
+    async def export_events(self, server: TheServer, caller: TheCaller, asked: Given[EventFilter]) -> Stream:
         """Exports events as CSV, the newest first, however many there are.
 
         Text that a spreadsheet would take for a formula has an apostrophe before it.
         """
-        wanted = _filter(asked, visible_site(server.core.sites, key, asked.site))
+        wanted = _filter(asked, visible_sites(server.core.sites, caller, asked.site))
         first = await asyncio.to_thread(_csv_page, server, wanted, None)
         headers = {"Content-Disposition": 'attachment; filename="events.csv"'}
         return Stream(_csv(server, wanted, first), media_type="text/csv; charset=utf-8; header=present", headers=headers)
 
     @get("/events/{event_id:str}", sync_to_thread=True)
-    def show_event(self, server: TheServer, key: TheKey, event_id: InPath) -> shapes.EventOut:
+    def show_event(self, server: TheServer, caller: TheCaller, event_id: InPath) -> shapes.EventOut:
         """Shows one event."""
         core = server.core
         event = None
         if is_uuid(event_id.lower()):
             with core.database.read() as connection:
-                event = queries.find(connection, event_id.lower())
-        if event is None or key.site_id not in (None, event.site_id):
+                event = queries.find(connection, event_id.lower(), caller.site_ids)
+        if event is None:
             raise NotFound(f"there is no event {event_id[:40]}")
         return shapes.event_out(event, core.sites.slug_of)
 
     @get("/sources", sync_to_thread=True)
-    def list_sources(self, server: TheServer, key: TheKey, asked: Given[SiteListQuery]) -> shapes.SourcePage:
+    def list_sources(self, server: TheServer, caller: TheCaller, asked: Given[SiteListQuery]) -> shapes.SourcePage:
         """Lists who sends events under running numbers: what is missing, what came twice, how far the clocks differ."""
         core = server.core
-        site_id = visible_site(core.sites, key, asked.site)
+        site_ids = visible_sites(core.sites, caller, asked.site)
         after = read_cursor(asked.cursor, "sources", (int, str))
         with core.database.read() as connection:
-            found = queries.sources(connection, site_id, after, asked.limit + 1)
+            found = queries.sources(connection, site_ids, after, asked.limit + 1)
         items, cursor = cut_page(found, asked.limit, "sources", lambda one: (one.site_id, one.source))
         return shapes.SourcePage(cursor, [shapes.source_out(one, core.sites.slug_of) for one in items])
 
     @get("/quarantine", sync_to_thread=True)
-    def list_quarantine(self, server: TheServer, key: TheKey, asked: Given[SiteListQuery]) -> shapes.QuarantinePage:
+    def list_quarantine(self, server: TheServer, caller: TheCaller, asked: Given[SiteListQuery]) -> shapes.QuarantinePage:
         """Lists what could not be taken, the newest first."""
         core = server.core
-        site_id = visible_site(core.sites, key, asked.site)
+        site_ids = visible_sites(core.sites, caller, asked.site)
         after = read_cursor(asked.cursor, "quarantine", (str,))
         with core.database.read() as connection:
-            found = queries.quarantine(connection, site_id, after[0] if after else None, asked.limit + 1)
+            found = queries.quarantine(connection, site_ids, after[0] if after else None, asked.limit + 1)
         items, cursor = cut_page(found, asked.limit, "quarantine", lambda one: (one.id,))
         return shapes.QuarantinePage(cursor, [shapes.quarantined_out(one, core.sites.slug_of) for one in items])
 
@@ -119,9 +119,9 @@ def _place(event: queries.StoredEvent) -> tuple[int, int]:
     return event.occurred_at, event.number
 
 
-def _filter(asked: EventFilter, site_id: int | None) -> queries.Filter:
+def _filter(asked: EventFilter, site_ids: frozenset[int] | None) -> queries.Filter:
     since, until = period(asked.since, asked.until)
-    return queries.Filter(site_id=site_id, type=asked.type, severity_min=asked.severity_min, since=since, until=until, q=asked.q)
+    return queries.Filter(site_ids=site_ids, type=asked.type, severity_min=asked.severity_min, since=since, until=until, q=asked.q)
 
 
 # --- CSV (RFC 4180)

@@ -6,14 +6,14 @@ from litestar import Controller, get, post
 
 from tocsin.alerts import queries as alert_queries
 from tocsin.api import shapes
-from tocsin.api.context import Given, InPath, TheKey, TheServer
+from tocsin.api.context import Given, InPath, TheCaller, TheServer
 from tocsin.api.fields import AlertRef, Cursor, DeliveryStatuses, Limit
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.core.errors import NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.db import tables
 from tocsin.db.writer import Tx
-from tocsin.identity.model import ApiKey
+from tocsin.identity.model import Caller
 from tocsin.notify import queries
 
 
@@ -32,34 +32,34 @@ class NotificationsApi(Controller):
     tags = ("Notifications",)
 
     @get("/notifications", sync_to_thread=True)
-    def list_notifications(self, server: TheServer, key: TheKey, asked: Given[NotificationQuery]) -> shapes.NotificationPage:
+    def list_notifications(self, server: TheServer, caller: TheCaller, asked: Given[NotificationQuery]) -> shapes.NotificationPage:
         """Lists what people were told or are about to be told, the newest first."""
         after = read_cursor(asked.cursor, "notifications", (str,))
         statuses = tuple(dict.fromkeys(asked.status.split(","))) if asked.status else ()
         with server.core.database.read() as connection:
-            number = None if asked.alert is None else _number(connection, asked.alert, key)
-            wanted = queries.Filter(alert_number=number, site_id=key.site_id, statuses=statuses)
+            number = None if asked.alert is None else _number(connection, asked.alert, caller)
+            wanted = queries.Filter(alert_number=number, site_ids=caller.site_ids, statuses=statuses)
             found = queries.page(connection, wanted, after[0] if after else None, asked.limit + 1)
         items, cursor = cut_page(found, asked.limit, "notifications", lambda one: (one.id,))
         return shapes.NotificationPage(cursor, [shapes.notification_out(one) for one in items])
 
     @get("/notifications/{message_id:str}", sync_to_thread=True)
-    def show_notification(self, server: TheServer, key: TheKey, message_id: InPath) -> shapes.NotificationOut:
+    def show_notification(self, server: TheServer, caller: TheCaller, message_id: InPath) -> shapes.NotificationOut:
         """Shows one notification."""
         with server.core.database.read() as connection:
-            return _show(connection, message_id, key)
+            return _show(connection, message_id, caller)
 
     @post("/notifications/{message_id:str}/revoke-links", status_code=200)
-    async def revoke_links(self, server: TheServer, key: TheKey, message_id: InPath) -> shapes.NotificationOut:
+    async def revoke_links(self, server: TheServer, caller: TheCaller, message_id: InPath) -> shapes.NotificationOut:
         """Ends the links that this message carried, for a mail that went astray; other messages' links go on working."""
         now = server.core.clock.now()
 
         def work(tx: Tx) -> shapes.NotificationOut:
-            _show(tx.sql, message_id, key)
+            _show(tx.sql, message_id, caller)
             table = tables.outbox
             first = sa.func.coalesce(table.c.links_revoked_at, now)
             tx.sql.execute(table.update().where(table.c.id == message_id.lower()).values(links_revoked_at=first))
-            return _show(tx.sql, message_id, key)
+            return _show(tx.sql, message_id, caller)
 
         return await server.core.writer.run(work)
 
@@ -70,15 +70,15 @@ class NotificationsApi(Controller):
             return shapes.ContactPage(None, [shapes.contact_out(one) for one in queries.people(connection)])
 
 
-def _number(connection: sa.Connection, ref: str, key: ApiKey) -> int:
-    alert = alert_queries.find(connection, ref, key.site_id)
+def _number(connection: sa.Connection, ref: str, caller: Caller) -> int:
+    alert = alert_queries.find(connection, ref, caller.site_ids)
     if alert is None:
         raise NotFound(f"there is no alert {ref}")
     return alert.number
 
 
-def _show(connection: sa.Connection, message_id: str, key: ApiKey) -> shapes.NotificationOut:
-    found = queries.find(connection, message_id.lower()) if is_uuid(message_id.lower()) else None
-    if found is None or key.site_id not in (None, found.site_id):
+def _show(connection: sa.Connection, message_id: str, caller: Caller) -> shapes.NotificationOut:
+    found = queries.find(connection, message_id.lower(), caller.site_ids) if is_uuid(message_id.lower()) else None
+    if found is None:
         raise NotFound(f"there is no notification {message_id[:40]}")
     return shapes.notification_out(found)

@@ -10,7 +10,7 @@ from litestar import Controller, delete, get, post, put
 from msgspec import Meta
 
 from tocsin.api import shapes
-from tocsin.api.context import Given, InPath, TheKey, TheServer, visible_site
+from tocsin.api.context import Given, InPath, TheCaller, TheServer, own_site, visible_site
 from tocsin.api.fields import Level, Name, Slug, clean_name
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
@@ -20,7 +20,6 @@ from tocsin.events import sites as site_store
 from tocsin.events.catalogue.model import ActivityPattern, CatalogueRow, Category, Override
 from tocsin.events.catalogue.rules import all_patterns
 from tocsin.events.sites import Site
-from tocsin.identity.model import ApiKey
 
 Loudness = Literal["always", "never", "default"]
 EventType = Annotated[str, Meta(min_length=1, max_length=100, extra={"must": "be dotted lower case, such as invoice.payment_failed"})]
@@ -102,9 +101,9 @@ class SitesApi(Controller):
     tags = ("Sites",)
 
     @get("/sites", sync_to_thread=True)
-    def list_sites(self, server: TheServer, key: TheKey) -> shapes.SitePage:
+    def list_sites(self, server: TheServer, caller: TheCaller) -> shapes.SitePage:
         """Lists the sites by name."""
-        return shapes.SitePage(None, [shapes.site_out(s) for s in server.core.sites.all() if key.site in (None, s.slug)])
+        return shapes.SitePage(None, [shapes.site_out(s) for s in server.core.sites.all() if caller.sees(s.id)])
 
     @post("/sites", status_code=201, opt={"conflict": True})
     async def add_site(self, server: TheServer, sent: Given[NewSite]) -> shapes.SiteOut:
@@ -122,18 +121,18 @@ class SitesApi(Controller):
         return shapes.site_out(server.core.sites.get(sent.slug))
 
     @get("/catalogue", sync_to_thread=True)
-    def show_catalogue(self, server: TheServer, key: TheKey, asked: Given[CatalogueQuery]) -> Catalogue:
+    def show_catalogue(self, server: TheServer, caller: TheCaller, asked: Given[CatalogueQuery]) -> Catalogue:
         """Shows what each type of event is at a site."""
-        site = _site(server, key, asked.site or key.site or "main")
+        site = visible_site(server.core.sites, caller, asked.site or own_site(server.core.sites, caller))
         changed = _changed_types(server, site)
         return Catalogue(site.slug, [_row_out(row, changed=row.type in changed) for row in site.catalogue.rows()])
 
     @put("/sites/{slug:str}/catalogue/{event_type:str}")
     async def change_row(
-        self, server: TheServer, key: TheKey, slug: InPath, event_type: InPath, sent: Given[CatalogueChange]
+        self, server: TheServer, caller: TheCaller, slug: InPath, event_type: InPath, sent: Given[CatalogueChange]
     ) -> CatalogueRowOut:
         """Changes a row for a site, or adds one of its own; what an earlier change said is replaced."""
-        site = _site(server, key, slug)
+        site = visible_site(server.core.sites, caller, slug)
         override = Override(type=event_type, **msgspec.structs.asdict(sent))
         text = msgspec.json.encode(override).decode()
 
@@ -149,9 +148,9 @@ class SitesApi(Controller):
         return _row_out(row, changed=True)
 
     @delete("/sites/{slug:str}/catalogue/{event_type:str}", status_code=204)
-    async def reset_row(self, server: TheServer, key: TheKey, slug: InPath, event_type: InPath) -> None:
+    async def reset_row(self, server: TheServer, caller: TheCaller, slug: InPath, event_type: InPath) -> None:
         """Takes a site's change back: the row is again as it is shipped."""
-        site = _site(server, key, slug)
+        site = visible_site(server.core.sites, caller, slug)
         Override(type=event_type)  # refuses what can be no type
         table = tables.catalogue
         await _remove(
@@ -161,19 +160,19 @@ class SitesApi(Controller):
         )
 
     @get("/sites/{slug:str}/patterns", sync_to_thread=True)
-    def list_patterns(self, server: TheServer, key: TheKey, slug: InPath) -> Patterns:
+    def list_patterns(self, server: TheServer, caller: TheCaller, slug: InPath) -> Patterns:
         """Lists a site's activity-log patterns in the order in which they are tried."""
-        return Patterns(slug, _patterns(server, _site(server, key, slug)))
+        return Patterns(slug, _patterns(server, visible_site(server.core.sites, caller, slug)))
 
     @get("/sites/{slug:str}/patterns/{name:str}", sync_to_thread=True)
-    def show_pattern(self, server: TheServer, key: TheKey, slug: InPath, name: InPath) -> PatternOut:
+    def show_pattern(self, server: TheServer, caller: TheCaller, slug: InPath, name: InPath) -> PatternOut:
         """Shows one pattern."""
-        return _pattern(server, _site(server, key, slug), name)
+        return _pattern(server, visible_site(server.core.sites, caller, slug), name)
 
     @put("/sites/{slug:str}/patterns/{name:str}")
-    async def set_pattern(self, server: TheServer, key: TheKey, slug: InPath, name: InPath, sent: Given[PatternChange]) -> PatternOut:
+    async def set_pattern(self, server: TheServer, caller: TheCaller, slug: InPath, name: InPath, sent: Given[PatternChange]) -> PatternOut:
         """Makes a pattern, or replaces the one of that name."""
-        site = _site(server, key, slug)
+        site = visible_site(server.core.sites, caller, slug)
         if not clean_name(name):
             raise InvalidInput.of("name", "must have 1 to 60 letters, digits, dots, dashes or underscores")
         new = await asyncio.to_thread(ActivityPattern, name, sent.pattern, sent.type)
@@ -187,19 +186,14 @@ class SitesApi(Controller):
         return PatternOut(new.name, new.pattern, new.type, shipped=False)
 
     @delete("/sites/{slug:str}/patterns/{name:str}", status_code=204)
-    async def remove_pattern(self, server: TheServer, key: TheKey, slug: InPath, name: InPath) -> None:
+    async def remove_pattern(self, server: TheServer, caller: TheCaller, slug: InPath, name: InPath) -> None:
         """Takes a site's own pattern away; a shipped one of that name counts again."""
-        site = _site(server, key, slug)
+        site = visible_site(server.core.sites, caller, slug)
         table = tables.activity_patterns
         complaint = f"{slug} has no pattern {name[:60]} of its own"
         if not clean_name(name):
             raise NotFound(complaint)
         await _remove(server, table.delete().where(table.c.site_id == site.id, table.c.name == name), complaint)
-
-
-def _site(server: Server, key: ApiKey, slug: str) -> Site:
-    visible_site(server.core.sites, key, slug)
-    return server.core.sites.get(slug)
 
 
 async def _change(server: Server, work: Callable[[Tx], None]) -> None:

@@ -1,4 +1,4 @@
-"""Conditions on text that mean the same on both databases."""
+"""Conditions that many statements share, and that mean the same on both databases."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,3 +17,8 @@ def type_fits(column: sa.ColumnElement[Any], wanted: str) -> sa.ColumnElement[bo
     if wanted.endswith("."):
         return sa.func.substr(column, 1, len(wanted)) == wanted
     return column == wanted
+
+
+def of_sites(column: sa.ColumnElement[Any], site_ids: frozenset[int] | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """The condition that a row is of one of *site_ids*: what whoever asks may see. None: all, no condition."""
+    return () if site_ids is None else (column.in_(sorted(site_ids)),)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tocsin.core.errors import FieldError
 from tocsin.db import tables
-from tocsin.events.matching import contains, type_fits
+from tocsin.events.matching import contains, of_sites, type_fits
 from tocsin.events.model import Gap, Sequence as Numbering
 
 _EVENTS, _ALERTS = tables.events, tables.alerts
@@ -40,7 +40,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which events; None leaves a condition out. They occurred from ``since`` on and before ``until`` (ms)."""
 
-    site_id: int | None = None
+    site_ids: frozenset[int] | None = None
     type: str | None = None
     severity_min: int | None = None
     since: int | None = None
@@ -82,8 +82,7 @@ def page(connection: sa.Connection, wanted: Filter, after: tuple[int, int] | Non
 
 def _conditions(wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
     c = _EVENTS.c
-    if wanted.site_id is not None:
-        yield c.site_id == wanted.site_id
+    yield from of_sites(c.site_id, wanted.site_ids)
     if wanted.type is not None:
         yield type_fits(c.type, wanted.type)
     if wanted.severity_min is not None:
@@ -96,18 +95,16 @@ def _conditions(wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
         yield contains((c.title, c.message, c.subject, c.host), wanted.q)
 
 
-def find(connection: sa.Connection, event_id: str) -> StoredEvent | None:
-    """The event with this id (canonical, lower case)."""
-    row = connection.execute(_select().where(_EVENTS.c.id == event_id)).first()
+def find(connection: sa.Connection, event_id: str, site_ids: frozenset[int] | None) -> StoredEvent | None:
+    """The event with this id (canonical, lower case), if it is there and of one of the sites."""
+    row = connection.execute(_select().where(_EVENTS.c.id == event_id, *of_sites(_EVENTS.c.site_id, site_ids))).first()
     return None if row is None else StoredEvent(*row)
 
 
-def sources(connection: sa.Connection, site_id: int | None, after: tuple[int, str] | None, limit: int) -> list[Numbering]:
+def sources(connection: sa.Connection, site_ids: frozenset[int] | None, after: tuple[int, str] | None, limit: int) -> list[Numbering]:
     """What is known of each source's numbering (E4), by site and name."""
     table = tables.sequences
-    query = sa.select(*[table.c[name] for name in Numbering.__struct_fields__])
-    if site_id is not None:
-        query = query.where(table.c.site_id == site_id)
+    query = sa.select(*[table.c[name] for name in Numbering.__struct_fields__]).where(*of_sites(table.c.site_id, site_ids))
     if after is not None:
         last_site, last_source = after
         same_site = sa.and_(table.c.site_id == last_site, table.c.source > last_source)
@@ -116,12 +113,10 @@ def sources(connection: sa.Connection, site_id: int | None, after: tuple[int, st
     return [Numbering(**{**row, "gaps": msgspec.json.decode(row["gaps"], type=tuple[Gap, ...])}) for row in rows.mappings()]
 
 
-def quarantine(connection: sa.Connection, site_id: int | None, after: str | None, limit: int) -> list[Quarantined]:
+def quarantine(connection: sa.Connection, site_ids: frozenset[int] | None, after: str | None, limit: int) -> list[Quarantined]:
     """What could not be taken, the newest first."""
     table = tables.quarantine
-    query = sa.select(*[table.c[name] for name in Quarantined.__struct_fields__])
-    if site_id is not None:
-        query = query.where(table.c.site_id == site_id)
+    query = sa.select(*[table.c[name] for name in Quarantined.__struct_fields__]).where(*of_sites(table.c.site_id, site_ids))
     if after is not None:
         query = query.where(table.c.id < after)
     rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))

@@ -53,6 +53,27 @@ class ApiKey(msgspec.Struct, frozen=True):
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
+class Caller(msgspec.Struct, frozen=True):
+    """Whoever asks, a key or a person: what a handler needs to know. ``name`` is how histories name them.
+
+    ``site_ids`` None: every site, those to come included. ``address``: where the request came from.
+    """
+
+    name: str
+    address: str
+    permissions: frozenset[Permission]
+    site_ids: frozenset[int] | None
+    user_id: str | None = None
+
+    def may(self, permission: str) -> bool:
+        """Whether this caller has *permission*."""
+        return permission in self.permissions
+
+    def sees(self, site_id: int) -> bool:
+        """Whether this caller may see what is of this site."""
+        return self.site_ids is None or site_id in self.site_ids
+
+
 class User(msgspec.Struct, frozen=True):
     """A person with an account."""
 
@@ -107,6 +128,10 @@ class Viewer(msgspec.Struct, frozen=True):
     def sees(self, site_id: int) -> bool:
         """Whether this person may see what is of this site."""
         return self.site_ids is None or site_id in self.site_ids
+
+    def calling(self, address: str) -> Caller:
+        """The same person as a caller, from *address*."""
+        return Caller(self.email, address, self.permissions, self.site_ids, self.user_id)
 
 
 class Session(msgspec.Struct, frozen=True):

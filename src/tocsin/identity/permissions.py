@@ -5,6 +5,7 @@ get the calls marked ``whole`` refused: what these show or change is not one sit
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import msgspec
 
@@ -155,11 +156,13 @@ def row(route: str) -> Row | None:
     return _BY_ROUTE.get(route)
 
 
+@cache
 def of_role(role: Role, *, whole: bool) -> frozenset[Permission]:
     """What a person with *role* may do. *whole*: they may see every site."""
     return frozenset(line.permission for line in TABLE if role in line.roles and (whole or not line.whole))
 
 
+@cache
 def of_scopes(scopes: frozenset[Scope], *, whole: bool) -> frozenset[Permission]:
     """What a key with *scopes* may do; ``admin`` includes all scopes. *whole*: it is not limited to a site."""
     return frozenset(

@@ -6,6 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tocsin.db import tables
+from tocsin.events.matching import of_sites
 from tocsin.notify.model import State
 
 _OUTBOX, _CONTACTS, _USERS, _ALERTS = tables.outbox, tables.contacts, tables.users, tables.alerts
@@ -96,17 +97,15 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which messages; None and empty leave a condition out."""
 
     alert_number: int | None = None
-    site_id: int | None = None
+    site_ids: frozenset[int] | None = None
     statuses: tuple[str, ...] = ()
 
 
 def page(connection: sa.Connection, wanted: Filter, after: str | None, limit: int) -> list[Notification]:
     """One page of messages, the newest first."""
-    query = _notifications()
+    query = _notifications().where(*of_sites(_OUTBOX.c.site_id, wanted.site_ids))
     if wanted.alert_number is not None:
         query = query.where(_OUTBOX.c.alert_number == wanted.alert_number)
-    if wanted.site_id is not None:
-        query = query.where(_OUTBOX.c.site_id == wanted.site_id)
     if wanted.statuses:
         query = query.where(_OUTBOX.c.status.in_(wanted.statuses))
     if after is not None:
@@ -114,9 +113,9 @@ def page(connection: sa.Connection, wanted: Filter, after: str | None, limit: in
     return [Notification(*row) for row in connection.execute(query.order_by(_OUTBOX.c.id.desc()).limit(limit))]
 
 
-def find(connection: sa.Connection, message_id: str) -> Notification | None:
-    """One message by its id."""
-    row = connection.execute(_notifications().where(_OUTBOX.c.id == message_id)).first()
+def find(connection: sa.Connection, message_id: str, site_ids: frozenset[int] | None) -> Notification | None:
+    """One message by its id, if it is of one of the sites."""
+    row = connection.execute(_notifications().where(_OUTBOX.c.id == message_id, *of_sites(_OUTBOX.c.site_id, site_ids))).first()
     return None if row is None else Notification(*row)
 
 

@@ -28,15 +28,15 @@ class Actions:
         """The decision to acknowledge, with this installation's expiry."""
         return lambda alert, now: rules.acknowledge(alert, actor, note, for_ms, self._policy, now)
 
-    def act(self, alert_id: str, decide: Decide, site_id: int | None = None) -> Callable[[Tx], Alert]:
+    def act(self, alert_id: str, decide: Decide, site_ids: frozenset[int] | None = None) -> Callable[[Tx], Alert]:
         """Applies *decide* to one alert and answers the alert as it then is.
 
-        *site_id* limits the caller to one site's alerts. The work raises `NotFound`, `Conflict`, `InvalidInput`.
+        *site_ids*: the sites whose alerts the caller may see; None: all. The work raises `NotFound`, `Conflict`, `InvalidInput`.
         """
 
         def work(tx: Tx) -> Alert:
             alert = alert_store.by_id(tx, alert_id)
-            if site_id is not None and alert.site_id != site_id:
+            if site_ids is not None and alert.site_id not in site_ids:
                 raise NotFound(f"there is no alert {alert_id}")
             now = self._clock.now()
             change = decide(alert, now)
