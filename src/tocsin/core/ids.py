@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import threading
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
@@ -12,17 +13,38 @@ def new_id(now: int) -> str:
 
 
 def new_ids(now: int, count: int) -> list[str]:
-    """*count* ids in rising order: one random start, then a counter in the last 48 bits (RFC 9562, 6.2, method 2).
+    """*count* ids in rising order, above all that this process made for the same millisecond (RFC 9562, 6.2, method 2)."""
+    return _series.take(now, count)
 
-    The top bit of the counter starts at 0, so it cannot overflow for any batch that fits in memory.
+
+class _Series:
+    """The ids of one millisecond: a random start, then a counter in the last 48 bits.
+
+    The top bit of the counter starts at 0, so it cannot overflow for any number that fits in a millisecond.
     """
-    noise = secrets.token_bytes(10)
-    rand_a = int.from_bytes(noise[:2], "big") & 0x0FFF
-    variant = (int.from_bytes(noise[2:4], "big") & 0x3FFF) | 0x8000
-    start = int.from_bytes(noise[4:], "big") >> 1
-    head = f"{now:012x}"
-    prefix = f"{head[:8]}-{head[8:]}-7{rand_a:03x}-{variant:04x}-"
-    return [prefix + f"{n:012x}" for n in range(start, start + count)]
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now, self._prefix, self._next = -1, "", 0
+
+    def take(self, now: int, count: int) -> list[str]:
+        with self._lock:
+            if now != self._now:
+                self._begin(now)
+            start, prefix = self._next, self._prefix
+            self._next += count
+        return [prefix + f"{n:012x}" for n in range(start, start + count)]
+
+    def _begin(self, now: int) -> None:
+        noise = secrets.token_bytes(10)
+        rand_a = int.from_bytes(noise[:2], "big") & 0x0FFF
+        variant = (int.from_bytes(noise[2:4], "big") & 0x3FFF) | 0x8000
+        head = f"{now:012x}"
+        self._now, self._next = now, int.from_bytes(noise[4:], "big") >> 1
+        self._prefix = f"{head[:8]}-{head[8:]}-7{rand_a:03x}-{variant:04x}-"
+
+
+_series = _Series()
 
 
 def is_uuid(text: str) -> bool:

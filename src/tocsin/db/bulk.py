@@ -1,7 +1,7 @@
 """Many rows at once, on either database: the hot path's only SQL writers.
 
-SQLite: prepared statements through the driver. PostgreSQL: COPY for inserts, arrays for look-ups and updates
-(measured in docs/adr/0002-writer.md: `executemany` of psycopg is half as fast).
+SQLite: prepared statements through the driver. PostgreSQL: one JSON document for many inserts, arrays for look-ups and
+updates (docs/adr/0003-writer-thread.md: `executemany` of psycopg is half as fast).
 """
 
 import json
@@ -26,12 +26,9 @@ def insert(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row
     if tx.is_sqlite:
         _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count))
         return
-    if len(rows) <= _FEW:
-        tx.driver.execute(_json_insert_sql(table, columns), (_encode([dict(zip(columns, row, strict=True)) for row in rows]).decode(),))
-        return
-    with tx.driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+    for start in range(0, len(rows), _AT_ONCE):
+        documents = [dict(zip(columns, row, strict=True)) for row in rows[start : start + _AT_ONCE]]
+        tx.driver.execute(_json_insert_sql(table, columns), (_encode(documents).decode(),))
 
 
 def insert_new(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -96,7 +93,7 @@ def _in_chunks(tx: Tx, rows: Sequence[Row], sql: Callable[[int], str]) -> None:
             start, left = start + size, left - size
 
 
-_FEW = 400  # rows up to which one INSERT beats COPY, which takes two more round trips and ends a pipeline
+_AT_ONCE = 2_000  # rows in one document; COPY would end the pipeline that the statements of a commit share
 _CHUNKS = (128, 32, 8, 4, 2, 1)  # few enough that every statement stays prepared
 
 

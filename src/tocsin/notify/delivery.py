@@ -62,6 +62,10 @@ class Fault(msgspec.Struct):
     failures: int
     reported: bool = False
 
+    def was_reported(self) -> None:
+        """People have been told."""
+        self.reported = True
+
 
 class Delivery:
     """The sender of this node. `may_send_now` and `take` come from the writer's thread, all else runs in the event loop."""
@@ -92,7 +96,6 @@ class Delivery:
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self.sent = 0
-        self._started_at = clock.now()
 
     # What the transactions see (any thread).
 
@@ -135,7 +138,7 @@ class Delivery:
 
     def _recover(self, tx: Tx) -> None:
         now = self._clock.now()
-        for message in store.orphans(tx, self.node, self._started_at, now):
+        for message in store.left_by(tx, self.node):
             left = (message.id, message.fence) in self._departures.earlier
             self._settle(tx, message, _DIED_AFTER if left else _DIED_BEFORE, now)
         store.retry_at_once(tx, now)
@@ -152,7 +155,7 @@ class Delivery:
 
     def _claim(self, tx: Tx) -> list[tuple[Leased, "Others | None"]]:
         now = self._clock.now()
-        for message in store.orphans(tx, self.node, self._started_at, now):
+        for message in store.orphans(tx, self.node, now):
             self._settle(tx, message, _NODE_DIED, now)
         waiting = [self._allowed(w) for w in store.waiting(tx, now, self._blocked(now))]
         claimed: list[tuple[Leased, Others | None]] = []
@@ -184,21 +187,45 @@ class Delivery:
             (Leased(message, alert, contact), None) for message, (_, alert) in zip(leased, singles, strict=True)
         ]
         if rest and choice.digest:
-            claimed.append(self._bundle(tx, rest, contact, now))
+            claimed.append(self._claim_rest(tx, rest, contact, now))
         return claimed
 
+    def _claim_rest(self, tx: Tx, rest: Sequence[tuple[Message, Alert]], contact: Contact, now: int) -> tuple[Leased, "Others | None"]:
+        """All in a new digest; but a digest that is tried again leaves first and by itself, with what it always carried."""
+        for message, alert in rest:
+            if message.kind == Kind.DIGEST:
+                (leased,) = store.lease(tx, [message], self.node, now)
+                return Leased(leased, alert, contact), None
+        return self._bundle(tx, rest, contact, now)
+
     def _still_wanted(self, tx: Tx, messages: Sequence[Message], contact: Contact | None) -> list[tuple[Message, Alert]]:
-        """Hard rule 5: the look just before sending; what has lost its point is cancelled with the reason."""
+        """Hard rule 5: the look just before sending; what has lost its point is cancelled with the reason.
+
+        Of a digest each member is looked at, and it speaks for the loudest that is left.
+        """
         alerts = alert_store.by_numbers(tx, {m.alert_number for m in messages})
         live = []
         for message in messages:
+            if message.kind == Kind.DIGEST:
+                carried = self._still_wanted(tx, store.members(tx, message.id), contact)
+                if carried:
+                    live.append((message, carried[0][1]))
+                else:
+                    store.cancel(tx, message, rules.Pointless.EMPTY)
+                continue
             alert = alerts[message.alert_number]
             reason = rules.pointless(message, alert, contact)
             if reason is None:
                 live.append((message, alert))
             else:
-                store.cancel(tx, message, reason)
+                self._take_back(tx, message, reason)
         return live
+
+    def _take_back(self, tx: Tx, message: Message, reason: rules.Pointless) -> None:
+        """Cancels *message*; a page whose contact is gone goes to those who are there."""
+        store.cancel(tx, message, reason)
+        if reason is rules.Pointless.CONTACT_GONE:
+            self._fall_back(tx, message, self._clock.now())
 
     def _bundle(self, tx: Tx, rest: Sequence[tuple[Message, Alert]], contact: Contact, now: int) -> tuple[Leased, "Others | None"]:
         first, alert = rest[0]
@@ -206,7 +233,7 @@ class Delivery:
             first,
             id=new_id(now),
             kind=Kind.DIGEST.value,
-            step=first.step,
+            step=store.digests_of(tx, first),
             status="pending",
             attempts=0,
             fence=0,
@@ -329,18 +356,14 @@ class Delivery:
             if member.kind in rules.PROBLEM_KINDS:
                 alert = alert_store.by_number(tx, member.alert_number)
                 asked = store.asked(tx, alert.number, member.generation, member.kind)
-                people = rules.fall_back_to(asked, self._contacts.all)
+                people = rules.fall_back_to(asked, [c for c in self._contacts.all if rules.may_hear(c, alert)])
                 self._announcer.fall_back(tx, alert, member, people, now)
 
     # Health of contacts.
 
     def _note_health(self, tx: Tx, contact: Contact, outcome: Outcome, now: int) -> None:
         if outcome.result in (Result.SENT, Result.PERMANENT):
-            fault = self.faults.pop(contact.id, None)
-            if fault is not None:
-                tx.after_commit(self.wake)
-                if fault.reported and self.trouble:
-                    self.trouble.channel_recovered(tx, contact)
+            self._note_recovery(tx, contact)
             return
         fault = self.faults.get(contact.id) or Fault("", now, 0, 0)
         fault.failures += 1
@@ -349,8 +372,22 @@ class Delivery:
         fault.until = now + max(outcome.retry_after or 0, rules.REFUSED_WAIT if refused else rules.backoff(fault.failures, 0))
         self.faults[contact.id] = fault
         if not fault.reported and self.trouble and (refused or fault.failures >= TROUBLE_AFTER):
-            fault.reported = True
             self.trouble.channel_failed(tx, contact, fault.error)
+            tx.after_commit(fault.was_reported)
+
+    def _note_recovery(self, tx: Tx, contact: Contact) -> None:
+        """What is kept in memory changes only once the transaction that reports it is safe."""
+        fault = self.faults.get(contact.id)
+        if fault is None:
+            return
+        if fault.reported and self.trouble:
+            self.trouble.channel_recovered(tx, contact)
+
+        def after_commit() -> None:
+            self.faults.pop(contact.id, None)
+            self.wake()
+
+        tx.after_commit(after_commit)
 
     # Messages of unknown outcome.
 

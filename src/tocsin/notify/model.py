@@ -42,6 +42,14 @@ class Contact(msgspec.Struct, frozen=True):
     user_id: str | None = None
 
 
+CHANNEL_FAILED = "tocsin.channel_failed"  # the type of the alert that a contact cannot be written to
+
+
+def about(contact: Contact) -> str:
+    """The subject of that alert."""
+    return f"contact:{contact.id}"
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One row of the outbox: the promise to tell one contact one thing about one alert. Field order is the store's column order."""
 

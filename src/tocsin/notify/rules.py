@@ -8,7 +8,7 @@ import msgspec
 from tocsin.alerts.model import Alert, Notice, Status
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.core.severity import Severity
-from tocsin.notify.model import Contact, Kind, Message, Outcome, Result, State
+from tocsin.notify.model import CHANNEL_FAILED, Contact, Kind, Message, Outcome, Result, State, about
 
 PROBLEM_KINDS = frozenset({Kind.OPENED, Kind.ESCALATED, Kind.REPEATED})
 BACKOFF = (2 * SECOND, 5 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE)
@@ -33,7 +33,12 @@ def audience(notice: Notice, alert: Alert, contacts: Sequence[Contact], told: Co
     """Who gets this notice: a problem's recipients, or, for good news, those who were told of the problem."""
     if notice in (Notice.ACKNOWLEDGED, Notice.RESOLVED):
         return tuple(c for c in contacts if c.id in told)
-    return recipients(alert.severity, contacts)
+    return recipients(alert.severity, [c for c in contacts if may_hear(c, alert)])
+
+
+def may_hear(contact: Contact, alert: Alert) -> bool:
+    """False for the news that *contact* itself cannot be written to: others have to hear that."""
+    return alert.type != CHANNEL_FAILED or alert.subject != about(contact)
 
 
 class Pointless(enum.StrEnum):
@@ -44,6 +49,7 @@ class Pointless(enum.StrEnum):
     SNOOZED = "the alert was snoozed before this was sent"
     SUPERSEDED = "newer news of the same alert took its place"
     CONTACT_GONE = "the contact was removed or disabled"
+    EMPTY = "nothing that it carried was still to be sent"
 
 
 def pointless(message: Message, alert: Alert, contact: Contact | None) -> Pointless | None:

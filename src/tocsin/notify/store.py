@@ -47,6 +47,8 @@ def told(tx: Tx, alert_number: int) -> set[str]:
     sql = (
         "SELECT DISTINCT contact_id FROM outbox WHERE alert_number = ? AND kind IN ('opened', 'escalated', 'repeated')"
         " AND status IN ('sending', 'sent', 'delivered', 'unknown')"
+        # Not what waits in a digest that has never left.
+        " AND NOT EXISTS (SELECT 1 FROM outbox AS d WHERE d.id = outbox.digest_id AND d.status = 'pending' AND NOT d.maybe_repeated)"
     )
     return {row[0] for row in tx.driver.execute(_sql(tx, sql), (alert_number,)).fetchall()}
 
@@ -111,8 +113,8 @@ def bundle(tx: Tx, members: Sequence[Message], digest: Message) -> None:
 
 
 def members(tx: Tx, digest_id: str) -> list[Message]:
-    """The messages that a digest carries."""
-    return _rows(tx, f"{_SELECT} WHERE digest_id = ? ORDER BY severity DESC, created_at, id", (digest_id,))
+    """The messages that a digest carries, without those that were taken back while it waited."""
+    return _rows(tx, f"{_SELECT} WHERE digest_id = ? AND status <> 'cancelled' ORDER BY severity DESC, created_at, id", (digest_id,))
 
 
 def finish(tx: Tx, message: Message, outcome: Outcome, verdict: Verdict, now: int) -> bool:
@@ -165,15 +167,25 @@ def unknown_due(tx: Tx, now: int, limit: int) -> list[Message]:
     return _rows(tx, f"{_SELECT} WHERE next_attempt_at <= ? AND status = 'unknown' ORDER BY next_attempt_at LIMIT ?", (now, limit))
 
 
-def orphans(tx: Tx, node: str, started_at: int, now: int) -> list[Message]:
-    """Messages under way whose sender is gone: claimed by *node* before it started (at *started_at*), or by another whose lease ran out."""
+def left_by(tx: Tx, node: str) -> list[Message]:
+    """Messages that an earlier life of *node* had under way, whatever the clock says."""
+    return _rows(tx, f"{_SELECT} WHERE status = 'sending' AND lease_node = ?", (node,))
+
+
+def orphans(tx: Tx, node: str, now: int) -> list[Message]:
+    """Messages that another node than *node* had under way and whose lease ran out: it is gone."""
     return _rows(
         tx,
-        f"{_SELECT} WHERE status = 'sending' AND lease_until IS NOT NULL"
-        " AND (lease_node = ? AND lease_until < ? OR lease_node <> ? AND lease_until < ?)"
+        f"{_SELECT} WHERE status = 'sending' AND lease_until IS NOT NULL AND lease_until < ? AND lease_node <> ?"
         + ("" if tx.is_sqlite else " FOR UPDATE SKIP LOCKED"),
-        (node, started_at + LEASE, node, now),
+        (now, node),
     )
+
+
+def digests_of(tx: Tx, message: Message) -> int:
+    """How many digests *message*'s contact has had that were led by the same generation of its alert."""
+    sql = "SELECT count(*) FROM outbox WHERE alert_number = ? AND generation = ? AND kind = 'digest' AND contact_id = ?"
+    return int(tx.driver.execute(_sql(tx, sql), (message.alert_number, message.generation, message.contact_id)).fetchone()[0])
 
 
 def retry_at_once(tx: Tx, now: int) -> None:

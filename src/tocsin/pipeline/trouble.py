@@ -6,11 +6,10 @@ from tocsin.core.clock import Clock
 from tocsin.core.text import cut
 from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
-from tocsin.notify.model import Contact
+from tocsin.notify.model import CHANNEL_FAILED, Contact, about
 from tocsin.pipeline.ingest import Batch, Ingest
 
 SITE = "main"
-CHANNEL_FAILED = "tocsin.channel_failed"
 
 
 class ChannelTrouble:
@@ -29,6 +28,6 @@ class ChannelTrouble:
         self._report(tx, contact, "recovery", cut(f"{contact.kind} {contact.target} can be written to again", 200), None)
 
     def _report(self, tx: Tx, contact: Contact, status: str, title: str, message: str | None) -> None:
-        event = EventInput(type=CHANNEL_FAILED, severity=4, title=title, message=message, subject=f"contact:{contact.id}")
+        event = EventInput(type=CHANNEL_FAILED, severity=4, title=title, message=message, subject=about(contact))
         event = msgspec.structs.replace(event, status=status)
         self._ingest.take(tx, [Batch([Incoming(event, SITE, self._clock.now())], None, None)])
