@@ -456,7 +456,7 @@ async def test_a_digest_that_could_not_be_sent_is_sent_later_with_all_that_it_ca
 async def test_an_alert_that_is_acknowledged_while_its_digest_waits_is_not_in_it(world: World) -> None:
     await world.people(ONCALL_PHONE)
     await world.report(*[a_report(f"first:{n}") for n in range(12)])
-    await world.turn()
+    await world.pass_time(10 * MINUTE)
     world.ntfy.outcome = DOWN
     await world.report(*[a_report(f"disk:{n}") for n in range(30)])
     await world.pass_time(5 * MINUTE)
