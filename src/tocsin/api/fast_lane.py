@@ -1,4 +1,4 @@
-"""The short way through the HTTP server for plain event posts: no task, no ASGI messages, one write (docs/adr/0006-fast-lane.md).
+"""The short way through the HTTP server for plain event posts: no task, no ASGI messages, one write (docs/adr/0005-intake.md).
 
 A request takes it when it is ``POST /api/v1/events`` with a key seen in the last two seconds, a JSON body of known
 length, no compression and no signature. Every other request, and every error on the way there, takes the ordinary one.

@@ -83,7 +83,7 @@ def plain_answer(status: int, title: str, detail: str) -> Answer:
 
 def framework_words(status: int) -> tuple[str, str]:
     """The title and advice for a refusal that the framework decided: unknown path, wrong method, too large a body."""
-    return _FRAMEWORK.get(status, ("That did not work", "Look at docs/reference/api.md, or at /api/docs on this server"))
+    return _FRAMEWORK.get(status, ("That did not work", "Look at docs/reference/http-api.md, or at /api/docs on this server"))
 
 
 _FRAMEWORK = {

@@ -18,7 +18,7 @@ Status = Literal["problem", "recovery", "info"]
 
 
 class EventInput(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """One event on the wire (docs/reference/api.md). ``attributes`` stays raw JSON (empty: not sent) until somebody needs a value of it."""
+    """One event on the wire (docs/reference/http-api.md). ``attributes`` stays raw JSON (empty: not sent) until a value is needed."""
 
     type: Annotated[str, Meta(min_length=1, max_length=100)]
     id: Annotated[str, Meta(max_length=36)] | None = None

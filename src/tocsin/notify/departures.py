@@ -3,7 +3,7 @@
 A claim is committed before a message is sent, its outcome after. Whoever finds a claim without an outcome must know
 whether the request had left. Between the two stands one small ``write`` to this file: the kernel keeps it when the
 process is killed (it is not flushed, so a power cut may lose it; then a message may be sent twice rather than never).
-See docs/adr/0005-departures.md.
+See docs/adr/0009-departures.md.
 """
 
 import os
