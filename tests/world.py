@@ -37,7 +37,8 @@ class World:
 
     def __init__(self, url: str, folder: Path, *, clock: FakeClock | None = None, node: str = "node-1", **settings: Any) -> None:
         self.clock = clock or FakeClock()
-        self.settings = Settings(data_dir=folder / "data", database_url=url, public_url="https://alarm.example.com", **settings)
+        given = {"public_url": "https://alarm.example.com", **settings}
+        self.settings = Settings(data_dir=folder / "data", database_url=url, **given)
         self.core = bootstrap.build_core(self.settings, self.clock)
         self.ntfy = FakeChannel("ntfy", self.clock)
         self.email = FakeChannel("email", self.clock)

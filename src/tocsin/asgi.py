@@ -31,6 +31,7 @@ from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
 from tocsin.web.links import LinkPages
 from tocsin.web.login import LoginPages
+from tocsin.web.overview.page import OverviewPage
 from tocsin.web.pages import notice
 from tocsin.web.start import StartPages
 from tocsin.web.viewer import viewer_of
@@ -72,6 +73,7 @@ def build(server: Server, engine: Engine | None) -> Front:
             DescriptionApi,
             StartPages,
             LinkPages,
+            OverviewPage,
             DesignPage,
             LoginPages,
         ],

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 
 from tests.api.service import Service
+from tocsin.db import tables
+from tocsin.db.writer import Tx
 from tocsin.identity import service as identity
 from tocsin.identity.model import Role
 
@@ -61,3 +63,14 @@ async def a_person(service: Service, email: str = "marta@example.com", role: Rol
     now = service.world.clock.now()
     user = await service.world.write(lambda tx: identity.add_user(tx, email, name, role, hashed, now))
     return user.id
+
+
+async def sees_only(service: Service, user_id: str, slug: str) -> None:
+    """Takes every other site from a person."""
+    site_id = service.world.core.sites.get(slug).id
+
+    def work(tx: Tx) -> None:
+        tx.sql.execute(tables.users.update().where(tables.users.c.id == user_id).values(every_site=False))
+        tx.sql.execute(tables.user_sites.insert().values(user_id=user_id, site_id=site_id))
+
+    await service.world.write(work)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.alerts.model import Alert, HistoryLine, Status
+from tocsin.alerts.model import Action, Alert, HistoryLine, Status
 from tocsin.core.ids import is_uuid
 from tocsin.db import tables
 from tocsin.events.matching import contains, of_sites, type_fits
@@ -143,7 +143,66 @@ def counts(connection: sa.Connection) -> dict[str, int]:
     return found
 
 
-def count_open(connection: sa.Connection, site_ids: frozenset[int] | None) -> int:
-    """How many alerts are open and nobody has taken them, of these sites or of all."""
-    query = sa.select(sa.func.count()).select_from(_TABLE).where(sa.text("status <> 'resolved'"), _TABLE.c.status == Status.OPEN.value)
+# --- what the dashboard shows. `site_ids`: the sites that its reader may see; None: all.
+
+Sites = frozenset[int] | None
+_UNRESOLVED = sa.text("status <> 'resolved'")
+_RESOLVED = sa.text("status = 'resolved'")
+
+
+def count_open(connection: sa.Connection, site_ids: Sites) -> int:
+    """How many alerts are open and nobody has taken them."""
+    query = sa.select(sa.func.count()).select_from(_TABLE).where(_UNRESOLVED, _TABLE.c.status == Status.OPEN.value)
     return int(connection.execute(query.where(*of_sites(_TABLE.c.site_id, site_ids))).scalar_one())
+
+
+def groups(connection: sa.Connection, site_ids: Sites) -> list[tuple[int, int, str, int, int]]:
+    """The unresolved alerts by site, severity and status: how many, and when the first of them began (ms)."""
+    c = _TABLE.c
+    query = sa.select(c.site_id, c.severity, c.status, sa.func.count(), sa.func.min(c.first_seen_at)).where(_UNRESOLVED)
+    found = connection.execute(query.where(*of_sites(c.site_id, site_ids)).group_by(c.site_id, c.severity, c.status))
+    return [(r[0], r[1], r[2], r[3], r[4]) for r in found]
+
+
+def loudest(connection: sa.Connection, site_ids: Sites, limit: int) -> list[Alert]:
+    """The alerts that are open or acknowledged, the loudest first; of equals those that nobody has, then the oldest."""
+    c = _TABLE.c
+    awake = c.status.in_((Status.OPEN.value, Status.ACKNOWLEDGED.value))
+    query = sa.select(*_COLUMNS).where(_UNRESOLVED, awake, *of_sites(c.site_id, site_ids))
+    owned = sa.case((c.status == Status.OPEN.value, 0), else_=1)
+    return [Alert(*row) for row in connection.execute(query.order_by(c.severity.desc(), owned, c.number).limit(limit))]
+
+
+def ended(connection: sa.Connection, since: int, width: int, site_ids: Sites) -> list[tuple[int, int, int, int]]:
+    """Site, severity, beginning and end of the alerts resolved from *since* (ms) on; those alike within *width* ms are one."""
+    c = _TABLE.c
+    begun: sa.ColumnElement[int] = sa.literal_column(f"first_seen_at / {width:d}")
+    over: sa.ColumnElement[int] = sa.literal_column(f"resolved_at / {width:d}")
+    query = (
+        sa.select(c.site_id, c.severity, begun, over).where(_RESOLVED, c.resolved_at >= since, *of_sites(c.site_id, site_ids)).distinct()
+    )
+    return [(r[0], r[1], r[2] * width, r[3] * width) for r in connection.execute(query)]
+
+
+def last_resolved_at(connection: sa.Connection, site_ids: Sites) -> int | None:
+    """When the last alert ended (ms)."""
+    c = _TABLE.c
+    query = sa.select(c.resolved_at).where(_RESOLVED, *of_sites(c.site_id, site_ids)).order_by(c.resolved_at.desc()).limit(1)
+    found: int | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
+def steps_since(connection: sa.Connection, since: int, site_ids: Sites, newest: int) -> list[tuple[int, str, str, int, int, str]]:
+    """The *newest* steps in any history from *since* (ms) on, messages aside: when, who, what; the alert's severity, number, title."""
+    h, a = _HISTORY.c, _TABLE.c
+    joined = _HISTORY.join(_TABLE, h.alert_number == a.number)
+    query = sa.select(h.at, h.actor, h.action, a.severity, a.number, a.title).select_from(joined)
+    query = query.where(h.at >= since, h.action != Action.NOTIFIED.value, *of_sites(a.site_id, site_ids))
+    return [(r[0], r[1], r[2], r[3], r[4], r[5]) for r in connection.execute(query.order_by(h.number.desc()).limit(newest))]
+
+
+def coming_due(connection: sa.Connection, until: int, site_ids: Sites, limit: int) -> list[Alert]:
+    """The alerts whose acknowledgement or snooze ends before *until* (ms), the first first."""
+    c = _TABLE.c
+    query = sa.select(*_COLUMNS).where(c.due_at.is_not(None), c.due_at < until, *of_sites(c.site_id, site_ids))
+    return [Alert(*row) for row in connection.execute(query.order_by(c.due_at).limit(limit))]

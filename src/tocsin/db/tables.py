@@ -271,6 +271,17 @@ events = sa.Table(
     sa.Index("events_occurred_at", "occurred_at", "alert_number"),
 )
 
+event_counts = sa.Table(
+    "event_counts",
+    metadata,
+    sa.Column("site_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("cell", Millis, primary_key=True, autoincrement=False),  # the beginning of five minutes, by when events occurred
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("problems", sa.BigInteger, nullable=False),
+    sa.Column("last_at", Millis, nullable=False),  # when the last of them arrived
+    sa.Index("event_counts_cell", "cell"),
+)
+
 quarantine = sa.Table(
     "quarantine",
     metadata,
@@ -338,6 +349,12 @@ alerts = sa.Table(
         "site_id",
         "dedup_key",
         "number",
+        sqlite_where=sa.text("status = 'resolved'"),
+        postgresql_where=sa.text("status = 'resolved'"),
+    ),
+    sa.Index(
+        "alerts_resolved_at",
+        "resolved_at",
         sqlite_where=sa.text("status = 'resolved'"),
         postgresql_where=sa.text("status = 'resolved'"),
     ),
@@ -409,6 +426,14 @@ attempts = sa.Table(
     sa.Column("outcome", sa.Text),
     sa.Column("error", sa.Text),
     sqlite_with_rowid=False,
+)
+
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),  # JSON
 )
 
 settings = sa.Table(

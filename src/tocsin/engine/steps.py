@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tocsin.bootstrap import Server
 from tocsin.core.clock import MINUTE, SECOND
 from tocsin.db.writer import Tx
 from tocsin.engine import tidy
+from tocsin.events import counts
 from tocsin.identity import store as identity_store
 
 
@@ -54,6 +56,19 @@ async def _note_use(server: Server) -> None:
         await server.core.writer.run(note)
 
 
+async def _count_events(server: Server) -> None:
+    """How many events came from each site: what charts and the dial read."""
+    core = server.core
+
+    def look() -> counts.Look | None:
+        with core.database.read() as connection:
+            return counts.look(connection, core.clock.now())
+
+    while found := await asyncio.to_thread(look):
+        if not await core.writer.run(partial(counts.add, found=found)):
+            return
+
+
 async def _tidy(server: Server) -> None:
     """What is too old to keep."""
     await server.core.writer.run(lambda tx: tidy.run(tx, server.core.clock.now()))
@@ -65,6 +80,7 @@ STEPS: tuple[Step, ...] = (
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("refresh", 5 * SECOND, _refresh),
     Step("note use", MINUTE, _note_use),
+    Step("count events", 5 * SECOND, _count_events),
     Step("tidy", 10 * MINUTE, _tidy),
 )
 

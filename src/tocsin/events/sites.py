@@ -63,6 +63,11 @@ class SiteBook:
         site = self._by_id.get(site_id)
         return site.slug if site else f"site-{site_id}"
 
+    def name_of(self, site_id: int) -> str:
+        """What people call the site with this id."""
+        site = self._by_id.get(site_id)
+        return site.name if site else f"site {site_id}"
+
     def all(self) -> list[Site]:
         """All sites in the order of their names."""
         return sorted(self._by_slug.values(), key=lambda site: site.slug)

@@ -45,7 +45,6 @@ TABLE: tuple[Row, ...] = (
             "GET /api/openapi.json",
         ),
         pages=(
-            "GET /",
             "GET /api/docs",
             "GET /static/{name}",
             "GET /favicon.ico",
@@ -90,7 +89,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/sites/{slug}/patterns",
             "GET /api/v1/sites/{slug}/patterns/{name}",
         ),
-        pages=("GET /design",),
+        pages=("GET /", "GET /design"),
     ),
     Row(
         permission=Permission.LOOK_WHOLE,

@@ -18,4 +18,4 @@ class DesignPage(Controller):
         """Shows each part once."""
         if server.core.settings.whmcs_env != "development":
             raise NotFound("there is no page here")
-        return screen(request, viewer, "design.html")
+        return screen(request, viewer, "design.html", here="design")

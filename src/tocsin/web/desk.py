@@ -6,9 +6,12 @@ from typing import TypeVar
 from tocsin.alerts import queries
 from tocsin.bootstrap import Server
 from tocsin.core.clock import SECOND
+from tocsin.events.sites import Site
+from tocsin.identity.model import Viewer
 
 KEPT_FOR = 1 * SECOND
 Value = TypeVar("Value")
+Sites = frozenset[int] | None  # those that a reader may see; None: all
 
 
 class Desk:
@@ -33,7 +36,7 @@ class Desk:
             self._kept[key] = (now, value)
         return value  # type: ignore[return-value]  # the key says whose value it is
 
-    def needs_action(self, site_ids: frozenset[int] | None) -> int:
+    def needs_action(self, site_ids: Sites) -> int:
         """How many alerts nobody has taken, of these sites or of all."""
 
         def find() -> int:
@@ -41,3 +44,11 @@ class Desk:
                 return queries.count_open(connection, site_ids)
 
         return self.kept(("needs action", site_ids), find)
+
+    def sites(self, viewer: Viewer) -> list[Site]:
+        """The sites that *viewer* may see, by name."""
+        return [site for site in self.server.core.sites.all() if viewer.sees(site.id)]
+
+    def site_name(self, site_id: int) -> str:
+        """What people call a site."""
+        return self.server.core.sites.name_of(site_id)

@@ -19,4 +19,4 @@ def places() -> tuple[Place, ...]:
     return PLACES
 
 
-PLACES: tuple[Place, ...] = ()
+PLACES: tuple[Place, ...] = (Place("overview", "Overview", "i-home", "/", main=True),)

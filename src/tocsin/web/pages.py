@@ -4,12 +4,14 @@
 """
 
 import gzip
+import re
 import secrets
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, Response
+from markupsafe import Markup, escape
 
 from tocsin.web.desk import Desk
 from tocsin.web.nav import places
@@ -57,8 +59,17 @@ def statics() -> Statics:
 def environment() -> Environment:
     """The templates; a name that a page does not give is an error, not an empty place."""
     made = Environment(loader=PackageLoader("tocsin.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["nb"] = nb
     made.globals["static"] = lambda name: f"static/{statics().name(name)}"
     return made
+
+
+_HOST = re.compile(r"\b[A-Za-z]+-[0-9]+\b")
+
+
+def nb(text: str) -> Markup:
+    """*text* with the names of hosts (``srv-12``) kept in one piece."""
+    return Markup(_HOST.sub(lambda match: f'<span class="nb">{match[0]}</span>', str(escape(text))))  # noqa: S704 - escaped before
 
 
 def page(template: str, status: int = 200, *, depth: int = 0, **values: object) -> Response[bytes]:

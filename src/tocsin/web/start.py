@@ -1,4 +1,4 @@
-"""The start page, the readable API reference, and what browsers ask for by themselves."""
+"""The readable API reference, and what browsers ask for by themselves."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,11 +23,6 @@ class StartPages(Controller):
     """Pages that show nothing private."""
 
     include_in_schema = False
-
-    @get("/", sync_to_thread=True)
-    def start(self, server: TheServer) -> Response[bytes]:
-        """Says that Tocsin runs, and what to do next."""
-        return page("start.html", public_url=server.core.settings.public_url)
 
     @get("/api/docs", sync_to_thread=True)
     def docs(self, openapi: TheDocument) -> Response[bytes]:

@@ -4,7 +4,7 @@ from datetime import date, datetime, tzinfo
 
 import msgspec
 
-from tocsin.core.clock import DAY, MINUTE
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.times import in_words, to_datetime, to_text
 
 
@@ -56,6 +56,12 @@ class Times(msgspec.Struct, frozen=True):
         gone = max(0, self.now - ms)
         return in_words(gone // DAY * DAY if gone >= 10 * DAY else gone)
 
+    def rough(self, ms: int) -> str:
+        """How long ago, in one unit: ``14 min``, ``2 h``, ``3 d``."""
+        gone = max(0, self.now - ms)
+        unit = DAY if gone >= 2 * DAY else HOUR if gone >= HOUR else MINUTE if gone >= MINUTE else SECOND
+        return in_words(gone // unit * unit)
+
     def left(self, ms: int) -> str:
         """How long until then: ``4:12`` within the hour, else in words."""
         ahead = max(0, ms - self.now)
@@ -66,6 +72,11 @@ class Times(msgspec.Struct, frozen=True):
     def span(self, start: int, end: int) -> str:
         """How long from *start* to *end*."""
         return in_words(end - start)
+
+    @property
+    def place(self) -> str:
+        """``Berlin``, ``UTC``: whose time it is, in words."""
+        return str(self.zone).rpartition("/")[2].replace("_", " ")
 
     @property
     def zone_name(self) -> str:

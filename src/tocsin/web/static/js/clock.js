@@ -15,6 +15,14 @@ export function inWords(ms) {
   return hours % 24 && days < 10 ? `${days} d ${hours % 24} h` : `${days} d`;
 }
 
+export function inOneUnit(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} d`;
+}
+
 export function left(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds >= 3600) return inWords(ms);
@@ -28,7 +36,10 @@ function write(element, text) {
 export function tick(root) {
   if (document.hidden) return;
   const at = now();
-  for (const element of root.querySelectorAll("[data-age]")) write(element, inWords(at - Date.parse(element.dateTime)));
+  for (const element of root.querySelectorAll("[data-age]")) {
+    const gone = at - Date.parse(element.dateTime);
+    write(element, element.dataset.age === "rough" ? inOneUnit(gone) : inWords(gone));
+  }
   for (const element of root.querySelectorAll("[data-until]")) {
     const from = Number(element.dataset.from);
     const until = Number(element.dataset.until);

@@ -1,0 +1,1 @@
+"""``/``: whether everything is all right, and who has it."""

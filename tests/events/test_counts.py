@@ -1,0 +1,72 @@
+"""Counting events for charts and dial: each once, whatever dies in between."""
+
+from tests.build import a_report
+from tests.fakes import NOW
+from tests.world import World
+from tocsin.core.clock import DAY, MINUTE, SECOND
+from tocsin.db.writer import Tx
+from tocsin.events import counts
+
+
+def looked(world: World) -> counts.Look | None:
+    with world.core.database.read() as connection:
+        return counts.look(connection, world.clock.now())
+
+
+async def counted(world: World) -> None:
+    while found := looked(world):
+        await world.write(lambda tx, found=found: counts.add(tx, found))
+
+
+def cells(world: World) -> list[tuple[int, int, int]]:
+    with world.core.database.read() as connection:
+        return [(one.cell - NOW, one.events, one.problems) for one in counts.cells(connection, NOW - DAY, NOW + DAY, None)]
+
+
+async def test_events_are_counted_in_the_five_minutes_in_which_they_occurred(world: World) -> None:
+    await world.report(a_report("disk:/"), a_report("disk:/var"), a_report("job:1", status="info"))
+    await world.report(a_report("disk:/home", at=NOW - 6 * MINUTE))
+    world.clock.advance(5 * SECOND)
+    await counted(world)
+    assert cells(world) == [(-10 * MINUTE, 1, 1), (0, 3, 2)]
+
+
+async def test_counting_goes_on_where_it_stopped(world: World) -> None:
+    await world.report(a_report("disk:/"))
+    world.clock.advance(5 * SECOND)
+    await counted(world)
+    await world.report(a_report("disk:/var"))
+    world.clock.advance(5 * SECOND)
+    await counted(world)
+    await counted(world)
+    assert cells(world) == [(0, 2, 2)]
+
+
+async def test_two_nodes_that_look_at_the_same_time_count_once(world: World) -> None:
+    await world.report(a_report("disk:/"))
+    world.clock.advance(5 * SECOND)
+    first, second = looked(world), looked(world)
+    assert first is not None
+    assert second is not None
+    assert await world.write(lambda tx: counts.add(tx, first)) is True
+    assert await world.write(lambda tx: counts.add(tx, second)) is False
+    assert cells(world) == [(0, 1, 1)]
+
+
+async def test_events_of_the_last_seconds_wait_but_are_seen_as_the_last(world: World) -> None:
+    await world.report(a_report("disk:/"))
+    assert looked(world) is None
+    with world.core.database.read() as connection:
+        assert counts.last_seen(connection, [1, 2]) == {1: NOW}
+
+
+async def test_old_counts_are_removed(world: World) -> None:
+    await world.report(a_report("disk:/"))
+    world.clock.advance(5 * SECOND)
+    await counted(world)
+
+    def tidy_later(tx: Tx) -> None:
+        counts.tidy(tx, NOW + counts.KEEP + DAY)
+
+    await world.write(tidy_later)
+    assert cells(world) == []
