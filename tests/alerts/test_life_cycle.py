@@ -271,6 +271,6 @@ def test_the_store_keeps_its_promises_whatever_happens(kind: str, databases: Dat
         machine.url = staticmethod(lambda: databases.sqlite(tmp_path / f"{next(made)}.db"))
         machine.drop = staticmethod(lambda url: Path(url.removeprefix("sqlite:///")).unlink())
     else:
-        machine.url, machine.drop = staticmethod(databases.postgresql), staticmethod(databases.drop)
+        machine.url, machine.drop = staticmethod(databases.postgresql), staticmethod(databases.give_back)
     examples = 25 if kind == "sqlite" else 8
     run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=25))
