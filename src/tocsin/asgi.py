@@ -9,8 +9,9 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from tocsin.api import errors
-from tocsin.api.access import Guard
+from tocsin.api.access import Guard, authorization, is_refusal
 from tocsin.api.alerts import AlertsApi
+from tocsin.api.audit import AuditApi
 from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
 from tocsin.api.description import DescriptionApi
 from tocsin.api.events import EventsApi
@@ -26,6 +27,7 @@ from tocsin.bootstrap import Server
 from tocsin.core.errors import NotAuthenticated, TocsinError
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import STEPS
+from tocsin.identity.model import Caller
 from tocsin.web import access
 from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
@@ -95,16 +97,17 @@ def build(server: Server, engine: Engine | None) -> Front:
         debug=False,
     )
     app.state.guard = guard
+    app.state.refusals = server.refusals
     app.state.desk = Desk(server)
 
     @cache
     def describe() -> dict[str, Any]:
         return document(app.routes, core.settings.public_url)
 
-    return Front(Intake(core.writer, core.ingest, server.keys, core.clock), app)
+    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals), app)
 
 
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi)
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi)
 
 
 def _watch(server: Server, engine: Engine | None) -> EngineWatch:
@@ -116,12 +119,21 @@ def _watch(server: Server, engine: Engine | None) -> EngineWatch:
 
 
 def _on_ours(request: AnyRequest, error: TocsinError) -> Response[bytes]:
+    _note_refusal(request, error)
     if not _wants_page(request):
         return errors.on_ours(request, error)
     if isinstance(error, NotAuthenticated):
         return access.to_login(request)
     problem = problem_of(error)
     return _page(request, problem.status, f"{problem.title}.", f"{error.message[:1].upper()}{error.message[1:]}.")
+
+
+def _note_refusal(request: AnyRequest, error: TocsinError) -> None:
+    caller: Caller | None = getattr(request.state, "caller", None)
+    state, address = request.app.state, request.client.host if request.client else ""
+    if is_refusal(error, caller, has_credential=bool(authorization(request)) or state.guard.cookie in request.cookies):
+        route = f"{request.method} {request.scope.get('path_template')}"
+        state.refusals.note(caller.name if caller else "nobody", address, "refused", route, error.message)
 
 
 def _on_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:

@@ -24,6 +24,7 @@ from tocsin.db.writer import Tx, Writer
 from tocsin.settings import Settings
 
 if TYPE_CHECKING:
+    from tocsin.audit.refusals import Refusals
     from tocsin.db.checkpoint import Checkpointer
     from tocsin.events.sites import SiteBook
     from tocsin.identity.passwords import Passwords
@@ -83,6 +84,7 @@ class Server:
     keys: "KeyRing"
     sessions: "SessionBook"
     passwords: "Passwords"
+    refusals: "Refusals"
     delivery: "Delivery"
     channels: "dict[str, Channel]"
     door: "HttpDoor"
@@ -99,6 +101,7 @@ class Server:
         await self.door.close()
         self.checkpointer.stop()
         self.passwords.close()
+        self.refusals.close()
         self.core.close()
         self.departures.close()
         if self.lock is not None:
@@ -143,6 +146,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     With *delivers* False (`serve --http-only`) no message is leased to this process: new ones wait in the outbox for the
     process that runs the engine, and no lock is taken, so that both can share a data folder.
     """
+    from tocsin.audit.refusals import Refusals
     from tocsin.db.checkpoint import Checkpointer
     from tocsin.identity.passwords import Passwords
     from tocsin.identity.service import KeyRing
@@ -188,6 +192,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         keys=KeyRing(core.database, the_clock),
         sessions=SessionBook(core.database, the_clock, settings.public_url),
         passwords=Passwords(),
+        refusals=Refusals(core.writer, the_clock),
         delivery=delivery,
         channels=the_channels,
         door=door,

@@ -8,6 +8,8 @@ from argon2 import PasswordHasher
 
 from tests.world import World
 from tocsin import asgi
+from tocsin.audit.model import Who
+from tocsin.audit.refusals import Refusals
 from tocsin.bootstrap import Server
 from tocsin.db.writer import Tx
 from tocsin.engine.loop import StepHealth
@@ -21,6 +23,7 @@ from tocsin.identity.sessions import SessionBook
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 OTHER_SITE = "kiezhost"
+THE_TEST = Who("the test")
 
 
 class FakeEngine:
@@ -96,6 +99,7 @@ class Service:
             keys=keys,
             sessions=SessionBook(core.database, world.clock, world.settings.public_url),
             passwords=Passwords(QUICK),
+            refusals=Refusals(core.writer, world.clock),
             delivery=world.delivery,
             channels={"ntfy": world.ntfy, "email": world.email},
             door=unused,
@@ -123,7 +127,7 @@ class Service:
         """A caller with a key of its own."""
         place = None if site is None else (self.world.core.sites.get(site).id, site)
         now = self.world.clock.now()
-        made = await self.world.write(lambda tx: identity.make_key(tx, name, frozenset(scopes), place, expires_in, now))
+        made = await self.world.write(lambda tx: identity.make_key(tx, THE_TEST, name, frozenset(scopes), place, expires_in, now))
         return Caller(self.client, made.secret)
 
     async def user(self, email: str, name: str) -> None:
@@ -148,4 +152,4 @@ def _make_keys(tx: Tx, world: World) -> dict[str, str]:
         "tenant": (frozenset({Scope.ADMIN}), (world.core.sites.get(OTHER_SITE).id, OTHER_SITE)),
     }
     now = world.clock.now()
-    return {name: identity.make_key(tx, name, scopes, site, None, now).secret for name, (scopes, site) in wanted.items()}
+    return {name: identity.make_key(tx, THE_TEST, name, scopes, site, None, now).secret for name, (scopes, site) in wanted.items()}

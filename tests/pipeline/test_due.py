@@ -6,6 +6,7 @@ from tests.build import ONCALL_PHONE, a_report
 from tests.fakes import NOW
 from tests.world import World
 from tocsin.alerts import rules
+from tocsin.audit.model import Who
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.core.severity import Severity
@@ -112,7 +113,7 @@ async def test_a_key_of_one_site_cannot_act_on_another_sites_alert(world: World)
 async def test_a_test_alert_goes_the_real_way_and_each_is_a_new_one(world: World) -> None:
     await world.people(ONCALL_PHONE)
     for _ in range(2):
-        await world.write(world.core.actions.test_alert(Severity.HIGH, "main", "marta"))
+        await world.write(world.core.actions.test_alert(Severity.HIGH, "main", Who("marta")))
     await world.settle()
     assert [alert.severity for alert in world.alerts()] == [4, 4]
     assert len(world.ntfy.letters) == 2

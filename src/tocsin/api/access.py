@@ -9,7 +9,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from tocsin.core.errors import NotAllowed, NotAuthenticated, TocsinError
+from tocsin.core.errors import NotAllowed, NotAuthenticated, NotFound, TocsinError, UnknownFields
 from tocsin.identity import permissions, rules
 from tocsin.identity.model import ApiKey, Caller, Permission, Scope, Viewer
 from tocsin.identity.permissions import Row
@@ -28,6 +28,7 @@ class Guard:
 
     def __init__(self, keys: KeyRing, sessions: SessionBook, now: Callable[[], int], public_url: str) -> None:
         self._keys, self._sessions, self._now, self._public_url = keys, sessions, now, public_url
+        self.cookie = sessions.cookie
 
     async def __call__(self, connection: AnyConnection, _handler: BaseRouteHandler) -> None:
         """Lets the request pass, with its caller (and, on pages, viewer) in the state, or raises `NotAuthenticated` or `NotAllowed`."""
@@ -42,27 +43,31 @@ class Guard:
             return
         address = connection.client.host if connection.client else ""
         header = authorization(connection)
+        # Who it is stands in the state before it is known whether they may: a refusal is noted under their name.
         if route in row.pages or (not header and self._sessions.cookie in connection.cookies):
-            viewer = await self._person(connection, row)
+            viewer = await self._person(connection)
             connection.state.viewer, connection.state.caller = viewer, viewer.calling(address)
+            if method not in SAFE_METHODS:
+                await self._from_own_page(connection, viewer)  # type: ignore[arg-type]  # there are no others than HTTP requests
+            check_person(row, viewer)
         else:
-            connection.state.caller = caller_of(check(row, await self._key(header), self._now()), address)
+            key = await self._key(header)
+            connection.state.caller = caller_of(key, address)
+            check(row, key, self._now())
 
     async def _key(self, header: bytes) -> ApiKey:
         bearer(header)
         key = self._keys.recall(header)
         return key if key is not None else await asyncio.to_thread(self._keys.look_up, header)
 
-    async def _person(self, connection: AnyConnection, row: Row) -> Viewer:
+    async def _person(self, connection: AnyConnection) -> Viewer:
         token = connection.cookies.get(self._sessions.cookie, "")
         if not token:
             raise NotAuthenticated("log in first")
         viewer = self._sessions.recall(token)
         if viewer is None:
             viewer = await asyncio.to_thread(self._sessions.look_up, token)
-        if connection.scope.get("method") not in SAFE_METHODS:
-            await self._from_own_page(connection, viewer)  # type: ignore[arg-type]  # there are no others than HTTP requests
-        return check_person(row, viewer)
+        return viewer
 
     async def _from_own_page(self, request: AnyRequest, viewer: Viewer) -> None:
         """Another site can have a browser send a form with our cookie; it cannot know what our forms carry."""
@@ -95,13 +100,29 @@ def caller_of(key: ApiKey, address: str) -> Caller:
     return Caller(f"key:{key.name}", address, permissions.of_scopes(key.scopes, whole=site_ids is None), site_ids)
 
 
-def check_person(row: Row, viewer: Viewer) -> Viewer:
-    """The person, if they may do what *row* is about. Raises `NotAllowed`."""
+def check_person(row: Row, viewer: Viewer) -> None:
+    """Raises `NotAllowed` if the person may not do what *row* is about."""
     if viewer.may(row.permission):
-        return viewer
+        return
     if viewer.role in row.roles:
         raise NotAllowed("you see some sites only; this is about the whole installation")
     raise NotAllowed(f"your role is {viewer.role}; this needs {' or '.join(sorted(row.roles)) or 'an API key'}")
+
+
+def is_refusal(error: TocsinError, caller: Caller | None, *, has_credential: bool) -> bool:
+    """Whether the audit log hears of *error*. Who comes without key or login is only shown the way in; who may see some
+    sites only and asks for what is not there may have asked for what is another's.
+    """
+    match error:
+        case NotAuthenticated():
+            return has_credential
+        case NotAllowed():
+            return True
+        case UnknownFields():
+            return caller is not None
+        case NotFound():
+            return caller is not None and caller.site_ids is not None
+    return False
 
 
 def _field(body: bytes) -> str:

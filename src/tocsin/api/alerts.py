@@ -210,7 +210,7 @@ class AlertsApi(Controller):
         """Raises a test alert that goes the whole way, as a real one would."""
         core = server.core
         site = chosen_site(core.sites, caller, sent.site)
-        return _out(server, await core.writer.run(core.actions.test_alert(Severity(sent.severity), site, caller.name)))
+        return _out(server, await core.writer.run(core.actions.test_alert(Severity(sent.severity), site, caller.who)))
 
 
 def _filter(asked: AlertQuery, site_ids: frozenset[int] | None) -> queries.Filter:
@@ -256,7 +256,7 @@ def _one(server: Server, caller: Caller, ref: str, decide: Decide) -> Callable[[
     def work(tx: Tx) -> Alert:
         alert_id = store.by_number(tx, int(ref)).id if ref.isdigit() else ref.lower()
         try:
-            return server.core.actions.act(alert_id, decide, caller.site_ids)(tx)
+            return server.core.actions.act(alert_id, decide, caller.site_ids, caller.address)(tx)
         except NotFound:
             raise _no_alert(ref) from None  # in the caller's words: another site's alert shows nothing of itself, not even its id
 

@@ -1,9 +1,7 @@
 """``/events``, ``/sources``, ``/quarantine``: what came in. ``POST /events`` is in intake.py."""
 
 import asyncio
-import csv
-import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import msgspec
 from litestar import Controller, get
@@ -12,6 +10,7 @@ from litestar.response import Stream
 from tocsin.api import shapes
 from tocsin.api.alerts import period
 from tocsin.api.context import Given, InPath, TheCaller, TheServer, visible_sites
+from tocsin.api.csv import csv_lines
 from tocsin.api.fields import Cursor, Level, Limit, Search, Since, Slug, TypeFilter, Until
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.bootstrap import Server
@@ -124,14 +123,14 @@ def _filter(asked: EventFilter, site_ids: frozenset[int] | None) -> queries.Filt
     return queries.Filter(site_ids=site_ids, type=asked.type, severity_min=asked.severity_min, since=since, until=until, q=asked.q)
 
 
-# --- CSV (RFC 4180)
+# --- CSV
 
 
 async def _csv(server: Server, wanted: queries.Filter, events: list[queries.StoredEvent]) -> AsyncIterator[bytes]:
     """The file, a page at a time. Each page is a snapshot of its own, so that a long export holds no old state back."""
-    yield _lines([CSV_COLUMNS])
+    yield csv_lines([CSV_COLUMNS])
     while events:
-        yield _lines([_csv_row(server, event) for event in events])
+        yield csv_lines([_csv_row(server, event) for event in events])
         if len(events) < CSV_PAGE:
             return
         events = await asyncio.to_thread(_csv_page, server, wanted, _place(events[-1]))
@@ -145,20 +144,4 @@ def _csv_page(server: Server, wanted: queries.Filter, after: tuple[int, int] | N
 def _csv_row(server: Server, event: queries.StoredEvent) -> list[object]:
     times = {"occurred_at": to_text(event.occurred_at), "received_at": to_text(event.received_at)}
     values = {"site": server.core.sites.slug_of(event.site_id), **times}
-    return [_cell(values.get(name, getattr(event, name, None))) for name in CSV_COLUMNS]
-
-
-def _cell(value: object) -> object:
-    """Spreadsheets run what begins like a formula; whoever can open a ticket could write one."""
-    if isinstance(value, str) and value[:1] in _FORMULA:
-        return "'" + value
-    return "" if value is None else value
-
-
-_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four: their full-width forms
-
-
-def _lines(rows: Sequence[Sequence[object]]) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()
+    return [values.get(name, getattr(event, name, None)) for name in CSV_COLUMNS]

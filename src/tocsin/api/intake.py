@@ -9,8 +9,9 @@ import msgspec
 import structlog
 
 from tocsin.api.problems import Answer, answer_of, plain_answer
+from tocsin.audit.refusals import Refusals
 from tocsin.core.clock import Clock
-from tocsin.core.errors import FieldError, InvalidInput, TocsinError, TooLarge, Unavailable
+from tocsin.core.errors import FieldError, InvalidInput, NotAllowed, NotAuthenticated, TocsinError, TooLarge, Unavailable
 from tocsin.db.writer import Writer
 from tocsin.events.decode import Decoded, decode
 from tocsin.events.model import MAX_BODY, Rejected
@@ -51,8 +52,8 @@ class Accepted(msgspec.Struct):
 class Intake:
     """Checks key, size and signature, decodes, has the batch written, answers after the commit."""
 
-    def __init__(self, writer: Writer, ingest: Ingest, keys: KeyRing, clock: Clock) -> None:
-        self._writer, self._take, self._keys, self._clock = writer, ingest.take, keys, clock
+    def __init__(self, writer: Writer, ingest: Ingest, keys: KeyRing, clock: Clock, refusals: Refusals) -> None:
+        self._writer, self._take, self._keys, self._clock, self._refusals = writer, ingest.take, keys, clock, refusals
         self.recall = keys.recall
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -68,7 +69,7 @@ class Intake:
     def take_plain(self, key: ApiKey, body: bytes, respond: Callable[[Answer], None]) -> None:
         """One request of the fast lane: *body* is uncompressed JSON. Calls *respond* once, after the commit."""
         try:
-            key_rules.check(key, Scope.INGEST, self._clock.now())
+            self._check(key, "")
             decoded, future = self._hand_in(body, lines=False, key=key, skew=None)
         except Exception as error:  # noqa: BLE001 - as in __call__
             respond(_answer_of(error))
@@ -77,9 +78,16 @@ class Intake:
             lambda done: respond(_answer_of(done.exception()) if done.exception() else _accepted(decoded, done.result()))
         )
 
+    def _check(self, key: ApiKey, address: str) -> ApiKey:
+        try:
+            return key_rules.check(key, Scope.INGEST, self._clock.now())
+        except (NotAuthenticated, NotAllowed) as error:
+            self._refusals.note(f"key:{key.name}", address, "refused", f"POST {PATH}", error.message)
+            raise
+
     async def _accept(self, scope: dict[str, Any], receive: Receive) -> Answer:
         headers = dict(scope["headers"])
-        key = await self._key(headers)
+        key = await self._key(headers, scope["client"][0] if scope.get("client") else "")
         lines = _is_ndjson(headers)
         raw = await _read(receive, headers)
         signature = headers.get(b"x-tocsin-signature")
@@ -89,13 +97,17 @@ class Intake:
         decoded, future = self._hand_in(await _plain(raw, headers), lines=lines, key=key, skew=skew)
         return _accepted(decoded, await future)
 
-    async def _key(self, headers: dict[bytes, bytes]) -> ApiKey:
+    async def _key(self, headers: dict[bytes, bytes], address: str) -> ApiKey:
         authorization = headers.get(b"authorization", b"")
         key = self._keys.recall(authorization)
         if key is None:
             bearer(authorization)
-            key = await asyncio.to_thread(self._keys.look_up, authorization)
-        return key_rules.check(key, Scope.INGEST, self._clock.now())
+            try:
+                key = await asyncio.to_thread(self._keys.look_up, authorization)
+            except NotAuthenticated as error:
+                self._refusals.note("nobody", address, "refused", f"POST {PATH}", error.message)
+                raise
+        return self._check(key, address)
 
     def _hand_in(self, body: bytes, *, lines: bool, key: ApiKey, skew: int | None) -> tuple[Decoded, "asyncio.Future[Taken]"]:
         """Decodes *body* and queues it for the writer. What is not readable at all goes to quarantine, in the background."""

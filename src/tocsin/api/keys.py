@@ -7,7 +7,7 @@ from litestar import Controller, Response, delete, get, post
 from msgspec import Meta
 
 from tocsin.api import shapes
-from tocsin.api.context import Given, InPath, TheServer
+from tocsin.api.context import Given, InPath, TheCaller, TheServer
 from tocsin.api.fields import Name, Slug
 from tocsin.core.errors import InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
@@ -48,7 +48,7 @@ class KeysApi(Controller):
             return shapes.KeyPage(None, [shapes.KeyOut(**shapes.key_fields(key)) for key in store.list_keys(connection)])
 
     @post(status_code=201)
-    async def add_key(self, server: TheServer, sent: Given[NewKey]) -> Response[shapes.NewKeyOut]:
+    async def add_key(self, server: TheServer, caller: TheCaller, sent: Given[NewKey]) -> Response[shapes.NewKeyOut]:
         """Makes a key. The answer is the only place where its secret is ever shown."""
         core = server.core
         site = None if sent.site is None else core.sites.find(sent.site)
@@ -57,14 +57,14 @@ class KeysApi(Controller):
         place = None if site is None else (site.id, site.slug)
         lasts = None if sent.expires is None else rules.read_length(sent.expires)
         scopes = frozenset(Scope(word) for word in sent.scopes)
-        made = await core.writer.run(lambda tx: service.make_key(tx, sent.name, scopes, place, lasts, core.clock.now()))
+        made = await core.writer.run(lambda tx: service.make_key(tx, caller.who, sent.name, scopes, place, lasts, core.clock.now()))
         return Response(shapes.NewKeyOut(**shapes.key_fields(made.key), key=made.secret))
 
     @delete("/{key_id:str}", status_code=204)
-    async def revoke_key(self, server: TheServer, key_id: InPath) -> None:
+    async def revoke_key(self, server: TheServer, caller: TheCaller, key_id: InPath) -> None:
         """Revokes a key: here at once, on other nodes within two seconds."""
         if not is_uuid(key_id.lower()):
             raise NotFound(f"there is no key {key_id[:40]}")
         now = server.core.clock.now()
-        await server.core.writer.run(lambda tx: store.revoke_key(tx, key_id.lower(), now))
+        await server.core.writer.run(lambda tx: service.revoke_key(tx, caller.who, key_id.lower(), now))
         server.keys.forget()

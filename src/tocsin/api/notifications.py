@@ -9,6 +9,7 @@ from tocsin.api import shapes
 from tocsin.api.context import Given, InPath, TheCaller, TheServer
 from tocsin.api.fields import AlertRef, Cursor, DeliveryStatuses, Limit
 from tocsin.api.paging import cut_page, read_cursor
+from tocsin.audit import service as audit
 from tocsin.core.errors import NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.db import tables
@@ -47,7 +48,7 @@ class NotificationsApi(Controller):
     def show_notification(self, server: TheServer, caller: TheCaller, message_id: InPath) -> shapes.NotificationOut:
         """Shows one notification."""
         with server.core.database.read() as connection:
-            return _show(connection, message_id, caller)
+            return shapes.notification_out(_find(connection, message_id, caller))
 
     @post("/notifications/{message_id:str}/revoke-links", status_code=200)
     async def revoke_links(self, server: TheServer, caller: TheCaller, message_id: InPath) -> shapes.NotificationOut:
@@ -55,11 +56,12 @@ class NotificationsApi(Controller):
         now = server.core.clock.now()
 
         def work(tx: Tx) -> shapes.NotificationOut:
-            _show(tx.sql, message_id, caller)
+            found = _find(tx.sql, message_id, caller)
             table = tables.outbox
+            audit.record(tx, caller.who, "links.revoked", f"notification:{found.id}", now, site_id=found.site_id)
             first = sa.func.coalesce(table.c.links_revoked_at, now)
             tx.sql.execute(table.update().where(table.c.id == message_id.lower()).values(links_revoked_at=first))
-            return _show(tx.sql, message_id, caller)
+            return shapes.notification_out(_find(tx.sql, message_id, caller))
 
         return await server.core.writer.run(work)
 
@@ -77,8 +79,8 @@ def _number(connection: sa.Connection, ref: str, caller: Caller) -> int:
     return alert.number
 
 
-def _show(connection: sa.Connection, message_id: str, caller: Caller) -> shapes.NotificationOut:
+def _find(connection: sa.Connection, message_id: str, caller: Caller) -> queries.Notification:
     found = queries.find(connection, message_id.lower(), caller.site_ids) if is_uuid(message_id.lower()) else None
     if found is None:
         raise NotFound(f"there is no notification {message_id[:40]}")
-    return shapes.notification_out(found)
+    return found

@@ -12,6 +12,7 @@ from msgspec import Meta
 from tocsin.api import shapes
 from tocsin.api.context import Given, InPath, TheCaller, TheServer, own_site, visible_site
 from tocsin.api.fields import Level, Name, Slug, clean_name
+from tocsin.audit import service as audit
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.db import tables
@@ -106,7 +107,7 @@ class SitesApi(Controller):
         return shapes.SitePage(None, [shapes.site_out(s) for s in server.core.sites.all() if caller.sees(s.id)])
 
     @post("/sites", status_code=201, opt={"conflict": True})
-    async def add_site(self, server: TheServer, sent: Given[NewSite]) -> shapes.SiteOut:
+    async def add_site(self, server: TheServer, caller: TheCaller, sent: Given[NewSite]) -> shapes.SiteOut:
         """Makes a site."""
         now = server.core.clock.now()
 
@@ -114,8 +115,10 @@ class SitesApi(Controller):
             table = tables.sites
             if tx.sql.execute(sa.select(table.c.id).where(table.c.slug == sent.slug)).first() is not None:
                 raise Conflict(f"there is already a site {sent.slug}")
-            site_store.ensure(tx, sent.slug, now)
-            tx.sql.execute(table.update().where(table.c.slug == sent.slug).values(name=(sent.name or sent.slug).strip()))
+            site_id = site_store.ensure(tx, sent.slug, now)
+            name = (sent.name or sent.slug).strip()
+            tx.sql.execute(table.update().where(table.c.slug == sent.slug).values(name=name))
+            audit.record(tx, caller.who, "site.made", f"site:{sent.slug}", now, after={"name": name}, site_id=site_id)
 
         await _change(server, work)
         return shapes.site_out(server.core.sites.get(sent.slug))
@@ -133,13 +136,13 @@ class SitesApi(Controller):
     ) -> CatalogueRowOut:
         """Changes a row for a site, or adds one of its own; what an earlier change said is replaced."""
         site = visible_site(server.core.sites, caller, slug)
-        override = Override(type=event_type, **msgspec.structs.asdict(sent))
-        text = msgspec.json.encode(override).decode()
+        new = Override(type=event_type, **msgspec.structs.asdict(sent))
+        now = server.core.clock.now()
 
         def work(tx: Tx) -> None:
-            table = tables.catalogue
-            tx.sql.execute(table.delete().where(table.c.site_id == site.id, table.c.type == event_type))
-            tx.sql.execute(table.insert().values(site_id=site.id, type=event_type, override=text))
+            old = site_store.replace_override(tx, site.id, event_type, new)
+            thing = f"catalogue:{slug}/{event_type}"
+            audit.record(tx, caller.who, "catalogue.changed", thing, now, before=old, after=new, site_id=site.id)
 
         await _change(server, work)
         row = server.core.sites.get(slug).catalogue.get(event_type)
@@ -152,12 +155,15 @@ class SitesApi(Controller):
         """Takes a site's change back: the row is again as it is shipped."""
         site = visible_site(server.core.sites, caller, slug)
         Override(type=event_type)  # refuses what can be no type
-        table = tables.catalogue
-        await _remove(
-            server,
-            table.delete().where(table.c.site_id == site.id, table.c.type == event_type),
-            f"{slug} has not changed {event_type}",
-        )
+        now = server.core.clock.now()
+
+        def work(tx: Tx) -> None:
+            old = site_store.replace_override(tx, site.id, event_type, None)
+            if old is None:
+                raise NotFound(f"{slug} has not changed {event_type}")
+            audit.record(tx, caller.who, "catalogue.reset", f"catalogue:{slug}/{event_type}", now, before=old, site_id=site.id)
+
+        await _change(server, work)
 
     @get("/sites/{slug:str}/patterns", sync_to_thread=True)
     def list_patterns(self, server: TheServer, caller: TheCaller, slug: InPath) -> Patterns:
@@ -176,11 +182,11 @@ class SitesApi(Controller):
         if not clean_name(name):
             raise InvalidInput.of("name", "must have 1 to 60 letters, digits, dots, dashes or underscores")
         new = await asyncio.to_thread(ActivityPattern, name, sent.pattern, sent.type)
+        now = server.core.clock.now()
 
         def work(tx: Tx) -> None:
-            table = tables.activity_patterns
-            tx.sql.execute(table.delete().where(table.c.site_id == site.id, table.c.name == name))
-            tx.sql.execute(table.insert().values(site_id=site.id, name=new.name, pattern=new.pattern, type=new.type))
+            old = site_store.replace_pattern(tx, site.id, name, new)
+            audit.record(tx, caller.who, "pattern.changed", f"pattern:{slug}/{name}", now, before=old, after=sent, site_id=site.id)
 
         await _change(server, work)
         return PatternOut(new.name, new.pattern, new.type, shipped=False)
@@ -189,25 +195,21 @@ class SitesApi(Controller):
     async def remove_pattern(self, server: TheServer, caller: TheCaller, slug: InPath, name: InPath) -> None:
         """Takes a site's own pattern away; a shipped one of that name counts again."""
         site = visible_site(server.core.sites, caller, slug)
-        table = tables.activity_patterns
-        complaint = f"{slug} has no pattern {name[:60]} of its own"
-        if not clean_name(name):
-            raise NotFound(complaint)
-        await _remove(server, table.delete().where(table.c.site_id == site.id, table.c.name == name), complaint)
+        now = server.core.clock.now()
+
+        def work(tx: Tx) -> None:
+            old = site_store.replace_pattern(tx, site.id, name, None) if clean_name(name) else None
+            if old is None:
+                raise NotFound(f"{slug} has no pattern {name[:60]} of its own")
+            audit.record(tx, caller.who, "pattern.removed", f"pattern:{slug}/{name}", now, before=old, site_id=site.id)
+
+        await _change(server, work)
 
 
 async def _change(server: Server, work: Callable[[Tx], None]) -> None:
     """Does *work*, then has this node see it at once; others see it within five seconds."""
     await server.core.writer.run(work)
     await asyncio.to_thread(server.core.refresh)
-
-
-async def _remove(server: Server, statement: sa.Delete, complaint: str) -> None:
-    def work(tx: Tx) -> None:
-        if tx.sql.execute(statement).rowcount == 0:
-            raise NotFound(complaint)
-
-    await _change(server, work)
 
 
 def _changed_types(server: Server, site: Site) -> set[str]:

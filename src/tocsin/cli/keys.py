@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 
+from tocsin.audit.model import Who
 from tocsin.cli.output import say, show, show_json, show_table
-from tocsin.cli.start import Start, opened_store
+from tocsin.cli.start import Start, actor, opened_store
 from tocsin.core.errors import InvalidInput
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.db import tables
@@ -24,7 +25,7 @@ def add(start: Start, name: str, scopes: str, site: str | None, expires: str | N
 
         def make(tx: Tx) -> tuple[service.NewKey, bool]:
             place, is_new_site = (None, False) if site is None else _site(tx, site, now)
-            return service.make_key(tx, name, wanted, place, expires_in, now), is_new_site
+            return service.make_key(tx, Who(actor()), name, wanted, place, expires_in, now), is_new_site
 
         new, is_new_site = store.writer.call(make)
     if is_new_site:
@@ -87,5 +88,5 @@ def _as_json(key: ApiKey, now: int) -> dict[str, object]:
 def revoke(start: Start, key_id: str) -> None:
     """Ends a key. Raises `NotFound`."""
     with opened_store(start) as store:
-        store.writer.call(lambda tx: key_store.revoke_key(tx, key_id, store.clock.now()))
+        store.writer.call(lambda tx: service.revoke_key(tx, Who(actor()), key_id, store.clock.now()))
     say(f"The key {key_id} is revoked. A running server refuses it within two seconds.")

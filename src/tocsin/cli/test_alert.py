@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tocsin.alerts.model import Alert
+from tocsin.audit.model import Who
 from tocsin.bootstrap import Core, server_runs
 from tocsin.cli.alerts import alert_as_json
 from tocsin.cli.output import say, show, show_json
@@ -46,7 +47,7 @@ def run(start: Start, severity: int, site: str, seconds: int, *, as_json: bool) 
     if not is_slug(site):
         raise InvalidInput.of("site", f"{site!r} must be a short name of lower-case letters, digits and dashes. Example: main")
     with opened(start) as core:
-        alert = core.writer.call(core.actions.test_alert(Severity(severity), site, actor()))
+        alert = core.writer.call(core.actions.test_alert(Severity(severity), site, Who(actor())))
         running = server_runs(core.settings.data_dir)
         # With PostgreSQL a server on another machine may send it, so it is waited for all the same.
         may_be_sent = running or not core.database.is_sqlite

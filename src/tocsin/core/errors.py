@@ -2,6 +2,7 @@
 
 TocsinError
 ├── InvalidInput     the input is wrong; names the fields
+│   └── UnknownFields
 ├── NotAuthenticated no key, or one that is unknown, expired or revoked
 ├── NotAllowed       the key may not do this
 ├── NotFound
@@ -39,6 +40,10 @@ class InvalidInput(TocsinError):
     def of(cls, field: str, message: str) -> "InvalidInput":
         """The usual case: one field."""
         return cls((FieldError(field, message),))
+
+
+class UnknownFields(InvalidInput):
+    """The input names fields that nobody asked for: a typing mistake, or somebody who tries what may be let in."""
 
 
 class NotAuthenticated(TocsinError):

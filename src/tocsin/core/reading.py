@@ -7,11 +7,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tocsin.core.errors import FieldError, InvalidInput
+from tocsin.core.errors import FieldError, InvalidInput, UnknownFields
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 MAX_FIELDS = 100
+_UNKNOWN = "is not known here"
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PLACE = re.compile(r" - at `\$(.*)`$")
 
@@ -83,6 +84,8 @@ def read_body(raw: bytes, shape: type[Shape]) -> Shape:
 
 
 def _build(shape: type[Shape], values: dict[str, Any], errors: list[FieldError]) -> Shape:
+    if any(error.message.startswith(_UNKNOWN) for error in errors):
+        raise UnknownFields(tuple(errors))
     if errors:
         raise InvalidInput(tuple(errors))
     return shape(**values)
@@ -114,7 +117,7 @@ def _must(hint: Any) -> str:
 
 
 def _unknown(name: str, fields: dict[str, _Field]) -> FieldError:
-    return FieldError(name[:60], f"is not known here; known are {', '.join(fields)}" if fields else "is not known here; nothing is")
+    return FieldError(name[:60], f"{_UNKNOWN}; known are {', '.join(fields)}" if fields else f"{_UNKNOWN}; nothing is")
 
 
 def _pairs(raw: bytes, place: str) -> list[tuple[str, str]]:

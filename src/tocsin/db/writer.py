@@ -42,10 +42,15 @@ class Tx:
         self.driver: Any = connection.connection.driver_connection
         self.is_sqlite = is_sqlite
         self.committed: list[Callable[[], None]] = []
+        self.endings: dict[Callable[[Tx, list[Any]], None], list[Any]] = {}
 
     def pipeline(self) -> AbstractContextManager[object]:
         """Within it, statements whose results nobody waits for travel together (PostgreSQL; SQLite has no way to travel)."""
         return nullcontext() if self.is_sqlite else self.driver.pipeline()
+
+    def at_end(self, action: "Callable[[Tx, list[Item]], None]", item: Item) -> None:
+        """Has *action* run once, with all such items, as the last thing before the commit: for what locks others out."""
+        self.endings.setdefault(action, []).append(item)
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Runs *action* once this transaction is durable, before its callers are answered; in the event loop, if there is one."""
@@ -225,6 +230,8 @@ def _commit(tx: Tx, works: list[_Work]) -> list[Any]:
         answers = group(tx, [works[p].item for p in positions])
         for position, answer in zip(positions, answers, strict=True):
             results[position] = answer
+    for action, items in tx.endings.items():
+        action(tx, items)
     failpoints.reach("commit.before")
     tx.driver.execute("COMMIT")
     failpoints.reach("commit.after")

@@ -69,6 +69,11 @@ async def _count_events(server: Server) -> None:
             return
 
 
+async def _note_refusals(server: Server) -> None:
+    """How often was refused again what the audit log has once."""
+    server.refusals.flush()
+
+
 async def _tidy(server: Server) -> None:
     """What is too old to keep."""
     await server.core.writer.run(lambda tx: tidy.run(tx, server.core.clock.now()))
@@ -81,8 +86,9 @@ STEPS: tuple[Step, ...] = (
     Step("refresh", 5 * SECOND, _refresh),
     Step("note use", MINUTE, _note_use),
     Step("count events", 5 * SECOND, _count_events),
+    Step("note refusals", MINUTE, _note_refusals),
     Step("tidy", 10 * MINUTE, _tidy),
 )
 
 # What a process that only answers requests must do all the same: it writes messages for the contacts that it knows.
-HTTP_ONLY_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step.name in ("refresh", "note use"))
+HTTP_ONLY_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step.name in ("refresh", "note use", "note refusals"))

@@ -91,3 +91,25 @@ def ensure(tx: Tx, slug: str, now: int) -> int:
     else:
         tx.driver.execute("INSERT INTO sites(slug, name, created_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", tuple(values.values()))
     return int(tx.sql.execute(sa.select(table.c.id).where(table.c.slug == slug)).scalar_one())
+
+
+def replace_override(tx: Tx, site_id: int, event_type: str, new: Override | None) -> Override | None:
+    """Sets (or, with None, takes away) what a site changes in a row of the catalogue; answers what it was before."""
+    table = tables.catalogue
+    here = sa.and_(table.c.site_id == site_id, table.c.type == event_type)
+    old = tx.sql.execute(sa.select(table.c.override).where(here)).scalar_one_or_none()
+    tx.sql.execute(table.delete().where(here))
+    if new is not None:
+        tx.sql.execute(table.insert().values(site_id=site_id, type=event_type, override=msgspec.json.encode(new).decode()))
+    return None if old is None else msgspec.json.decode(old, type=Override)
+
+
+def replace_pattern(tx: Tx, site_id: int, name: str, new: ActivityPattern | None) -> dict[str, str] | None:
+    """Sets (or, with None, takes away) a site's own pattern of this name; answers what it was before."""
+    table = tables.activity_patterns
+    here = sa.and_(table.c.site_id == site_id, table.c.name == name)
+    old = tx.sql.execute(sa.select(table.c.pattern, table.c.type).where(here)).one_or_none()
+    tx.sql.execute(table.delete().where(here))
+    if new is not None:
+        tx.sql.execute(table.insert().values(site_id=site_id, name=new.name, pattern=new.pattern, type=new.type))
+    return None if old is None else {"pattern": old.pattern, "type": old.type}

@@ -4,6 +4,8 @@ import enum
 
 import msgspec
 
+from tocsin.audit.model import Who
+
 
 class Scope(enum.StrEnum):
     """What an API key may do. Each stands alone; `admin` includes all."""
@@ -33,6 +35,7 @@ class Permission(enum.StrEnum):
     ACT = "act"
     CONFIGURE = "configure"
     KEYS = "keys"
+    AUDIT = "audit"
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -64,6 +67,11 @@ class Caller(msgspec.Struct, frozen=True):
     permissions: frozenset[Permission]
     site_ids: frozenset[int] | None
     user_id: str | None = None
+
+    @property
+    def who(self) -> Who:
+        """The same for the audit log."""
+        return Who(self.name, self.address or None)
 
     def may(self, permission: str) -> bool:
         """Whether this caller has *permission*."""

@@ -138,6 +138,14 @@ TABLE: tuple[Row, ...] = (
         whole=True,
         calls=("GET /api/v1/keys", "POST /api/v1/keys", "DELETE /api/v1/keys/{key_id}"),
     ),
+    Row(
+        permission=Permission.AUDIT,
+        meaning="Read the audit log.",
+        roles=ADMINS,
+        scope=Scope.ADMIN,
+        whole=True,
+        calls=("GET /api/v1/audit", "GET /api/v1/audit.csv"),
+    ),
 )
 
 

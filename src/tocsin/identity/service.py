@@ -5,9 +5,12 @@ from collections import OrderedDict
 
 import msgspec
 
+from tocsin.audit import service as audit
+from tocsin.audit.model import Who
 from tocsin.core.clock import SECOND, Clock
 from tocsin.core.errors import InvalidInput, NotAuthenticated
 from tocsin.core.ids import new_id
+from tocsin.core.times import to_text_or_none
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
 from tocsin.identity import rules, store
@@ -24,7 +27,9 @@ class NewKey(msgspec.Struct, frozen=True):
     secret: str
 
 
-def make_key(tx: Tx, name: str, scopes: frozenset[Scope], site: tuple[int, str] | None, expires_in: int | None, now: int) -> NewKey:
+def make_key(
+    tx: Tx, who: Who, name: str, scopes: frozenset[Scope], site: tuple[int, str] | None, expires_in: int | None, now: int
+) -> NewKey:
     """Makes and stores a key. *site*: id and slug; *expires_in* in milliseconds. Raises `InvalidInput`."""
     if not 1 <= len(name.strip()) <= 100:
         raise InvalidInput.of("name", "must have 1 to 100 characters")
@@ -33,7 +38,15 @@ def make_key(tx: Tx, name: str, scopes: frozenset[Scope], site: tuple[int, str] 
     expires_at = None if expires_in is None else now + expires_in
     key = ApiKey(new_id(now), name.strip(), scopes, site_id, slug, now, expires_at, None, None)
     store.add_key(tx, key, rules.digest(secret))
+    after = {"name": key.name, "scopes": sorted(scopes), "site": slug, "expires_at": to_text_or_none(expires_at)}
+    audit.record(tx, who, "key.made", f"key:{key.id}", now, after=after, site_id=site_id)
     return NewKey(key, secret)
+
+
+def revoke_key(tx: Tx, who: Who, key_id: str, now: int) -> None:
+    """Ends a key; doing it again keeps the first moment. Raises `NotFound`."""
+    key = store.revoke_key(tx, key_id, now)
+    audit.record(tx, who, "key.revoked", f"key:{key_id}", now, before={"name": key.name}, site_id=key.site_id)
 
 
 def add_user(tx: Tx, email: str, name: str, role: Role, password_hash: str | None, now: int) -> User:

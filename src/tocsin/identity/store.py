@@ -48,12 +48,14 @@ def add_key(tx: Tx, key: ApiKey, digest: str) -> None:
     )
 
 
-def revoke_key(tx: Tx, key_id: str, now: int) -> None:
+def revoke_key(tx: Tx, key_id: str, now: int) -> ApiKey:
     """Ends a key; doing it again keeps the first moment. Raises `NotFound`."""
     table = tables.api_keys
-    done = tx.sql.execute(table.update().where(table.c.id == key_id).values(revoked_at=sa.func.coalesce(table.c.revoked_at, now)))
-    if done.rowcount == 0:
+    row = tx.sql.execute(_select_keys().where(table.c.id == key_id)).one_or_none()
+    if row is None:
         raise NotFound(f"there is no key {key_id}")
+    tx.sql.execute(table.update().where(table.c.id == key_id).values(revoked_at=sa.func.coalesce(table.c.revoked_at, now)))
+    return _key(row)
 
 
 def note_use(tx: Tx, used: dict[str, int]) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 from tocsin.alerts import rules, store as alert_store
 from tocsin.alerts.model import Alert, AlertChange, Policy
+from tocsin.audit import service as audit
+from tocsin.audit.model import Who
 from tocsin.core.clock import Clock
 from tocsin.core.errors import NotFound
 from tocsin.core.ids import new_id
@@ -28,10 +30,13 @@ class Actions:
         """The decision to acknowledge, with this installation's expiry."""
         return lambda alert, now: rules.acknowledge(alert, actor, note, for_ms, self._policy, now)
 
-    def act(self, alert_id: str, decide: Decide, site_ids: frozenset[int] | None = None) -> Callable[[Tx], Alert]:
+    def act(
+        self, alert_id: str, decide: Decide, site_ids: frozenset[int] | None = None, address: str | None = None
+    ) -> Callable[[Tx], Alert]:
         """Applies *decide* to one alert and answers the alert as it then is.
 
-        *site_ids*: the sites whose alerts the caller may see; None: all. The work raises `NotFound`, `Conflict`, `InvalidInput`.
+        *site_ids*: the sites whose alerts the caller may see; None: all. *address*: where the caller is, for the audit log.
+        The work raises `NotFound`, `Conflict`, `InvalidInput`.
         """
 
         def work(tx: Tx) -> Alert:
@@ -41,6 +46,7 @@ class Actions:
             now = self._clock.now()
             change = decide(alert, now)
             self._save(tx, [change], now)
+            _audit(tx, alert, change, address, now)
             return change.alert
 
         return work
@@ -52,7 +58,7 @@ class Actions:
         self._save(tx, [rules.come_due(alert, now) for alert in alerts], now)
         return len(alerts)
 
-    def test_alert(self, severity: Severity, site: str, actor: str) -> Callable[[Tx], Alert]:
+    def test_alert(self, severity: Severity, site: str, who: Who) -> Callable[[Tx], Alert]:
         """A test alert through the real pipeline; a new one each time."""
 
         def work(tx: Tx) -> Alert:
@@ -64,13 +70,24 @@ class Actions:
                 severity=int(severity),
                 status="problem",
                 title="Test alert: if you can read this, Tocsin reaches you",
-                message=f"Asked for by {actor}. Acknowledge it to see that the button works, then resolve it.",
+                message=f"Asked for by {who.name}. Acknowledge it to see that the button works, then resolve it.",
                 subject=f"test:{event_id}",
             )
             self._ingest.take(tx, [Batch([Incoming(event, site, now)], None, None)])
-            return alert_store.of_event(tx, event_id)
+            alert = alert_store.of_event(tx, event_id)
+            audit.record(tx, who, "alert.tested", f"alert:{alert.number}", now, after={"severity": alert.severity}, site_id=alert.site_id)
+            return alert
 
         return work
 
     def _save(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> None:
         alert_store.save(tx, self._announcer.announce(tx, changes, now))
+
+
+def _audit(tx: Tx, before: Alert, change: AlertChange, address: str | None, now: int) -> None:
+    """What somebody did to an alert, with the columns that it changed and the words that they left."""
+    for line in change.history:
+        old = {name: getattr(before, name) for name in change.changed}
+        new = {name: getattr(change.alert, name) for name in change.changed}
+        who, thing = Who(line.actor, address), f"alert:{before.number}"
+        audit.record(tx, who, f"alert.{line.action}", thing, now, before=old, after=new | (line.details or {}), site_id=before.site_id)

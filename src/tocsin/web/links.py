@@ -92,7 +92,7 @@ class LinkPages(Controller):
         seen = await asyncio.to_thread(look, server, token)
         if isinstance(seen, DeadEnd):
             return _dead(seen)
-        said = await _act(server, seen, await _note(request))
+        said = await _act(server, seen, await _note(request), request.client.host if request.client else None)
         if "text/html" not in request.headers.get("accept", ""):
             return Response(f"{said}\n".encode(), media_type="text/plain; charset=utf-8", headers=HEADERS)
         now = await asyncio.to_thread(look, server, token)
@@ -129,7 +129,7 @@ def why_dead(message: Carried, now: int) -> DeadEnd | None:
     return None
 
 
-async def _act(server: Server, seen: Seen, note: str | None) -> str:
+async def _act(server: Server, seen: Seen, note: str | None, address: str | None) -> str:
     """Does it; the sentence that says what is so now."""
     title = clean_line(seen.alert.title, 120)
     who, actions = seen.person.actor, server.core.actions
@@ -141,7 +141,7 @@ async def _act(server: Server, seen: Seen, note: str | None) -> str:
         case LinkAction.RESOLVE:
             decide, done = _resolve(who, note), "Resolved"
     try:
-        await server.core.writer.run(actions.act(seen.alert.id, by_link(decide, seen.message.id)))
+        await server.core.writer.run(actions.act(seen.alert.id, by_link(decide, seen.message.id), address=address))
     except Conflict:
         return f"Already resolved: {title}"
     return f"{done}: {title}"
