@@ -136,6 +136,8 @@ class World:
         """What the engine does at this moment."""
         while await self.write(self.core.actions.come_due):
             pass
+        while await self.write(self.core.sweep.step):
+            pass
         await self.delivery.look_up_unknown()
         for _ in range(100):
             if not await self.delivery.cycle():
@@ -163,6 +165,7 @@ class World:
         with self.core.database.read() as connection:
             for column in (outbox.next_attempt_at, alerts.due_at):
                 moments.extend(connection.execute(sa.select(column).where(column.is_not(None))).scalars())
+        moments.append(self.core.mutes.at(now).until)
         later = [moment for moment in moments if moment > now]
         overdue = len(later) < len(moments)
         return min([*later, now + STEP if overdue else now + 10 * MINUTE])

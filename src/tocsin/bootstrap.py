@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tocsin.identity.passwords import Passwords
     from tocsin.identity.service import KeyRing
     from tocsin.identity.sessions import SessionBook
+    from tocsin.muting.book import MuteBook
     from tocsin.net.http import HttpDoor
     from tocsin.notify.announce import Announcer
     from tocsin.notify.contacts import ContactBook
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tocsin.notify.model import Channel
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.ingest import Ingest
+    from tocsin.pipeline.muting import Sweep
 
 WRITERS_ON_POSTGRESQL = 3
 LOCK_FILE = "serve.lock"
@@ -65,15 +67,18 @@ class Core(Store):
 
     sites: "SiteBook"
     contacts: "ContactBook"
+    mutes: "MuteBook"
     ingest: "Ingest"
     actions: "Actions"
     announcer: "Announcer"
+    sweep: "Sweep"
 
     def refresh(self) -> None:
-        """Reads again what is kept in memory: sites, catalogues, contacts."""
+        """Reads again what is kept in memory: sites, catalogues, contacts, and what mutes."""
         with self.database.read() as connection:
             self.sites.load(connection)
             self.contacts.load(connection)
+            self.mutes.load(connection, self.clock.now())
 
 
 @dataclass(frozen=True)
@@ -122,19 +127,23 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     """The database with the decisions on top. Raises what `build_store` raises."""
     from tocsin.alerts.model import Policy
     from tocsin.events import sites as site_store
+    from tocsin.muting.book import MuteBook
     from tocsin.notify.announce import Announcer
     from tocsin.notify.contacts import ContactBook
+    from tocsin.notify.quiet import Quiet
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.ingest import Ingest
+    from tocsin.pipeline.muting import Sweep
 
     store = build_store(settings, clock)
     now = store.clock.now
-    sites, contacts = site_store.SiteBook(), ContactBook()
-    announcer = Announcer(contacts)
+    sites, contacts, mutes = site_store.SiteBook(), ContactBook(), MuteBook()
+    announcer = Announcer(contacts, Quiet(mutes, sites.slug_of))
     policy = Policy(flap_window=settings.flap_window_minutes * MINUTE, ack_expiry=settings.ack_expiry_minutes * MINUTE)
     ingest = Ingest(store.clock, sites, announcer, policy)
     actions = Actions(store.clock, ingest, announcer, policy)
-    core = Core(settings, store.clock, store.database, store.writer, sites, contacts, ingest, actions, announcer)
+    sweep = Sweep(store.clock, mutes, announcer)
+    core = Core(settings, store.clock, store.database, store.writer, sites, contacts, mutes, ingest, actions, announcer, sweep)
     core.writer.call(lambda tx: site_store.ensure(tx, "main", now()))
     core.refresh()
     return core

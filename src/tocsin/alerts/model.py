@@ -33,6 +33,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     generation: int
     first_seen_at: int
     last_seen_at: int
+    attributes: str | None = None  # JSON, of the event that opened it
     acknowledged_at: int | None = None
     acknowledged_by: str | None = None
     snoozed_until: int | None = None
@@ -42,6 +43,8 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     assignee: str | None = None
     previous_alert_id: str | None = None
     due_at: int | None = None
+    muted_by: str | None = None
+    is_parent: bool | None = None
 
 
 class Reason(enum.StrEnum):
@@ -54,6 +57,9 @@ class Reason(enum.StrEnum):
     ASKED = "asked for"
     ACKNOWLEDGEMENT_EXPIRED = "nobody resolved it before the acknowledgement expired"
     SNOOZE_ENDED = "the snooze ended with the problem still there"
+    MUTE_BEGAN = "a silence, maintenance or dependency began to keep it quiet"
+    MUTE_CHANGED = "something else keeps it quiet now"
+    MUTE_ENDED = "what kept it quiet ended with the problem still there"
 
 
 class Action(enum.StrEnum):
@@ -68,6 +74,8 @@ class Action(enum.StrEnum):
     SNOOZED = "snoozed"
     SNOOZE_ENDED = "snooze_ended"
     RESOLVED = "resolved"
+    MUTED = "muted"
+    UNMUTED = "unmuted"
     ASSIGNED = "assigned"
     COMMENTED = "commented"
     NOTIFIED = "notified"  # a message reached its provider, or did not: the details say which
@@ -104,7 +112,7 @@ class AlertChange(msgspec.Struct, frozen=True):
     """A decision: the alert as it shall be, which of its columns that changes, what to write down and what to tell.
 
     ``changed`` is empty for an alert that does not exist yet (``is_new``). ``silence_pending``: messages that are
-    still waiting have lost their point.
+    still waiting have lost their point. ``muted_by``: why nobody is to be told of this change.
     """
 
     alert: Alert
@@ -113,3 +121,4 @@ class AlertChange(msgspec.Struct, frozen=True):
     notice: Notice | None = None
     silence_pending: bool = False
     is_new: bool = False
+    muted_by: str | None = None

@@ -47,6 +47,7 @@ def open_alert(event: Event, previous: Alert | None, new_identity: Callable[[], 
         1,
         event.occurred_at,
         event.occurred_at,
+        event.attributes,
         previous_alert_id=None if previous is None else previous.id,
     )
     return AlertChange(alert, (), (_opened(event, previous, now),), Notice.OPENED, False, True)
@@ -65,6 +66,7 @@ def _reopen(alert: Alert, event: Event, now: int) -> AlertChange:
         status=Status.OPEN.value,
         severity=event.severity,
         generation=alert.generation + 1,
+        attributes=event.attributes,
         acknowledged_at=None,
         acknowledged_by=None,
         snoozed_until=None,
@@ -79,6 +81,7 @@ def _reopen(alert: Alert, event: Event, now: int) -> AlertChange:
         "status",
         "severity",
         "generation",
+        "attributes",
         "acknowledged_at",
         "acknowledged_by",
         "snoozed_until",
@@ -132,6 +135,7 @@ def _with_occurrence(alert: Alert, event: Event) -> Alert:
         alert.generation,
         min(alert.first_seen_at, event.occurred_at),
         event.occurred_at if newest else alert.last_seen_at,
+        alert.attributes,
         alert.acknowledged_at,
         alert.acknowledged_by,
         alert.snoozed_until,
@@ -141,6 +145,8 @@ def _with_occurrence(alert: Alert, event: Event) -> Alert:
         alert.assignee,
         alert.previous_alert_id,
         alert.due_at,
+        alert.muted_by,
+        alert.is_parent,
     )
 
 
@@ -253,6 +259,24 @@ def _resolved(alert: Alert, actor: str, reason: str, details: dict[str, object] 
     line = HistoryLine(now, actor, Action.RESOLVED, reason, details)
     changed = ("status", "resolved_at", "resolved_by", "resolution", "snoozed_until", "due_at")
     return AlertChange(resolved, changed, (line,), Notice.RESOLVED, silence_pending=True)
+
+
+def mute(alert: Alert, why: str | None, now: int) -> AlertChange:
+    """*why* (None: nothing) keeps it quiet from now on. When nothing does any more, people are told of what is still open.
+
+    Doing it twice changes nothing; a resolved alert needs no quiet.
+    """
+    if why == alert.muted_by or alert.status == Status.RESOLVED:
+        return AlertChange(alert)
+    if why is not None:
+        reason = Reason.MUTE_BEGAN if alert.muted_by is None else Reason.MUTE_CHANGED
+        line = HistoryLine(now, SYSTEM, Action.MUTED, reason, {"by": why})
+        return AlertChange(replace(alert, muted_by=why), ("muted_by",), (line,), None, silence_pending=True)
+    line = HistoryLine(now, SYSTEM, Action.UNMUTED, Reason.MUTE_ENDED, {"was": alert.muted_by})
+    if alert.status != Status.OPEN:  # somebody has it, or wanted it quiet anyway
+        return AlertChange(replace(alert, muted_by=None), ("muted_by",), (line,))
+    heard = replace(alert, muted_by=None, generation=alert.generation + 1)
+    return AlertChange(heard, ("muted_by", "generation"), (line,), Notice.REPEATED, silence_pending=True)
 
 
 def _must_not_be_resolved(alert: Alert, verb: str) -> None:

@@ -63,6 +63,17 @@ def due(tx: Tx, now: int, limit: int) -> list[Alert]:
     return [Alert(*row) for row in tx.driver.execute(sql, (now, limit)).fetchall()]
 
 
+def unresolved_after(tx: Tx, place: tuple[int, str], limit: int, *, muted: bool = False) -> list[Alert]:
+    """The next *limit* unresolved alerts after *place* (site id, dedup key) in that order, locked; *muted*: only those that are quiet."""
+    mark, lock = ("?", "") if tx.is_sqlite else ("%s", " FOR UPDATE")
+    which = "muted_by IS NOT NULL" if muted else "status <> 'resolved'"
+    sql = (
+        f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE {which} AND (site_id, dedup_key) > ({mark}, {mark})"  # noqa: S608 - names from the code
+        f" ORDER BY site_id, dedup_key LIMIT {mark}{lock}"
+    )
+    return [Alert(*row) for row in tx.driver.execute(sql, (*place, limit)).fetchall()]
+
+
 def next_numbers(tx: Tx, count: int) -> Sequence[int]:
     """*count* alert numbers never used before."""
     if not tx.is_sqlite:

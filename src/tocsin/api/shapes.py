@@ -261,8 +261,8 @@ def _alert_fields(alert: Alert, slug_of: SlugOf, public_url: str) -> dict[str, A
     fields: dict[str, Any] = {name: getattr(alert, name) for name in _AS_STORED}
     fields.update((name, to_text_or_none(getattr(alert, name))) for name in _TIMES)
     links = LinksOut(f"{public_url}/api/v1/alerts/{alert.id}", f"{public_url}/alerts/{alert.id}")
-    # Silences, escalation policies and flap detection are not there yet: nothing mutes, escalates or flaps.
-    return {**fields, "site": slug_of(alert.site_id), "muted_by": None, "escalation": None, "flapping": False, "links": links}
+    # Escalation policies and flap detection are not there yet: nothing escalates or flaps.
+    return {**fields, "site": slug_of(alert.site_id), "escalation": None, "flapping": False, "links": links}
 
 
 def notification_out(one: Notification) -> NotificationOut:

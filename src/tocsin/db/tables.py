@@ -326,6 +326,7 @@ alerts = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False),  # rises whenever people have to be told anew
     sa.Column("first_seen_at", Millis, nullable=False),
     sa.Column("last_seen_at", Millis, nullable=False),
+    sa.Column("attributes", sa.Text),  # of the event that opened it
     sa.Column("acknowledged_at", Millis),
     sa.Column("acknowledged_by", sa.Text),
     sa.Column("snoozed_until", Millis),
@@ -335,6 +336,8 @@ alerts = sa.Table(
     sa.Column("assignee", sa.Text),
     sa.Column("previous_alert_id", sa.Text),
     sa.Column("due_at", Millis),  # when an acknowledgement expires or a snooze ends
+    sa.Column("muted_by", sa.Text),  # why nobody is told of it
+    sa.Column("is_parent", sa.Boolean),  # whether others may be quiet because of it
     sa.Index("alerts_id", "id", unique=True),
     sa.Index(
         "alerts_unresolved",
@@ -359,6 +362,19 @@ alerts = sa.Table(
         postgresql_where=sa.text("status = 'resolved'"),
     ),
     sa.Index("alerts_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
+    sa.Index(
+        "alerts_muted",
+        "site_id",
+        "dedup_key",
+        sqlite_where=sa.text("muted_by IS NOT NULL"),
+        postgresql_where=sa.text("muted_by IS NOT NULL"),
+    ),
+    sa.Index(
+        "alerts_parents",
+        "number",
+        sqlite_where=sa.text("is_parent AND status <> 'resolved'"),
+        postgresql_where=sa.text("is_parent AND status <> 'resolved'"),
+    ),
 )
 
 alert_history = sa.Table(
@@ -434,6 +450,50 @@ preferences = sa.Table(
     sa.Column("user_id", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),  # JSON
+)
+
+silences = sa.Table(
+    "silences",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("matchers", sa.Text, nullable=False),
+    sa.Column("starts_at", Millis, nullable=False),
+    sa.Column("ends_at", Millis, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("ended_by", sa.Text),
+    sa.Column("reminded_at", Millis),
+    sa.Index("silences_ends_at", "ends_at"),
+)
+
+maintenance = sa.Table(
+    "maintenance",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("matchers", sa.Text, nullable=False),
+    sa.Column("starts_at", Millis, nullable=False),
+    sa.Column("ends_at", Millis, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("rrule", sa.Text),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("ended_at", Millis),
+    sa.Column("ended_by", sa.Text),
+)
+
+dependencies = sa.Table(
+    "dependencies",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("parent", sa.Text, nullable=False),
+    sa.Column("children", sa.Text, nullable=False),
+    sa.Column("same", sa.Text, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
 )
 
 settings = sa.Table(

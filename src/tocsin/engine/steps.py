@@ -28,6 +28,12 @@ async def _come_due(server: Server) -> None:
         pass
 
 
+async def _mute(server: Server) -> None:
+    """Silences, maintenance windows and dependencies that begin or end while an alert is open."""
+    while await server.core.writer.run(server.core.sweep.step):
+        pass
+
+
 async def _deliver(server: Server) -> None:
     """Messages that are due: new ones of other processes, retries, what the rate held back."""
     await server.delivery.cycle()
@@ -39,7 +45,7 @@ async def _look_up(server: Server) -> None:
 
 
 async def _refresh(server: Server) -> None:
-    """Sites, catalogues and contacts that another process changed."""
+    """Sites, catalogues, contacts and silences that another process changed."""
     await asyncio.to_thread(server.core.refresh)
 
 
@@ -81,6 +87,7 @@ async def _tidy(server: Server) -> None:
 
 STEPS: tuple[Step, ...] = (
     Step("come due", SECOND, _come_due),
+    Step("mute", SECOND, _mute),
     Step("deliver", SECOND, _deliver),
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("refresh", 5 * SECOND, _refresh),

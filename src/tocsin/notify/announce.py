@@ -12,6 +12,7 @@ from tocsin.db.writer import Tx
 from tocsin.notify import store
 from tocsin.notify.contacts import ContactBook
 from tocsin.notify.model import Contact, Message
+from tocsin.notify.quiet import PROBLEMS, Quiet
 from tocsin.notify.rules import Pointless, audience
 
 SYSTEM = "tocsin"
@@ -42,8 +43,9 @@ class Dispatch(Protocol):
 class Announcer:
     """Plans messages for alert changes and puts them into the outbox."""
 
-    def __init__(self, contacts: ContactBook) -> None:
+    def __init__(self, contacts: ContactBook, quiet: Quiet) -> None:
         self._contacts = contacts
+        self.quiet = quiet
         self._dispatch: Dispatch | None = None
 
     def use(self, dispatch: Dispatch) -> None:
@@ -58,15 +60,18 @@ class Announcer:
         messages: list[Message] = []
         leased: list[Leased] = []
         noted: list[AlertChange] = []
-        for change in changes:
+        for change in self.quiet.judge(tx, changes, now):
             told = self._quieten(tx, change)
+            if change.muted_by is not None and change.notice in PROBLEMS:
+                noted.append(_nobody_told(change, f"muted by {change.muted_by}"))
+                continue
             people = () if change.notice is None else audience(change.notice, change.alert, self._contacts.all, told)
             for message, contact in self._messages(change.alert, change.notice or Notice.OPENED, people, now) if people else ():
                 messages.append(message)
                 if message.lease_node is not None:
                     leased.append(Leased(message, change.alert, contact))
-            lonely = not people and change.notice in _PROBLEMS and change.alert.severity > Severity.INFO
-            noted.append(_nobody_told(change) if lonely else change)
+            lonely = not people and change.notice in PROBLEMS and change.alert.severity > Severity.INFO
+            noted.append(_nobody_told(change, "no contact is set up") if lonely else change)
         if messages:
             store.add(tx, messages)
             self._wake(tx, leased)
@@ -89,10 +94,16 @@ class Announcer:
             tx.driver.execute("NOTIFY tocsin_outbox")
 
     def _quieten(self, tx: Tx, change: AlertChange) -> set[str]:
-        """Cancels what waits; returns who has heard of the trouble, which only good news needs to know."""
+        """Cancels what waits; returns who has heard of the trouble, which only good news needs to know.
+
+        Of a muted alert, only those hear who were told before it became quiet: not of each time that it comes and goes.
+        """
+        alert = change.alert
         if change.silence_pending:
-            store.cancel_pending(tx, change.alert.number, _why_pointless(change.alert))
-        return store.told(tx, change.alert.number) if change.notice in _GOOD_NEWS else set()
+            store.cancel_pending(tx, alert.number, _why_pointless(alert))
+        if change.notice not in _GOOD_NEWS:
+            return set()
+        return store.told(tx, alert.number, 0 if change.muted_by is None else alert.generation)
 
     def _messages(self, alert: Alert, notice: Notice, people: Sequence[Contact], now: int) -> list[tuple[Message, Contact]]:
         made = []
@@ -114,14 +125,13 @@ class Announcer:
 
 
 _GOOD_NEWS = (Notice.ACKNOWLEDGED, Notice.RESOLVED)
-_PROBLEMS = (Notice.OPENED, Notice.ESCALATED, Notice.REPEATED)
 
 
-def _nobody_told(change: AlertChange) -> AlertChange:
-    """The change with "nobody" in the line that says what happened."""
+def _nobody_told(change: AlertChange, why: str) -> AlertChange:
+    """The change with "nobody", and *why*, in the line that says what happened."""
     last = change.history[-1]
-    line = HistoryLine(last.at, last.actor, last.action, last.reason, {**(last.details or {}), "told": "nobody: no contact is set up"})
-    return AlertChange(change.alert, change.changed, (*change.history[:-1], line), change.notice, change.silence_pending, change.is_new)
+    line = HistoryLine(last.at, last.actor, last.action, last.reason, {**(last.details or {}), "told": f"nobody: {why}"})
+    return msgspec.structs.replace(change, history=(*change.history[:-1], line))
 
 
 def _message(message_id: str, alert: Alert, kind: str, contact: Contact, now: int, *, generation: int) -> Message:
@@ -153,7 +163,7 @@ def _why_pointless(alert: Alert) -> str:
         case Status.SNOOZED:
             return Pointless.SNOOZED.value
         case _:
-            return Pointless.SUPERSEDED.value
+            return (Pointless.SUPERSEDED if alert.muted_by is None else Pointless.MUTED).value
 
 
 def told_line(message: Message, contact: Contact | None, outcome: str, error: str | None, now: int) -> HistoryLine:

@@ -15,13 +15,14 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from tocsin.alerts import store as alert_store
+from tocsin.alerts import rules as alert_rules, store as alert_store
 from tocsin.alerts.model import Alert, Status
 from tocsin.core import failpoints
 from tocsin.core.clock import SECOND, Clock
 from tocsin.core.errors import TocsinError
 from tocsin.core.ids import new_id
 from tocsin.db.writer import Tx, Writer
+from tocsin.muting.model import MuteReason
 from tocsin.notify import rules, store
 from tocsin.notify.announce import Announcer, Leased, told_line
 from tocsin.notify.contacts import ContactBook
@@ -204,6 +205,7 @@ class Delivery:
         Of a digest each member is looked at, and it speaks for the loudest that is left.
         """
         alerts = alert_store.by_numbers(tx, {m.alert_number for m in messages})
+        look = self._announcer.quiet.look(tx, self._clock.now())
         live = []
         for message in messages:
             if message.kind == Kind.DIGEST:
@@ -214,18 +216,25 @@ class Delivery:
                     store.cancel(tx, message, rules.Pointless.EMPTY)
                 continue
             alert = alerts[message.alert_number]
-            reason = rules.pointless(message, alert, contact)
+            quiet = look.why(alert)
+            reason = rules.pointless(message, alert, contact, None if quiet is None else quiet.words)
             if reason is None:
                 live.append((message, alert))
             else:
-                self._take_back(tx, message, reason)
+                alerts[alert.number] = self._take_back(tx, message, alert, reason, quiet)
         return live
 
-    def _take_back(self, tx: Tx, message: Message, reason: rules.Pointless) -> None:
-        """Cancels *message*; a page whose contact is gone goes to those who are there."""
+    def _take_back(self, tx: Tx, message: Message, alert: Alert, reason: rules.Pointless, quiet: MuteReason | None) -> Alert:
+        """Cancels *message*; a page whose contact is gone goes to those who are there; an alert that is quiet now is marked so."""
+        now = self._clock.now()
         store.cancel(tx, message, reason)
         if reason is rules.Pointless.CONTACT_GONE:
-            self._fall_back(tx, message, self._clock.now())
+            self._fall_back(tx, message, now)
+        if reason is not rules.Pointless.MUTED or quiet is None:
+            return alert
+        change = alert_rules.mute(alert, quiet.words, now)
+        alert_store.save(tx, [change])
+        return change.alert
 
     def _bundle(self, tx: Tx, rest: Sequence[tuple[Message, Alert]], contact: Contact, now: int) -> tuple[Leased, "Others | None"]:
         first, alert = rest[0]

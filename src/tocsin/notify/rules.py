@@ -47,18 +47,21 @@ class Pointless(enum.StrEnum):
     RESOLVED = "the alert was resolved before this was sent"
     ACKNOWLEDGED = "the alert was acknowledged before this was sent"
     SNOOZED = "the alert was snoozed before this was sent"
+    MUTED = "the alert was muted before this was sent"
     SUPERSEDED = "newer news of the same alert took its place"
     CONTACT_GONE = "the contact was removed or disabled"
     EMPTY = "nothing that it carried was still to be sent"
 
 
-def pointless(message: Message, alert: Alert, contact: Contact | None) -> Pointless | None:
-    """The look just before sending: the reason not to send *message* any more, or None."""
+def pointless(message: Message, alert: Alert, contact: Contact | None, muted_by: str | None = None) -> Pointless | None:
+    """The look just before sending: the reason not to send *message* any more, or None. *muted_by*: what keeps the alert quiet now."""
     if contact is None:
         return Pointless.CONTACT_GONE
     if message.kind in PROBLEM_KINDS:
         if alert.status in _QUIETED:
             return _QUIETED[alert.status]
+        if muted_by is not None:
+            return Pointless.MUTED
         return Pointless.SUPERSEDED if message.generation < alert.generation else None
     if message.kind == Kind.DIGEST:
         return None

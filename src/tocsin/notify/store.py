@@ -42,15 +42,15 @@ def add_attempts(tx: Tx, leased: Sequence[Message], now: int) -> None:
 LEASE = 60_000  # longer than the longest send
 
 
-def told(tx: Tx, alert_number: int) -> set[str]:
-    """The contacts that have heard, or may have heard, of this alert's trouble."""
+def told(tx: Tx, alert_number: int, since_generation: int = 0) -> set[str]:
+    """The contacts that have heard, or may have heard, of this alert's trouble, in this generation of it or later."""
     sql = (
-        "SELECT DISTINCT contact_id FROM outbox WHERE alert_number = ? AND kind IN ('opened', 'escalated', 'repeated')"
+        "SELECT DISTINCT contact_id FROM outbox WHERE alert_number = ? AND generation >= ? AND kind IN ('opened', 'escalated', 'repeated')"
         " AND status IN ('sending', 'sent', 'delivered', 'unknown')"
         # Not what waits in a digest that has never left.
         " AND NOT EXISTS (SELECT 1 FROM outbox AS d WHERE d.id = outbox.digest_id AND d.status = 'pending' AND NOT d.maybe_repeated)"
     )
-    return {row[0] for row in tx.driver.execute(_sql(tx, sql), (alert_number,)).fetchall()}
+    return {row[0] for row in tx.driver.execute(_sql(tx, sql), (alert_number, since_generation)).fetchall()}
 
 
 def asked(tx: Tx, alert_number: int, generation: int, kind: str) -> set[str]:

@@ -1,0 +1,275 @@
+"""What may be made, and what is quiet: decisions about silences, maintenance windows and dependencies."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tocsin.core.clock import DAY, MINUTE
+from tocsin.core.errors import InvalidInput
+from tocsin.core.text import cut
+from tocsin.core.times import to_datetime, to_text
+from tocsin.muting.matching import Conditions, predicate
+from tocsin.muting.model import Dependency, Labels, Maintenance, Matcher, Matchers, MuteKind, MuteReason, Op, Silence, Window
+from tocsin.muting.recurrence import HORIZON, Recurring, next_windows, read_rule, windows
+
+MAX_LENGTH = 90 * DAY  # no silence for ever
+MAX_AHEAD = 366 * DAY
+MIN_LENGTH = MINUTE
+LATE = 5 * MINUTE  # how far the sender's clock may be behind when it says "from now"
+MAX_SAME = 5
+
+Planned = Silence | Maintenance
+
+
+# --- What may be made ------------------------------------------------------------------------------------------------
+
+
+def check_silence(silence: Silence, now: int) -> None:
+    """Raises `InvalidInput` for one that matches all, never ends, or makes no sense at *now*."""
+    Conditions(silence.matchers)
+    _check_times(silence, now)
+
+
+def check_maintenance(maintenance: Maintenance, now: int) -> None:
+    """The same for a maintenance; one with a rule must have a window to come, and a pause between any two."""
+    Conditions(maintenance.matchers)
+    if not is_zone(maintenance.time_zone):
+        raise InvalidInput.of("time_zone", f"{maintenance.time_zone[:60]!r} is not known. Example: Europe/Berlin")
+    if maintenance.rrule is None:
+        _check_times(maintenance, now)
+        return
+    _check_length(maintenance)
+    if abs(maintenance.starts_at - now) > MAX_AHEAD:
+        raise InvalidInput.of("starts_at", f"{to_text(maintenance.starts_at)} is more than a year away from now, {to_text(now)}")
+    _check_pauses(Recurring(read_rule(maintenance.rrule), maintenance.time_zone, _first(maintenance)), now)
+
+
+def _check_times(planned: Planned, now: int) -> None:
+    _check_length(planned)
+    if planned.ends_at <= now:
+        raise InvalidInput.of("ends_at", f"{to_text(planned.ends_at)} is past; it is {to_text(now)}")
+    if planned.starts_at > now + MAX_AHEAD:
+        raise InvalidInput.of("starts_at", f"{to_text(planned.starts_at)} is more than a year ahead")
+
+
+def _check_length(planned: Planned) -> None:
+    length = planned.ends_at - planned.starts_at
+    if length <= 0:
+        raise InvalidInput.of("ends_at", f"{to_text(planned.ends_at)} is not after starts_at, {to_text(planned.starts_at)}")
+    if length < MIN_LENGTH:
+        raise InvalidInput.of("ends_at", "must be at least a minute after starts_at")
+    if length > MAX_LENGTH:
+        raise InvalidInput.of("ends_at", "is more than 90 days after starts_at; nothing is kept quiet for ever: extend it when it ends")
+
+
+def _check_pauses(recurring: Recurring, now: int) -> None:
+    coming = list(windows(recurring, now, now + 400 * DAY)) or next_windows(recurring, now, 1)
+    if not coming:
+        raise InvalidInput.of("rrule", f"has no window between {to_text(now)} and {to_text(now + HORIZON)}")
+    for one, following in pairwise(coming):
+        if following.starts_at <= one.ends_at:
+            text = f"the window that starts at {to_text(one.starts_at)} would not be over when the next one starts"
+            raise InvalidInput.of("ends_at", f"{text}, at {to_text(following.starts_at)}: that would be quiet for ever; make it shorter")
+
+
+def is_zone(name: str) -> bool:
+    """Whether *name* is a time zone of the IANA list."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):  # unknown; a path; a folder of the list
+        return False
+    return True
+
+
+def check_dependency(dependency: Dependency, others: Iterable[Dependency]) -> None:
+    """Raises `InvalidInput` for matchers that say nothing, and for one that would close a circle with *others*."""
+    Conditions(dependency.parent, "parent")
+    Conditions(dependency.children, "children")
+    unknown = [name for name in dependency.same if name not in ("site", "type", "host", "subject")]
+    if unknown:
+        raise InvalidInput.of("same", f"{unknown[0][:40]!r} is none of site, type, host, subject")
+    circle = find_circle([*(d for d in others if d.id != dependency.id), dependency])
+    if circle:
+        names = " mutes for ".join(f'"{cut(d.name, 60)}"' for d in (*circle, circle[0]))
+        raise InvalidInput.of(
+            "children", f"a circle: what {names}, so that nobody might be told; narrow parent or children, for example by a type"
+        )
+
+
+# --- Circles ---------------------------------------------------------------------------------------------------------
+
+
+def find_circle(dependencies: Sequence[Dependency]) -> tuple[Dependency, ...]:
+    """Dependencies of which each may quieten a parent of the next, round and round; empty if there are none.
+
+    An alert that is a parent of a dependency is never its child, so that one alone makes no circle.
+    """
+    leads = {d.id: [other for other in dependencies if other.id != d.id and _may_lead(d, other)] for d in dependencies}
+    done: set[str] = set()
+
+    def walk(path: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
+        for following in leads[path[-1].id]:
+            for place, earlier in enumerate(path):
+                if earlier.id == following.id:
+                    return path[place:]
+            if following.id not in done:
+                found = walk((*path, following))
+                if found:
+                    return found
+        done.add(path[-1].id)
+        return ()
+
+    for dependency in dependencies:
+        if dependency.id not in done:
+            found = walk((dependency,))
+            if found:
+                return found
+    return ()
+
+
+def _may_lead(first: Dependency, then: Dependency) -> bool:
+    """Whether some alert might be a child of *first* and a parent of *then*. Says no only if that is certain."""
+    inherited = tuple(m for m in first.parent if m.field in first.same)
+    return not any(_exclude(one, other) for one in (*first.children, *inherited) for other in then.parent if one.field == other.field)
+
+
+def _exclude(one: Matcher, other: Matcher) -> bool:
+    """Whether no value can satisfy both, as far as that can be seen."""
+    if one.op is Op.EQUAL:
+        return not predicate(other)(one.value)
+    if other.op is Op.EQUAL:
+        return not predicate(one)(other.value)
+    if one.op is Op.PREFIX and other.op is Op.PREFIX:
+        return not (one.value.startswith(other.value) or other.value.startswith(one.value))
+    return False
+
+
+# --- When ------------------------------------------------------------------------------------------------------------
+
+
+def _first(planned: Planned) -> Window:
+    return Window(planned.starts_at, planned.ends_at)
+
+
+def coming(planned: Planned, now: int, count: int) -> list[Window]:
+    """The window that is open at *now*, if there is one, and those that follow: at most *count*."""
+    if isinstance(planned, Silence):
+        return [_first(planned)] if planned.ends_at > now else []
+    end = planned.ended_at
+    if end is not None and end <= now:
+        return []
+    if planned.rrule is None:
+        found = [_first(planned)] if planned.ends_at > now else []
+    else:
+        found = next_windows(Recurring(read_rule(planned.rrule), planned.time_zone, _first(planned)), now, count)
+    return found if end is None else [Window(w.starts_at, min(w.ends_at, end)) for w in found if w.starts_at < end]
+
+
+# --- Why -------------------------------------------------------------------------------------------------------------
+
+
+def reason_of(planned: Planned, until: int) -> MuteReason:
+    """Why what *planned* matches is quiet until *until*."""
+    if isinstance(planned, Silence):
+        kind, name, zone = MuteKind.SILENCE, planned.comment, "UTC"
+    else:
+        kind, name, zone = MuteKind.MAINTENANCE, planned.name, planned.time_zone
+    moment = to_datetime(until).astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
+    return MuteReason(kind, planned.id, until, f'{kind} "{cut(name, 80)}" until {moment} {zone}')
+
+
+class Parent(msgspec.Struct, frozen=True):
+    """An alert that is not resolved and that others may depend on."""
+
+    number: int
+    labels: Labels
+
+
+def reason_of_parent(dependency: Dependency, parent: Parent) -> MuteReason:
+    """Why a child is quiet while *parent* is not resolved."""
+    what = " ".join(text for text in (parent.labels.get("type"), parent.labels.get("host") or parent.labels.get("subject")) if text)
+    words = f'dependency "{cut(dependency.name, 80)}" while alert {parent.number} ({cut(what, 80)}) is not resolved'
+    return MuteReason(MuteKind.DEPENDENCY, dependency.id, None, words)
+
+
+class Active:
+    """A silence or maintenance with the window that is open, ready to be asked."""
+
+    __slots__ = ("conditions", "reason")
+
+    def __init__(self, conditions: Conditions, reason: MuteReason) -> None:
+        self.conditions, self.reason = conditions, reason
+
+
+class Index:
+    """What is open at one moment, found by the values that it names: looking costs next to nothing for the rest."""
+
+    def __init__(self, active: Iterable[Active]) -> None:
+        self._by_value: dict[tuple[str, str], list[Active]] = {}
+        self._others: list[Active] = []
+        for one in active:
+            exact = sorted(one.conditions.exact, key=lambda pair: _NARROW.get(pair[0], 0))
+            (self._by_value.setdefault(exact[0], []) if exact else self._others).append(one)
+        self._fields = tuple(dict.fromkeys(field for field, _ in self._by_value))
+
+    def why(self, labels: Labels) -> MuteReason | None:
+        """Of all that matches, what lasts longest; None if nothing does."""
+        found: MuteReason | None = None
+        for field in self._fields:
+            for one in self._by_value.get((field, labels.get(field)), ()):
+                found = _longer(found, one, labels)
+        for one in self._others:
+            found = _longer(found, one, labels)
+        return found
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_value.values())) + len(self._others)
+
+
+_NARROW = {"host": -4, "subject": -3, "type": -2, "site": 1, "severity": 2}  # the attributes stand between
+
+
+def _longer(found: MuteReason | None, one: Active, labels: Labels) -> MuteReason | None:
+    reason = one.reason
+    if found is not None and ((found.until or 0), found.id) >= ((reason.until or 0), reason.id):
+        return found
+    return reason if one.conditions.holds(labels) else found
+
+
+class Chain:
+    """A dependency, ready to be asked."""
+
+    __slots__ = ("_children", "_parent", "dependency")
+
+    def __init__(self, dependency: Dependency) -> None:
+        self.dependency = dependency
+        self._parent, self._children = Conditions(dependency.parent, "parent"), Conditions(dependency.children, "children")
+
+    def is_parent(self, labels: Labels) -> bool:
+        """Whether others depend on such an alert."""
+        return self._parent.holds(labels)
+
+    def is_child(self, labels: Labels) -> bool:
+        """Whether such an alert may be kept quiet: a parent never is."""
+        return self._children.holds(labels) and not self._parent.holds(labels)
+
+    def joins(self, parent: Labels, child: Labels) -> bool:
+        """Whether *child* depends on this very *parent*."""
+        return self._parent.holds(parent) and all(parent.get(f) and parent.get(f) == child.get(f) for f in self.dependency.same)
+
+
+def why_quiet_by_parent(labels: Labels, chains: Sequence[Chain], parents: Sequence[Parent]) -> MuteReason | None:
+    """The first dependency whose parent is down. *chains* are those of which the alert may be a child."""
+    for chain in chains:
+        for parent in parents:
+            if chain.joins(parent.labels, labels):
+                return reason_of_parent(chain.dependency, parent)
+    return None
+
+
+def expect_site(matchers: Matchers, site: str, where: str) -> None:
+    """A key of one site may only quieten that site. Raises `InvalidInput` unless a matcher pins it."""
+    if Matcher("site", Op.EQUAL, site) not in matchers:
+        raise InvalidInput.of(where, f'must hold {{"field": "site", "op": "=", "value": "{site}"}}: this key is for {site} only')
