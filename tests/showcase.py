@@ -278,7 +278,7 @@ async def stage(world: World) -> None:
     await world.write(lambda tx: _company(tx, world.clock.now()))
     await world.write(lambda tx: tx.sql.execute(sa.update(tables.users).values(time_zone="Europe/Berlin")))
     await world.people(
-        Contact(new_id(1), "ntfy", "marta-phone", "phone"),
+        Contact(new_id(1), "ntfy", "marta-phone", "Marta"),
         Contact(new_id(2), "email", MARTA, "Marta"),
         Contact(new_id(3), "email", JONAS, "Jonas"),
     )

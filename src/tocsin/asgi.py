@@ -29,6 +29,9 @@ from tocsin.engine.loop import Engine
 from tocsin.engine.steps import STEPS
 from tocsin.identity.model import Caller
 from tocsin.web import access
+from tocsin.web.alerts.acting import AlertDeeds
+from tocsin.web.alerts.one import AlertPage
+from tocsin.web.alerts.page import AlertsPage
 from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
 from tocsin.web.links import LinkPages
@@ -76,6 +79,9 @@ def build(server: Server, engine: Engine | None) -> Front:
             StartPages,
             LinkPages,
             OverviewPage,
+            AlertsPage,
+            AlertDeeds,
+            AlertPage,
             DesignPage,
             LoginPages,
         ],

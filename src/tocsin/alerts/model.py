@@ -78,6 +78,7 @@ class Action(enum.StrEnum):
     UNMUTED = "unmuted"
     ASSIGNED = "assigned"
     COMMENTED = "commented"
+    UNDONE = "undone"  # somebody took their last action back
     NOTIFIED = "notified"  # a message reached its provider, or did not: the details say which
 
 
@@ -106,6 +107,36 @@ class Policy(msgspec.Struct, frozen=True):
 
     flap_window: int
     ack_expiry: int
+
+
+class Before(msgspec.Struct, frozen=True, array_like=True):
+    """How an alert stood before an action, so that it can be taken back; and how right after it, to see whether it still does."""
+
+    number: int
+    status: str
+    acknowledged_at: int | None
+    acknowledged_by: str | None
+    snoozed_until: int | None
+    resolved_at: int | None
+    resolved_by: str | None
+    resolution: str | None
+    assignee: str | None
+    due_at: int | None
+    status_after: str
+    generation_after: int
+    assignee_after: str | None
+
+    @classmethod
+    def of(cls, before: Alert, after: Alert) -> "Before":
+        """What is to be remembered of a step."""
+        kept: list[Any] = [getattr(before, name) for name in UNDOABLE]
+        return cls(*[before.number, *kept, after.status, after.generation, after.assignee])
+
+
+UNDOABLE = (
+    *("status", "acknowledged_at", "acknowledged_by", "snoozed_until", "resolved_at", "resolved_by", "resolution"),
+    *("assignee", "due_at"),
+)
 
 
 class AlertChange(msgspec.Struct, frozen=True):

@@ -32,6 +32,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     q: str | None = None
     since: int | None = None
     until: int | None = None
+    owner: str | None = None  # who acknowledged it, or shall look after it
+    muted: bool | None = None  # whether something keeps it quiet
 
 
 class Sort(enum.StrEnum):
@@ -93,6 +95,10 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         found.append(c.last_seen_at >= wanted.since)
     if wanted.until is not None:
         found.append(c.first_seen_at < wanted.until)
+    if wanted.owner is not None:
+        found.append(sa.or_(c.acknowledged_by == wanted.owner, c.assignee == wanted.owner))
+    if wanted.muted is not None:
+        found.append(c.muted_by.is_not(None) if wanted.muted else c.muted_by.is_(None))
     return found
 
 
@@ -151,24 +157,28 @@ _RESOLVED = sa.text("status = 'resolved'")
 
 
 def count_open(connection: sa.Connection, site_ids: Sites) -> int:
-    """How many alerts are open and nobody has taken them."""
-    query = sa.select(sa.func.count()).select_from(_TABLE).where(_UNRESOLVED, _TABLE.c.status == Status.OPEN.value)
+    """How many alerts are open, nobody has taken them, and nothing keeps them quiet."""
+    heard = (_TABLE.c.status == Status.OPEN.value, _TABLE.c.muted_by.is_(None))
+    query = sa.select(sa.func.count()).select_from(_TABLE).where(_UNRESOLVED, *heard)
     return int(connection.execute(query.where(*of_sites(_TABLE.c.site_id, site_ids))).scalar_one())
 
 
 def groups(connection: sa.Connection, site_ids: Sites) -> list[tuple[int, int, str, int, int]]:
-    """The unresolved alerts by site, severity and status: how many, and when the first of them began (ms)."""
+    """The unresolved alerts by site, severity and status (``muted`` for those that something keeps quiet): how many, and when the
+    first of them began (ms).
+    """
     c = _TABLE.c
-    query = sa.select(c.site_id, c.severity, c.status, sa.func.count(), sa.func.min(c.first_seen_at)).where(_UNRESOLVED)
-    found = connection.execute(query.where(*of_sites(c.site_id, site_ids)).group_by(c.site_id, c.severity, c.status))
+    status = sa.case((c.muted_by.is_(None), c.status), else_="muted")
+    query = sa.select(c.site_id, c.severity, status, sa.func.count(), sa.func.min(c.first_seen_at)).where(_UNRESOLVED)
+    found = connection.execute(query.where(*of_sites(c.site_id, site_ids)).group_by(c.site_id, c.severity, status))
     return [(r[0], r[1], r[2], r[3], r[4]) for r in found]
 
 
 def loudest(connection: sa.Connection, site_ids: Sites, limit: int) -> list[Alert]:
-    """The alerts that are open or acknowledged, the loudest first; of equals those that nobody has, then the oldest."""
+    """The alerts that are neither snoozed nor kept quiet, the loudest first; of equals those that nobody has, then the oldest."""
     c = _TABLE.c
     awake = c.status.in_((Status.OPEN.value, Status.ACKNOWLEDGED.value))
-    query = sa.select(*_COLUMNS).where(_UNRESOLVED, awake, *of_sites(c.site_id, site_ids))
+    query = sa.select(*_COLUMNS).where(_UNRESOLVED, awake, c.muted_by.is_(None), *of_sites(c.site_id, site_ids))
     owned = sa.case((c.status == Status.OPEN.value, 0), else_=1)
     return [Alert(*row) for row in connection.execute(query.order_by(c.severity.desc(), owned, c.number).limit(limit))]
 
@@ -206,3 +216,47 @@ def coming_due(connection: sa.Connection, until: int, site_ids: Sites, limit: in
     c = _TABLE.c
     query = sa.select(*_COLUMNS).where(c.due_at.is_not(None), c.due_at < until, *of_sites(c.site_id, site_ids))
     return [Alert(*row) for row in connection.execute(query.order_by(c.due_at).limit(limit))]
+
+
+def count_by_status(connection: sa.Connection, wanted: Filter, cap: int) -> dict[str, int]:
+    """How many alerts of each state are *wanted*, whatever states the filter names; ``muted`` for unresolved ones that something
+    keeps quiet. Resolved ones are counted up to *cap*.
+    """
+    c = _TABLE.c
+    conditions = _conditions(msgspec.structs.replace(wanted, statuses=(), muted=None))
+    found = {status.value: 0 for status in Status} | {"muted": 0}
+    state = sa.case((c.muted_by.is_(None), c.status), else_="muted")
+    unresolved = sa.select(state, sa.func.count()).where(_UNRESOLVED, *conditions).group_by(state)
+    found.update((row[0], row[1]) for row in connection.execute(unresolved))
+    some = sa.select(c.number).where(_RESOLVED, *conditions).limit(cap).subquery()
+    found[Status.RESOLVED] = int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
+    return found
+
+
+def numbers(connection: sa.Connection, wanted: Filter, limit: int) -> list[int]:
+    """The numbers of *wanted* alerts, the oldest first."""
+    return list(connection.execute(sa.select(_TABLE.c.number).where(*_conditions(wanted)).order_by(_TABLE.c.number).limit(limit)).scalars())
+
+
+def types(connection: sa.Connection, site_ids: Sites, limit: int) -> list[tuple[str, int]]:
+    """The types of the unresolved alerts and how many there are of each, the most first."""
+    c = _TABLE.c
+    query = sa.select(c.type, sa.func.count()).where(_UNRESOLVED, *of_sites(c.site_id, site_ids)).group_by(c.type)
+    return [(r[0], r[1]) for r in connection.execute(query.order_by(sa.func.count().desc(), c.type).limit(limit))]
+
+
+def similar(connection: sa.Connection, alert: Alert, site_ids: Sites, limit: int) -> list[Alert]:
+    """Earlier alerts of the same dedup key that were resolved, the newest first."""
+    c = _TABLE.c
+    base = sa.select(*_COLUMNS).where(_RESOLVED, c.site_id == alert.site_id, c.number != alert.number, *of_sites(c.site_id, site_ids))
+    same = connection.execute(base.where(c.dedup_key == alert.dedup_key).order_by(c.number.desc()).limit(limit))
+    return [Alert(*row) for row in same]
+
+
+def near(connection: sa.Connection, alert: Alert, window: int, site_ids: Sites, limit: int) -> list[Alert]:
+    """Other unresolved alerts that began within *window* ms of this one, those of the same site or host first."""
+    c = _TABLE.c
+    query = sa.select(*_COLUMNS).where(_UNRESOLVED, c.number != alert.number, *of_sites(c.site_id, site_ids))
+    query = query.where(c.first_seen_at >= alert.first_seen_at - window, c.first_seen_at <= alert.first_seen_at + window)
+    related = sa.case((c.site_id == alert.site_id, 0), else_=1)
+    return [Alert(*row) for row in connection.execute(query.order_by(related, c.severity.desc(), c.number).limit(limit))]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tocsin.alerts.model import Action, Alert, AlertChange, HistoryLine, Notice, Policy, Reason, Status
+from tocsin.alerts.model import UNDOABLE, Action, Alert, AlertChange, Before, HistoryLine, Notice, Policy, Reason, Status
 from tocsin.core.clock import DAY
 from tocsin.core.errors import Conflict, InvalidInput
 from tocsin.core.times import to_text
@@ -200,6 +200,14 @@ def snooze(alert: Alert, actor: str, until: int, note: str | None, now: int) -> 
     )
 
 
+def wake(alert: Alert, actor: str, note: str | None, now: int) -> AlertChange:
+    """*actor* ends its snooze: it is open, and people are told again. Raises `Conflict` if resolved."""
+    _must_not_be_resolved(alert, "wake")
+    if alert.status != Status.SNOOZED:
+        return AlertChange(alert)
+    return _open_again(alert, HistoryLine(now, actor, Action.SNOOZE_ENDED, Reason.ASKED, _noted(note, {})))
+
+
 def resolve(alert: Alert, actor: str, note: str | None, now: int) -> AlertChange:
     """*actor* says that it is over. Repeating it changes nothing."""
     if alert.status == Status.RESOLVED:
@@ -219,6 +227,23 @@ def assign(alert: Alert, actor: str, assignee: str, now: int) -> AlertChange:
 def comment(alert: Alert, actor: str, text: str, now: int) -> AlertChange:
     """A note in the history; allowed in every state."""
     return AlertChange(alert, (), (HistoryLine(now, actor, Action.COMMENTED, Reason.ASKED, {"note": text}),))
+
+
+def undo(alert: Alert, actor: str, before: Before, now: int) -> AlertChange:
+    """*actor* takes the last action back. An alert that is open by it is told of again: what waited to be sent was cancelled.
+
+    Raises `Conflict` if something else has happened to it since. Doing it twice changes nothing.
+    """
+    restored = replace(alert, **{name: getattr(before, name) for name in UNDOABLE})
+    if restored == alert:
+        return AlertChange(alert)
+    if (alert.status, alert.generation, alert.assignee) != (before.status_after, before.generation_after, before.assignee_after):
+        raise Conflict(f"alert {alert.number} is {alert.status} now: something else has happened to it since")
+    line = HistoryLine(now, actor, Action.UNDONE, Reason.ASKED, {"was": alert.status})
+    if restored.status != Status.OPEN or alert.status == Status.OPEN:
+        return AlertChange(restored, UNDOABLE, (line,), None, silence_pending=restored.status != alert.status)
+    told_again = replace(restored, generation=alert.generation + 1)
+    return AlertChange(told_again, (*UNDOABLE, "generation"), (line,), Notice.REPEATED, silence_pending=True)
 
 
 def come_due(alert: Alert, now: int) -> AlertChange:

@@ -146,7 +146,7 @@ class AlertsApi(Controller):
         `since` and `until` keep those that were alive in between: last seen from `since` on, first seen before `until`.
         """
         core = server.core
-        wanted = _filter(asked, visible_sites(core.sites, caller, asked.site))
+        wanted = filter_of(asked, visible_sites(core.sites, caller, asked.site))
         after = read_cursor(asked.cursor, f"alerts{asked.sort.value}", (int, int))
         with core.database.read() as connection:
             found = queries.page(connection, wanted, asked.sort, after, asked.limit + 1)
@@ -198,7 +198,7 @@ class AlertsApi(Controller):
     @post("/bulk", status_code=200)
     async def bulk(self, server: TheServer, caller: TheCaller, sent: Given[Bulk]) -> BulkOut:
         """Does one thing to many alerts, and says for each what became of it."""
-        decide = await _decision(server, caller.name, sent)
+        decide = await decision(server, caller.name, sent)
         items: list[BulkOutcome] = []
         for start in range(0, len(sent.ids), BULK_CHUNK):
             refs = sent.ids[start : start + BULK_CHUNK]
@@ -213,7 +213,8 @@ class AlertsApi(Controller):
         return _out(server, await core.writer.run(core.actions.test_alert(Severity(sent.severity), site, caller.who)))
 
 
-def _filter(asked: AlertQuery, site_ids: frozenset[int] | None) -> queries.Filter:
+def filter_of(asked: AlertQuery, site_ids: frozenset[int] | None) -> queries.Filter:
+    """What a query asks for, of the sites that its sender may see."""
     since, until = period(asked.since, asked.until)
     return queries.Filter(
         statuses=tuple(dict.fromkeys(asked.status.split(","))) if asked.status else (),
@@ -245,10 +246,10 @@ def _no_alert(ref: str) -> NotFound:
 
 
 async def _act(server: Server, caller: Caller, ref: str, decide: Decide) -> shapes.AlertOut:
-    return _out(server, await server.core.writer.run(_one(server, caller, ref, decide)))
+    return _out(server, await server.core.writer.run(work_on(server, caller, ref, decide)))
 
 
-def _one(server: Server, caller: Caller, ref: str, decide: Decide) -> Callable[[Tx], Alert]:
+def work_on(server: Server, caller: Caller, ref: str, decide: Decide) -> Callable[[Tx], Alert]:
     """The work of acting on the alert with this id or number. Raises `NotFound`, `Conflict`, `InvalidInput`."""
     if queries.by_ref(ref) is None:
         raise _no_alert(ref)
@@ -270,7 +271,7 @@ def _each(server: Server, caller: Caller, refs: list[str], decide: Decide) -> Ca
         outcomes = []
         for ref in refs:
             try:
-                outcomes.append(BulkOutcome(ref, True, _out(server, _one(server, caller, ref, decide)(tx))))
+                outcomes.append(BulkOutcome(ref, True, _out(server, work_on(server, caller, ref, decide)(tx))))
             except TocsinError as error:
                 outcomes.append(BulkOutcome(ref, False, None, problem_of(error)))
         return outcomes
@@ -278,7 +279,8 @@ def _each(server: Server, caller: Caller, refs: list[str], decide: Decide) -> Ca
     return work
 
 
-async def _decision(server: Server, who: str, sent: Bulk) -> Decide:
+async def decision(server: Server, who: str, sent: Bulk) -> Decide:
+    """The decision that *sent* names, made by *who*. Raises `InvalidInput`."""
     match sent.action:
         case "acknowledge":
             return server.core.actions.acknowledge(who, sent.note, _ms(sent.for_seconds))

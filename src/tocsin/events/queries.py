@@ -129,3 +129,18 @@ def quarantine(connection: sa.Connection, site_ids: frozenset[int] | None, after
 def last_number(connection: sa.Connection) -> int:
     """The running number of the newest event: how many were ever stored, since numbers are given once."""
     return connection.execute(sa.select(sa.func.max(_EVENTS.c.number))).scalar_one() or 0
+
+
+def of_alert(connection: sa.Connection, number: int, since: int, until: int, limit: int) -> list[StoredEvent]:
+    """The newest events of one alert, which occurred between two moments (ms), both included."""
+    c = _EVENTS.c
+    query = _select().where(c.alert_number == number, c.occurred_at >= since, c.occurred_at <= until)
+    return [StoredEvent(*row) for row in connection.execute(query.order_by(c.occurred_at.desc(), c.number.desc()).limit(limit))]
+
+
+def occurrences(connection: sa.Connection, number: int, since: int, until: int, width: int) -> dict[int, int]:
+    """How many events of one alert occurred in each *width* ms from *since* on, by place."""
+    c = _EVENTS.c
+    place: sa.ColumnElement[int] = sa.literal_column(f"(occurred_at - {since:d}) / {width:d}")
+    query = sa.select(place, sa.func.count()).where(c.alert_number == number, c.occurred_at >= since, c.occurred_at < until)
+    return {row[0]: row[1] for row in connection.execute(query.group_by(place))}

@@ -89,7 +89,14 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/sites/{slug}/patterns",
             "GET /api/v1/sites/{slug}/patterns/{name}",
         ),
-        pages=("GET /", "GET /design"),
+        pages=(
+            "GET /",
+            "GET /alerts",
+            "GET /alerts/{ref}",
+            "POST /alerts/views",
+            "POST /alerts/views/drop",
+            "GET /design",
+        ),
     ),
     Row(
         permission=Permission.LOOK_WHOLE,
@@ -115,6 +122,7 @@ TABLE: tuple[Row, ...] = (
             "POST /api/v1/alerts/test",
             "POST /api/v1/notifications/{message_id}/revoke-links",
         ),
+        pages=("POST /alerts/act", "POST /alerts/undo"),
     ),
     Row(
         permission=Permission.CONFIGURE,

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from tocsin.alerts import rules, store as alert_store
-from tocsin.alerts.model import Alert, AlertChange, Policy
+from tocsin.alerts.model import Alert, AlertChange, Before, Policy, Status
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
 from tocsin.core.clock import Clock
-from tocsin.core.errors import NotFound
+from tocsin.core.errors import Conflict, NotFound, TocsinError
 from tocsin.core.ids import new_id
 from tocsin.core.severity import Severity
 from tocsin.db.writer import Tx
@@ -50,6 +50,33 @@ class Actions:
             return change.alert
 
         return work
+
+    def undo(self, befores: Sequence[Before], who: Who, site_ids: frozenset[int] | None = None) -> Callable[[Tx], list[str]]:
+        """*who* takes the last action on each alert back; answers why not, for each of which it cannot be."""
+
+        def work(tx: Tx) -> list[str]:
+            now = self._clock.now()
+            changes, refused = [], []
+            for before in befores:
+                try:
+                    changes.append(self._undone(tx, before, who, site_ids, now))
+                except TocsinError as error:
+                    refused.append(error.message)
+            self._save(tx, changes, now)
+            return refused
+
+        return work
+
+    def _undone(self, tx: Tx, before: Before, who: Who, site_ids: frozenset[int] | None, now: int) -> AlertChange:
+        alert = alert_store.by_number(tx, before.number)
+        if site_ids is not None and alert.site_id not in site_ids:
+            raise NotFound(f"there is no alert {before.number}")
+        change = rules.undo(alert, who.name, before, now)
+        if alert.status == Status.RESOLVED != change.alert.status:
+            for newer in alert_store.unresolved(tx, alert.site_id, [alert.dedup_key]):
+                raise Conflict(f"alert {alert.number} has come back as alert {newer.number}")
+        _audit(tx, alert, change, who.address, now)
+        return change
 
     def come_due(self, tx: Tx) -> int:
         """Expired acknowledgements and ended snoozes; returns how many there were (at most 500 at a time)."""

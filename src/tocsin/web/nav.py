@@ -19,4 +19,7 @@ def places() -> tuple[Place, ...]:
     return PLACES
 
 
-PLACES: tuple[Place, ...] = (Place("overview", "Overview", "i-home", "/", main=True),)
+PLACES: tuple[Place, ...] = (
+    Place("overview", "Overview", "i-home", "/", main=True),
+    Place("alerts", "Alerts", "i-bell", "/alerts", main=True),
+)

@@ -6,14 +6,17 @@
 import gzip
 import re
 import secrets
+from collections.abc import Callable
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, Response
 from markupsafe import Markup, escape
 
 from tocsin.web.desk import Desk
+from tocsin.web.markdown import markdown
 from tocsin.web.nav import places
 from tocsin.web.statics import Statics
 from tocsin.web.times import Times
@@ -60,8 +63,32 @@ def environment() -> Environment:
     """The templates; a name that a page does not give is an error, not an empty place."""
     made = Environment(loader=PackageLoader("tocsin.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters["nb"] = nb
+    made.filters["markdown"] = markdown
     made.globals["static"] = lambda name: f"static/{statics().name(name)}"
     return made
+
+
+def is_partial(request: AnyRequest) -> bool:
+    """Whether a script asks, which puts the answer into the page at hand."""
+    return bool(request.headers.get("hx-request") == "true")
+
+
+def fragment(template: str, viewer: Viewer, request: AnyRequest, *, status: int = 200, **values: object) -> Response[bytes]:
+    """A piece of a page for a script, which then also renews what it shows of alerts."""
+    up = "../" * (page_path(request).count("/") - 1)
+    html = environment().get_template(template).render(up=up, url=_addresses(up), viewer=viewer, **values)
+    headers = {**HEADERS, "HX-Trigger": "tocsin:changed"}
+    return Response(html.encode(), status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def page_path(request: AnyRequest) -> str:
+    """The path of the page that the person looks at: a script's pieces are put there, so addresses are relative to it."""
+    shown = request.headers.get("hx-current-url")
+    return urlsplit(shown).path if shown and is_partial(request) else str(request.scope["path"])
+
+
+def _addresses(up: str) -> Callable[[str], str]:
+    return lambda address: f"{up}{address.removeprefix('/')}" or "./"
 
 
 _HOST = re.compile(r"\b[A-Za-z]+-[0-9]+\b")
@@ -98,7 +125,7 @@ def screen(request: AnyRequest, viewer: Viewer, template: str, *, status: int = 
         .get_template(template)
         .render(
             up=up,
-            url=lambda address: f"{up}{address.removeprefix('/')}" or "./",
+            url=_addresses(up),
             path=path,
             nonce=nonce,
             viewer=viewer,

@@ -5,7 +5,7 @@ from datetime import date, datetime, tzinfo
 import msgspec
 
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
-from tocsin.core.times import in_words, to_datetime, to_text
+from tocsin.core.times import from_datetime, in_words, to_datetime, to_text
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -22,6 +22,11 @@ class Times(msgspec.Struct, frozen=True):
     def today(self) -> date:
         """The reader's date."""
         return self.local(self.now).date()
+
+    @property
+    def midnight(self) -> int:
+        """When the reader's day began (ms)."""
+        return from_datetime(self.local(self.now).replace(hour=0, minute=0, second=0, microsecond=0))
 
     def clock(self, ms: int) -> str:
         """``03:12``, whichever day."""
@@ -42,6 +47,11 @@ class Times(msgspec.Struct, frozen=True):
         """``Tuesday 24 November 2026``."""
         moment = self.local(ms)
         return f"{moment:%A} {moment.day} {moment:%B} {moment.year}"
+
+    def date(self, ms: int) -> str:
+        """``3 September``, with the year if it is another one."""
+        moment = self.local(ms)
+        return f"{moment.day} {moment:%B}" + ("" if moment.year == self.today.year else f" {moment.year}")
 
     def full(self, ms: int) -> str:
         """The whole moment, for whoever wants to know exactly: ``Tuesday 24 November 2026, 03:12:45 CET``."""

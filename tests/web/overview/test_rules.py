@@ -48,6 +48,12 @@ def test_all_quiet_without_a_schedule_and_with_something_snoozed() -> None:
     assert front.deck.endswith("Two are snoozed.")
 
 
+def test_what_is_kept_quiet_by_maintenance_needs_nobody() -> None:
+    front = said(open_group(5, 40, rules.MUTED))
+    assert front.rest == "All quiet."
+    assert front.deck.endswith("40 are kept quiet.")
+
+
 def test_the_worst_alert_is_the_sentence_and_its_owner_is_named() -> None:
     worst = an_alert(
         title="srv-12 is down", severity=5, status="acknowledged", acknowledged_by="marta@example.com", first_seen_at=NOW - 14 * MINUTE

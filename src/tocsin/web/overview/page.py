@@ -27,6 +27,7 @@ SHOWN = 8
 NEWS = 9
 STEPS_READ = 250
 COMING = 5
+QUIET = (Status.SNOOZED, rules.MUTED)
 PLANS = 3
 
 
@@ -138,7 +139,7 @@ def _missing(connection: sa.Connection, site_ids: Sites) -> dict[int, int]:
 def site_rows(sites: list[Site], facts: Facts, now: int) -> list[SiteRow]:
     """The sites, those with the most trouble first."""
     ids = [site.id for site in sites]
-    spans = [*facts.ended, *(Span(group.site_id, group.severity, group.since, now) for group in facts.groups if group.status != "snoozed")]
+    spans = [*facts.ended, *(Span(group.site_id, group.severity, group.since, now) for group in facts.groups if group.status not in QUIET)]
     kinds = rules.cells(spans, [(one.site_id, one.cell) for one in facts.heard], ids, now)
     today = _sums(facts.heard)
     rows = [
@@ -158,7 +159,7 @@ def site_rows(sites: list[Site], facts: Facts, now: int) -> list[SiteRow]:
 
 
 def _awake(group: Group, site: Site) -> bool:
-    return group.site_id == site.id and group.status != "snoozed"
+    return group.site_id == site.id and group.status not in QUIET
 
 
 def _sums(heard: list[counts.Count]) -> Mapping[int, int]:

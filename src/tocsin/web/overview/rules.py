@@ -16,6 +16,7 @@ CELLS = DAY // CELL
 MANY = 3  # so many equally loud alerts without an owner are named by their number
 FOLDED_FROM = 3  # so many like lines in a row become one
 LONG_TITLE = 90
+MUTED = "muted"  # in place of the status of an alert that something keeps quiet
 
 Name = Callable[[str | None], str]  # a history's actor as people say it
 
@@ -39,6 +40,7 @@ class Tally(msgspec.Struct, frozen=True):
     unowned: int
     acknowledged: int
     snoozed: int
+    muted: int
     unowned_at: Mapping[int, int]  # by severity
 
     @property
@@ -49,13 +51,13 @@ class Tally(msgspec.Struct, frozen=True):
 
 def tally(groups: Iterable[Group]) -> Tally:
     """Counts the *groups* together."""
-    by_status = dict.fromkeys((Status.OPEN, Status.ACKNOWLEDGED, Status.SNOOZED), 0)
+    by_status = dict.fromkeys((Status.OPEN, Status.ACKNOWLEDGED, Status.SNOOZED, MUTED), 0)
     unowned: dict[int, int] = {}
     for group in groups:
-        by_status[Status(group.status)] += group.count
+        by_status[group.status] += group.count
         if group.status == Status.OPEN:
             unowned[group.severity] = unowned.get(group.severity, 0) + group.count
-    return Tally(by_status[Status.OPEN], by_status[Status.ACKNOWLEDGED], by_status[Status.SNOOZED], unowned)
+    return Tally(by_status[Status.OPEN], by_status[Status.ACKNOWLEDGED], by_status[Status.SNOOZED], by_status[MUTED], unowned)
 
 
 # --- the sentence
@@ -124,10 +126,12 @@ def _quiet(known: Known) -> Front:
     watch = f"{known.watch} {'are' if ' and ' in known.watch else 'is'} on watch." if known.watch else ""
     since = f"No open alert for {_at_length(known.now - known.quiet_since)}." if known.quiet_since else "No alert is open."
     last = f"{_sites(known.sites)}; the last event came {in_words(known.now - known.last_event_at)} ago."
-    snoozed = (
-        f"{spelled(known.tally.snoozed).capitalize()} {'is' if known.tally.snoozed == 1 else 'are'} snoozed." if known.tally.snoozed else ""
-    )
-    return Front(0, "", "", f"All quiet. {watch}".strip(), " ".join(part for part in (since, last, snoozed) if part))
+    asleep, kept = _are(known.tally.snoozed, "snoozed"), _are(known.tally.muted, "kept quiet")
+    return Front(0, "", "", f"All quiet. {watch}".strip(), " ".join(part for part in (since, last, asleep, kept) if part))
+
+
+def _are(count: int, what: str) -> str:
+    return f"{spelled(count).capitalize()} {'is' if count == 1 else 'are'} {what}." if count else ""
 
 
 def _calm(known: Known, worst: Alert, clock: Callable[[int], str]) -> Front:
@@ -159,7 +163,7 @@ def _figures(known: Known) -> tuple[Figure, ...]:
     return (
         Figure(grouped(found.unowned), "without an owner", loud),
         Figure(grouped(found.acknowledged), "somebody has"),
-        Figure(grouped(found.snoozed), "snoozed"),
+        Figure(grouped(found.snoozed + found.muted), "kept quiet" if found.muted else "snoozed"),
         Figure(grouped(known.last_hour), "events in the last hour"),
     )
 
@@ -308,6 +312,9 @@ _SAID: Mapping[str, tuple[str, str, str]] = {
     Action.ACKNOWLEDGEMENT_EXPIRED: ("", " is open again: nobody finished it", "{n} alerts are open again"),
     Action.SNOOZED: ("{who} snoozed ", "", "{who} snoozed {n} alerts"),
     Action.SNOOZE_ENDED: ("", " is awake again", "{n} alerts are awake again"),
+    Action.MUTED: ("", " is kept quiet", "{n} alerts are kept quiet"),
+    Action.UNMUTED: ("", " is no longer kept quiet", "{n} alerts are no longer kept quiet"),
+    Action.UNDONE: ("{who} took back a step on ", "", "{who} took back {n} steps"),
     Action.RESOLVED: ("{who} resolved ", "", "{who} resolved {n} alerts"),
     Action.ASSIGNED: ("{who} assigned ", "", "{who} assigned {n} alerts"),
     Action.COMMENTED: ("{who} left a note on ", "", "{who} left {n} notes"),

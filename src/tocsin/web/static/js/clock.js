@@ -43,7 +43,8 @@ export function tick(root) {
   for (const element of root.querySelectorAll("[data-until]")) {
     const from = Number(element.dataset.from);
     const until = Number(element.dataset.until);
-    write(element.querySelector("[data-left]"), left(until - at));
+    const words = element.querySelector("[data-left]");
+    if (words) write(words, left(until - at));
     const share = Math.min(1, Math.max(0, (until - at) / Math.max(1, until - from)));
     element.querySelector(".arc")?.setAttribute("stroke-dasharray", `${(106.8 * share).toFixed(1)} 106.8`);
   }
