@@ -139,6 +139,7 @@ class World:
         while await self.write(self.core.sweep.step):
             pass
         await self.delivery.look_up_unknown()
+        await asyncio.gather(*self.delivery.asking.values())
         for _ in range(100):
             if not await self.delivery.cycle():
                 break
@@ -160,11 +161,12 @@ class World:
 
     def _next_due(self) -> int:
         now = self.clock.at
-        outbox, alerts = tables.outbox.c, tables.alerts.c
-        moments = [fault.until for fault in self.delivery.faults.values()]
-        with self.core.database.read() as connection:
-            for column in (outbox.next_attempt_at, alerts.due_at):
-                moments.extend(connection.execute(sa.select(column).where(column.is_not(None))).scalars())
+        outbox, alerts, faults = tables.outbox.c, tables.alerts.c, self.delivery.faults
+        moments: list[int] = [moment for (moment,) in self.rows(sa.select(alerts.due_at).where(alerts.due_at.is_not(None)))]
+        waiting = sa.select(outbox.next_attempt_at, outbox.status, outbox.contact_id).where(outbox.next_attempt_at.is_not(None))
+        for moment, status, contact_id in self.rows(waiting):
+            blocked = status == "pending" and contact_id in faults
+            moments.append(max(moment, faults[contact_id].until) if blocked else moment)
         moments.append(self.core.mutes.at(now).until)
         later = [moment for moment in moments if moment > now]
         overdue = len(later) < len(moments)

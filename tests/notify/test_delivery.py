@@ -22,7 +22,8 @@ from tocsin.notify import store
 from tocsin.notify.delivery import MAX_PER_CONTACT, TROUBLE_AFTER, Trouble
 from tocsin.notify.departures import Departures
 from tocsin.notify.links import read
-from tocsin.notify.model import Contact, Message, Outcome, Presence, Result
+from tocsin.notify.model import Contact, Letter, Message, Outcome, Presence, Result
+from tocsin.notify.render import push_text
 from tocsin.pipeline.ingest import Batch
 
 BUSY = Outcome(Result.TEMPORARY, "too many requests (429)", retry_after=5 * MINUTE)
@@ -84,7 +85,9 @@ async def test_good_news_carries_no_buttons(world: World) -> None:
     await world.people(ONCALL_PHONE)
     await world.report(a_report())
     await world.report(a_recovery())
-    assert [letter.links is None for letter in world.ntfy.letters] == [False, True]
+    pushes = [push_text(letter) for letter in world.ntfy.letters]
+    assert [len(push.buttons) for push in pushes] == [2, 0]
+    assert all(push.click for push in pushes), "it still leads to the alert"
 
 
 @pytest.mark.claim("A9")
@@ -279,6 +282,7 @@ async def test_a_loud_page_that_may_not_have_arrived_goes_again_and_says_so(worl
         (Presence.PRESENT, ["opened Disk full"], "sent"),
         (Presence.ABSENT, ["opened Disk full"] * 2, "sent"),
         (Presence.CANNOT_TELL, ["opened Disk full"], "unknown"),
+        (Presence.NOT_NOW, ["opened Disk full"], "unknown"),
     ],
 )
 @pytest.mark.parametrize("severity", [2, 3])
@@ -291,24 +295,60 @@ async def test_of_a_quieter_one_the_provider_is_asked(
     world.ntfy.presence = presence
     await world.report(a_report(severity=severity))
     assert statuses(world) == ["unknown"]
-    await world.pass_time(2 * HOUR)
+    await world.pass_time(11 * HOUR)
     assert (world.ntfy.told, statuses(world)) == (told, [status])
     assert world.ntfy.looked_up
     assert world.messages()[0].next_attempt_at is None
-    assert len(world.details(1, "notified")) >= 1
+    ending = {"sent": "sent", "unknown": "unknown: the provider cannot say whether it has it"}[status]
+    assert world.details(1, "notified")[-1]["outcome"].startswith(ending), "it is not given up silently"
 
 
 async def test_while_the_provider_is_down_it_is_asked_again_later(world: World) -> None:
     await world.people(ONCALL_PHONE)
     world.ntfy.script.append(LOST)
-    world.ntfy.outcome = DOWN
+    world.ntfy.outcome, world.ntfy.presence = DOWN, Presence.NOT_NOW
     await world.report(a_report(severity=2))
     await world.report(a_report("disk:/var", severity=2))
     await world.pass_time(5 * MINUTE)
     assert statuses(world)[0] == "unknown"
+    await world.restart()  # what was wrong with the contact is forgotten; what became of the message is not
+    await world.pass_time(5 * MINUTE)
     world.ntfy.presence, world.ntfy.outcome = Presence.PRESENT, SENT
     await world.pass_time(5 * MINUTE)
     assert statuses(world) == ["sent", "sent"]
+
+
+async def test_a_provider_that_hangs_when_it_is_asked_holds_up_nothing(world: World) -> None:
+    await world.people(ONCALL_PHONE)
+    world.ntfy.script.append(LOST)
+    await world.report(a_report(severity=2))
+    asked = asyncio.Event()
+
+    async def never_answers(letter: Letter, attempted_at: int) -> Presence:
+        asked.set()
+        await asyncio.sleep(3600)
+        return Presence.CANNOT_TELL
+
+    world.ntfy.look_up = never_answers  # type: ignore[method-assign]
+    world.clock.advance(MINUTE)
+    async with asyncio.timeout(5):
+        assert await world.delivery.look_up_unknown() == 1
+        await asked.wait()
+        assert await world.delivery.look_up_unknown() == 0, "it is not asked twice at once"
+        await world.report(a_report("disk:/var", severity=2))
+        await world.delivery.cycle()
+        await world.settle()
+    assert world.ntfy.told == ["opened Disk full"] * 2
+
+
+async def test_a_quieter_message_is_looked_for_also_when_its_alert_is_over_by_then(world: World) -> None:
+    await world.people(ONCALL_PHONE)
+    world.ntfy.script.append(LOST)
+    await world.report(a_report(severity=2))
+    sent = world.ntfy.letters[0].links
+    await world.resolve(world.alert())
+    await world.pass_time(MINUTE)
+    assert [letter.links for letter in world.ntfy.looked_up] == [sent], "by the same link that it carried"
 
 
 # Rule 4: one identity for all attempts.

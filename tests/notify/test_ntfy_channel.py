@@ -314,9 +314,14 @@ class TestLookingUp:
         assert await channel.look_up(a_letter(), NOW) is Presence.CANNOT_TELL
         await server.close()
 
-    async def test_a_server_that_is_down_cannot_tell(self, channel: Ntfy, server: NtfyStandIn) -> None:
+    async def test_a_server_that_is_down_cannot_be_asked_now(self, channel: Ntfy, server: NtfyStandIn) -> None:
         await server.close()
-        assert await channel.look_up(a_letter(), NOW) is Presence.CANNOT_TELL
+        assert await channel.look_up(a_letter(), NOW) is Presence.NOT_NOW
+
+    async def test_a_server_that_is_asked_too_often_cannot_be_asked_now(self, door: HttpDoor) -> None:
+        server = await NtfyStandIn(burst=0).start()
+        assert await Ntfy(server.url, None, door).look_up(a_letter(), NOW) is Presence.NOT_NOW
+        await server.close()
 
     async def test_an_answer_cut_short_cannot_prove_absence(
         self, channel: Ntfy, server: NtfyStandIn, monkeypatch: pytest.MonkeyPatch

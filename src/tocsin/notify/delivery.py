@@ -10,13 +10,14 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import msgspec
 import structlog
 
 from tocsin.alerts import rules as alert_rules, store as alert_store
-from tocsin.alerts.model import Alert, Status
+from tocsin.alerts.model import Alert
 from tocsin.core import failpoints
 from tocsin.core.clock import SECOND, Clock
 from tocsin.core.errors import TocsinError
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 MAX_UNDER_WAY = 256
 MAX_PER_CONTACT = 16
 MAX_IN_DIGEST = 2_000
+MAX_LOOKED_UP = 50
 LISTED_IN_DIGEST = 20
 SEND_TIMEOUT = 50  # seconds; shorter than the lease, longer than any channel's own limit
 TROUBLE_AFTER = 5  # failures in a row before a channel's trouble becomes an alert of its own
@@ -95,6 +97,7 @@ class Delivery:
         self.faults: dict[str, Fault] = {}
         self._under_way: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.asking: dict[str, asyncio.Task[None]] = {}  # by contact: its provider is asked about messages of unknown outcome
         self._news = asyncio.Event()
         self.sent = 0
 
@@ -305,13 +308,12 @@ class Delivery:
     def _letter(self, leased: Leased, others: "Others | None") -> Letter:
         now = self._clock.now()
         message, alert = leased.message, leased.alert
-        wanted = alert.status != Status.RESOLVED
         return Letter(
             message=message,
             contact=leased.contact,
             alert=alert,
             site=self._site_slug(alert.site_id),
-            links=links(self._secret, self._public_url, message.id) if wanted else None,
+            links=links(self._secret, self._public_url, message.id),
             now=now,
             delay=now - message.created_at,
             others=others.listed if others else (),
@@ -401,44 +403,61 @@ class Delivery:
     # Messages of unknown outcome.
 
     async def look_up_unknown(self) -> int:
-        """Asks providers about messages that left without an answer; returns how many were asked about."""
+        """Starts asking providers about messages that left without an answer, each contact in a task of its own, so that a
+        provider that hangs holds up nothing. Returns how many are asked about.
+        """
         now = self._clock.now()
-        messages = await self._writer.run(lambda tx: store.unknown_due(tx, now, 50))
-        for message in messages:
-            await self._look_up(message)
-        return len(messages)
+        due: dict[str, list[Message]] = {}
+        for message in await self._writer.run(lambda tx: store.unknown_due(tx, now, MAX_LOOKED_UP)):
+            if message.contact_id not in self.asking:
+                due.setdefault(message.contact_id, []).append(message)
+        for contact_id, messages in due.items():
+            task = self.asking[contact_id] = asyncio.create_task(self._look_up_all(contact_id, messages))
+            task.add_done_callback(partial(self._asked, contact_id))
+        return sum(map(len, due.values()))
 
-    async def _look_up(self, message: Message) -> None:
-        contact = self._contacts.find(message.contact_id)
+    async def _look_up_all(self, contact_id: str, messages: Sequence[Message]) -> None:
+        """One after the other; once the provider cannot be asked, the rest waits with it."""
+        contact = self._contacts.find(contact_id)
+        presence: Presence | None = None
+        try:
+            for message in messages:
+                if presence is not Presence.NOT_NOW:
+                    presence = await self._look_up(message, contact)
+                settled = partial(self._settle_unknown, message=message, contact=contact, presence=presence)
+                await self._writer.run(settled)
+        except TocsinError as error:
+            log.warning("a look-up must wait", reason=error.message)  # the messages stay due
+
+    def _asked(self, contact_id: str, _task: asyncio.Task[None]) -> None:
+        del self.asking[contact_id]
+
+    async def _look_up(self, message: Message, contact: Contact | None) -> Presence:
         channel = self._channels.get(contact.kind) if contact else None
-        presence = Presence.CANNOT_TELL
+        if contact is None or channel is None:
+            return Presence.CANNOT_TELL
         alert = await self._writer.run(lambda tx: alert_store.by_number(tx, message.alert_number))
-        if contact is not None and channel is not None:
-            letter = self._letter(Leased(message, alert, contact), None)
-            with suppress(Exception):
-                presence = await channel.look_up(letter, message.created_at)
-        await self._writer.run(lambda tx: self._settle_unknown(tx, message, contact, presence))
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                return await channel.look_up(self._letter(Leased(message, alert, contact), None), message.created_at)
+        except Exception:  # a fault of ours in a channel: the message is left unknown, and that is said
+            log.exception("look-up failed", channel=contact.kind)
+            return Presence.CANNOT_TELL
 
     def _settle_unknown(self, tx: Tx, message: Message, contact: Contact | None, presence: Presence) -> None:
         now = self._clock.now()
-        match presence:
-            case Presence.PRESENT:
-                store.settle_unknown(tx, message, "sent", None, now)
-            case Presence.ABSENT:
-                store.settle_unknown(tx, message, "pending", now, now)
-                tx.after_commit(self.wake)
-                return
-            case Presence.CANNOT_TELL:
-                again = now + rules.backoff(message.attempts + 4, 0)
-                if again < message.created_at + rules.LOOK_UP_FOR and contact is not None and contact.id in self.faults:
-                    store.settle_unknown(tx, message, "unknown", again, now)
-                    return
-                store.settle_unknown(tx, message, "unknown", None, now)
-        outcome = "sent, as the provider confirms" if presence is Presence.PRESENT else "unknown"
-        alert_store.add_history(tx, [(message.alert_number, told_line(message, contact, outcome, message.last_error, now))])
+        verdict = rules.after_look_up(message, presence, now)
+        store.settle_unknown(tx, message, verdict.status.value, verdict.next_attempt_at, now)
+        if verdict.status is State.PENDING:
+            tx.after_commit(self.wake)
+        if verdict.next_attempt_at is None:
+            outcome = _CONFIRMED if verdict.status is State.SENT else _STAYS_UNKNOWN
+            alert_store.add_history(tx, [(message.alert_number, told_line(message, contact, outcome, message.last_error, now))])
 
     async def drain(self, seconds: float = 5 * SECOND / 1000) -> None:
         """Before the end: waits for what is under way, at most so long. What is left is settled at the next start."""
+        for task in self.asking.values():
+            task.cancel()  # it only asks, and asks again
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 
@@ -455,6 +474,8 @@ def _others(alerts: Sequence[Alert]) -> Others:
     return Others(tuple(rest[:LISTED_IN_DIGEST]), max(0, len(rest) - LISTED_IN_DIGEST))
 
 
+_CONFIRMED = "sent, as the provider confirms"
+_STAYS_UNKNOWN = "unknown: the provider cannot say whether it has it"
 _DIED_BEFORE = Outcome(Result.TEMPORARY, "Tocsin was stopped before it was sent")
 _DIED_AFTER = Outcome(Result.UNKNOWN, "Tocsin was stopped before the answer came")
 _NODE_DIED = Outcome(Result.UNKNOWN, "the node that was sending it is gone")

@@ -88,8 +88,8 @@ class Letter(msgspec.Struct, frozen=True):
     """All that a channel needs to write and send one message.
 
     ``delay`` is how long after the decision it is sent, in milliseconds. ``others`` are the further alerts of a
-    digest (``alert`` being the loudest) and ``more`` counts those that are not listed. ``links`` is None when there
-    is nothing to act on (the alert is resolved).
+    digest (``alert`` being the loudest) and ``more`` counts those that are not listed. ``links`` are this very message's
+    own, so that it can be told from all others at its provider.
     """
 
     message: Message
@@ -127,7 +127,8 @@ class Presence(enum.StrEnum):
 
     PRESENT = "present"
     ABSENT = "absent"
-    CANNOT_TELL = "cannot_tell"
+    CANNOT_TELL = "cannot_tell"  # it has no way to say: asking again would not help
+    NOT_NOW = "not_now"  # it could not be asked at the moment
 
 
 class Channel(Protocol):

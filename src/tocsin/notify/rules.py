@@ -8,12 +8,12 @@ import msgspec
 from tocsin.alerts.model import Alert, Notice, Status
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.core.severity import Severity
-from tocsin.notify.model import CHANNEL_FAILED, Contact, Kind, Message, Outcome, Result, State, about
+from tocsin.notify.model import CHANNEL_FAILED, Contact, Kind, Message, Outcome, Presence, Result, State, about
 
 PROBLEM_KINDS = frozenset({Kind.OPENED, Kind.ESCALATED, Kind.REPEATED})
 BACKOFF = (2 * SECOND, 5 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE)
 REFUSED_WAIT = 10 * MINUTE
-LOOK_UP_FOR = HOUR
+LOOK_UP_FOR = 10 * HOUR  # an ntfy server keeps messages for 12 hours; one that is gone must not be taken for one that never came
 
 
 def recipients(severity: int, contacts: Sequence[Contact]) -> tuple[Contact, ...]:
@@ -109,6 +109,19 @@ def _after_unknown(message: Message, now: int, jitter: float) -> Verdict:
     if message.severity >= Severity.HIGH and message.kind in (*PROBLEM_KINDS, Kind.DIGEST):
         return Verdict(State.PENDING, now + backoff(message.attempts, jitter), maybe_repeated=True)
     return Verdict(State.UNKNOWN, now + backoff(message.attempts, jitter))
+
+
+def after_look_up(message: Message, presence: Presence, now: int) -> Verdict:
+    """What follows from asking the provider about a message of unknown outcome; without a next attempt that is the last word."""
+    match presence:
+        case Presence.PRESENT:
+            return Verdict(State.SENT)
+        case Presence.ABSENT:
+            return Verdict(State.PENDING, now, message.maybe_repeated)
+        case Presence.NOT_NOW if now < message.created_at + LOOK_UP_FOR:
+            return Verdict(State.UNKNOWN, now + BACKOFF[-1])
+        case _:
+            return Verdict(State.UNKNOWN)
 
 
 def backoff(attempts: int, jitter: float) -> int:

@@ -117,7 +117,7 @@ class Ntfy:
         try:
             answer = await self._door.request("GET", address, headers=self._headers, within=SEND_SECONDS, limit=POLL_BYTES)
         except HttpFailure:
-            return Presence.CANNOT_TELL
+            return Presence.NOT_NOW
         return _presence(answer, letter.links.open)
 
     async def check(self, contact: Contact) -> str | None:
@@ -296,6 +296,8 @@ _KNOWN = {
 
 
 def _presence(answer: Response, click: str) -> Presence:
+    if answer.status >= 500 or answer.status == 429:
+        return Presence.NOT_NOW
     if answer.status != 200:
         return Presence.CANNOT_TELL
     lines = [_line(raw) for raw in answer.body.split(b"\n") if raw.strip()]
