@@ -212,7 +212,7 @@ VARIABLES: tuple[Variable, ...] = (
         "TOCSIN_DATABASE_URL",
         ("database_url",),
         _database,
-        "postgresql://tocsin:secret@127.0.0.1/tocsin",
+        "postgresql://user:password@127.0.0.1/tocsin",
         "`sqlite:///PATH` or `postgresql://...`; default: SQLite in the data folder",
         secret=True,
     ),

@@ -5,13 +5,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Program
+from tests.cli.program import Inside, Program
+from tests.conftest import Databases
 from tests.standins import running
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     return Program(tmp_path / "data")
+
+
+@pytest.fixture
+def inside(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Inside:
+    """The commands without a process of their own, in an empty data folder."""
+    return Inside(tmp_path / "data", capsys, monkeypatch)
+
+
+@pytest.fixture
+def ready(inside: Inside, databases: Databases) -> Inside:
+    """The same with a database."""
+    inside.folder.mkdir(mode=0o700)
+    databases.sqlite(inside.folder / "tocsin.db")
+    return inside
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+MAX_NOTE = 2_000  # characters of what a person writes to an action
+
 
 class Status(enum.StrEnum):
     """Where an alert stands. At most one alert per site and dedup key is not resolved."""

@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-MAX_NOTE = 2_000
+from tocsin.alerts.model import MAX_NOTE
+
 MAX_COMMENT = 4_000
 DAY_SECONDS = 86_400
 

@@ -11,20 +11,20 @@ import msgspec
 import sqlalchemy as sa
 
 from tocsin.alerts import rules, store as alert_store
-from tocsin.alerts.model import Alert, Status
+from tocsin.alerts.model import MAX_NOTE, Alert, Status
 from tocsin.bootstrap import Core
 from tocsin.cli.output import show, show_json, show_table
 from tocsin.cli.start import Start, actor, opened
 from tocsin.core.errors import InvalidInput
 from tocsin.core.ids import is_uuid
 from tocsin.core.severity import Severity
-from tocsin.core.text import cut
+from tocsin.core.text import cut, one_line
 from tocsin.core.times import in_words, to_text, to_text_or_none
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.pipeline.actions import Decide
 
-MAX_NOTE = 4000
+UNRESOLVED = (Status.OPEN, Status.ACKNOWLEDGED, Status.SNOOZED)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Wanted:
 def read_statuses(text: str | None) -> tuple[Status, ...]:
     """``open,acknowledged`` -> the states; all but resolved for None. Raises `InvalidInput`."""
     if text is None:
-        return (Status.OPEN, Status.ACKNOWLEDGED, Status.SNOOZED)
+        return UNRESOLVED
     words = [word.strip() for word in text.split(",") if word.strip()]
     known = [status.value for status in Status]
     for word in words:
@@ -73,7 +73,13 @@ def show_alerts(start: Start, wanted: Wanted, *, as_json: bool) -> None:
         )
         for a in alerts
     ]
-    show_table(("NO", "SEVERITY", "STATUS", "SITE", "FOR", "TIMES", "TITLE"), rows, "No alert is in that state. All is quiet.")
+    show_table(("NO", "SEVERITY", "STATUS", "SITE", "FOR", "TIMES", "TITLE"), rows, _nothing(wanted))
+
+
+def _nothing(wanted: Wanted) -> str:
+    if wanted == Wanted(UNRESOLVED, None, 1, wanted.limit):
+        return "No alert is unresolved. All is quiet."
+    return "There is no such alert."
 
 
 def _find(connection: sa.Connection, wanted: Wanted, site_id: int | None) -> list[Alert]:
@@ -122,7 +128,7 @@ def _act(start: Start, which: str, decide: Callable[[Core], Decide], *, as_json:
     if as_json:
         show_json(alert_as_json(alert, site))
     else:
-        show(f"Alert {alert.number} is {alert.status}{_by_whom(alert)}: {alert.title}")
+        show(one_line(f"Alert {alert.number} is {alert.status}{_by_whom(alert)}: {alert.title}"))
 
 
 def _finder(which: str) -> Callable[[Tx], str]:

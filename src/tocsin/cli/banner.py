@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 import structlog
 
@@ -24,24 +25,30 @@ class Facts:
     contacts: tuple[str, ...]
     has_key: bool
     has_user: bool
+    program: str = "tocsin"
 
 
 def next_steps(facts: Facts) -> list[str]:
     """What still has to be done, in the order of doing it; empty for an installation that is complete."""
-    steps = []
+    tocsin, steps = facts.program, []
     if not facts.has_user:
-        steps.append("add the first administrator: tocsin user add you@example.com --name You --role admin --password-stdin")
+        steps.append(f"add the first administrator: {tocsin} user add you@example.com --name You --role admin --password-stdin")
     if not facts.has_key:
-        steps.append("make a key for the bridge or your programs: tocsin key add whmcs --scope ingest")
+        steps.append(f"make a key for the bridge or your programs: {tocsin} key add whmcs --scope ingest")
     if not facts.contacts:
         steps.append(
             "say whom to tell: set NTFY_SERVER_URL and NTFY_TOPIC (push) or NOTIFICATION_EMAIL and TOCSIN_SMTP_URL (mail), then start again"
         )
     if steps:
-        steps.append("see that it arrives: tocsin test-alert")
+        steps.append(f"see that it arrives: {tocsin} test-alert")
     if not facts.has_key:
         steps.append(f"install the bridge in WHMCS, with this address ({facts.public_url}) and the key")
     return steps
+
+
+def program(called: str, found: str | None) -> str:
+    """How to write this program here: by its name if the shell finds it, else as it was *called*."""
+    return called if found is None and Path(called).name == "tocsin" else "tocsin"
 
 
 def facts_in_words(facts: Facts) -> list[tuple[str, str]]:
@@ -59,7 +66,7 @@ def facts_in_words(facts: Facts) -> list[tuple[str, str]]:
 def where(settings: Settings) -> str:
     """The database without its password."""
     if settings.is_sqlite:
-        return f"SQLite, {settings.sqlite_path}"
+        return f"SQLite, {settings.sqlite_path.resolve()}"
     place = settings.database_url.rpartition("@")[2].removeprefix("postgresql://").partition("?")[0]
     return f"PostgreSQL, {place}"
 

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 from tocsin.bootstrap import Core
 from tocsin.cli.output import say, show, show_json
 from tocsin.cli.start import Start, opened
+from tocsin.core.errors import InvalidInput
 from tocsin.core.severity import Severity
 from tocsin.core.text import one_line
 from tocsin.core.times import to_text
 from tocsin.db import tables
+from tocsin.events.rules import is_type
 
 PAUSE = 0.5  # seconds between two looks
 OVERLAP = 1_000  # on PostgreSQL a lower number may become visible after a higher one: so far back is looked again
@@ -31,7 +33,11 @@ class Filter:
 
 
 def tail(start: Start, wanted: Filter, lines: int, *, follow: bool, as_json: bool) -> None:
-    """Shows the last *lines* events and, if it is to *follow*, all that come after. Raises `NotFound` for an unknown site."""
+    """Shows the last *lines* events and, if it is to *follow*, all that come after. Raises `NotFound`, `InvalidInput`."""
+    if wanted.kind is not None and not is_type(wanted.kind.removesuffix(".")):
+        raise InvalidInput.of(
+            "type", f"{wanted.kind!r} is no event type. Example: invoice.payment_failed, or invoice. for all that begin so"
+        )
     with opened(start) as core:
         query = _query(core, wanted)
         top = _top(core)

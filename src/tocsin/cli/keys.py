@@ -20,7 +20,7 @@ def add(start: Start, name: str, scopes: str, site: str | None, expires: str | N
     expires_in = None if expires is None else rules.read_length(expires)
     if site is not None and not is_slug(site):
         raise InvalidInput.of("site", f"{site!r} must be a short name of lower-case letters, digits and dashes. Example: acme")
-    with opened_store(start) as store:
+    with opened_store(start, make=True) as store:
         now = store.clock.now()
 
         def make(tx: Tx) -> tuple[service.NewKey, bool]:

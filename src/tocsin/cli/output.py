@@ -1,6 +1,7 @@
 """How answers look: words for people, JSON for programs, on standard output; remarks on standard error."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 
 import click
@@ -19,8 +20,8 @@ def show(text: str) -> None:
 
 
 def show_json(value: object) -> None:
-    """The answer for a program: one JSON document on one line."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """The answer for a program: one JSON document on one line, in ASCII where the output takes no more."""
+    click.echo(json.dumps(value, ensure_ascii=(sys.stdout.encoding or "").lower() != "utf-8"))
 
 
 def show_table(head: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:

@@ -1,11 +1,14 @@
 """`tocsin serve`: everything in one process, from the first lock to the last message."""
 
 import asyncio
+import errno
 import os
+import shutil
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,7 +20,7 @@ from tocsin import __version__, asgi
 from tocsin.api.fast_lane import protocol_for
 from tocsin.bootstrap import Server, build_server
 from tocsin.cli import logs
-from tocsin.cli.banner import Facts, announce, is_loopback, where
+from tocsin.cli.banner import Facts, announce, is_loopback, program, where
 from tocsin.cli.start import Start, refuse_unknown_schema, settle, understood
 from tocsin.core.clock import monotonic
 from tocsin.core.errors import TocsinError
@@ -70,9 +73,11 @@ def bound(settings: Settings) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.listen_host, settings.listen_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        place = socket.socket(family, kind, protocol)
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind(address)
+        with ExitStack() as unless_bound:
+            place = unless_bound.enter_context(socket.socket(family, kind, protocol))
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            place.bind(address)
+            unless_bound.pop_all()
     except OSError as error:
         raise TocsinError(f"cannot listen on {name}: {error.strerror}. {_cure(error)}") from None
     return place
@@ -81,6 +86,8 @@ def bound(settings: Settings) -> socket.socket:
 def _cure(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return "TOCSIN_LISTEN must name an address of this machine, such as 127.0.0.1:8400"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "TOCSIN_LISTEN must name an address of this machine, such as 127.0.0.1:8400 (`ip address` lists them)"
     if isinstance(error, PermissionError):
         return "Ports below 1024 are for root: set TOCSIN_LISTEN to a higher one"
     return "Stop the program that uses it (`ss -ltnp` shows it), or set TOCSIN_LISTEN to another port or address"
@@ -228,6 +235,7 @@ def _facts(settings: Settings, parts: Parts, server: Server) -> Facts:
         contacts=tuple(f"{contact.kind} {contact.target}" for contact in server.core.contacts.all),
         has_key=has_key,
         has_user=has_user,
+        program=program(sys.argv[0], shutil.which("tocsin")),
     )
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tocsin.cli.output import say
 from tocsin.settings import Settings, load
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Core, Store
+    from tocsin.core.errors import NotFound
     from tocsin.db.engine import Database
 
 
@@ -37,14 +39,15 @@ def actor() -> str:
 
 
 @contextmanager
-def opened(start: Start) -> Iterator["Core"]:
-    """The database, made or brought up to date where needed, and the decisions on top of it."""
+def opened(start: Start, *, make: bool = False) -> Iterator["Core"]:
+    """The database, brought up to date where needed, and the decisions on top of it. *make*: a missing one is made."""
     from tocsin.bootstrap import build_core  # noqa: PLC0415 - see commands.py
     from tocsin.cli import logs  # noqa: PLC0415
 
     settings = start.settings()
     logs.configure(settings.whmcs_env, quiet=True)
     with understood():
+        _there_or_made(settings, make=make)
         refuse_unknown_schema(settings)
         core = build_core(settings)
     try:
@@ -54,14 +57,15 @@ def opened(start: Start) -> Iterator["Core"]:
 
 
 @contextmanager
-def opened_store(start: Start) -> Iterator["Store"]:
-    """The database alone, for commands that decide nothing about alerts: quicker to open."""
+def opened_store(start: Start, *, make: bool = False) -> Iterator["Store"]:
+    """The database alone, for commands that decide nothing about alerts: quicker to open. *make*: a missing one is made."""
     from tocsin.bootstrap import build_store  # noqa: PLC0415
     from tocsin.cli import logs  # noqa: PLC0415
 
     settings = start.settings()
     logs.configure(settings.whmcs_env, quiet=True)
     with understood():
+        _there_or_made(settings, make=make)
         refuse_unknown_schema(settings)
         store = build_store(settings)
     try:
@@ -70,14 +74,31 @@ def opened_store(start: Start) -> Iterator["Store"]:
         store.close()
 
 
+def _there_or_made(settings: Settings, *, make: bool) -> None:
+    """Whoever stands in the wrong folder shall hear of it, and not be told that all is quiet. Raises `NotFound`."""
+    if not settings.is_sqlite or settings.sqlite_path.exists():
+        return
+    if not make:
+        raise _no_database(settings)
+    say(f"There was no database at {settings.sqlite_path.resolve()}: it is made.")
+
+
+def _no_database(settings: Settings) -> "NotFound":
+    from tocsin.core.errors import NotFound  # noqa: PLC0415
+
+    place = settings.sqlite_path.resolve()
+    return NotFound(
+        f"there is no database at {place}: set TOCSIN_DATA_DIR to the server's data folder, or start `tocsin serve`, which makes one"
+    )
+
+
 @contextmanager
 def read_only(settings: Settings) -> Iterator["Database"]:
     """The database as it is: nothing is made or changed. Raises `NotFound` if there is none."""
-    from tocsin.core.errors import NotFound  # noqa: PLC0415
     from tocsin.db.engine import Database  # noqa: PLC0415
 
     if settings.is_sqlite and not settings.sqlite_path.exists():
-        raise NotFound(f"there is no database at {settings.sqlite_path}: `tocsin serve` or `tocsin db upgrade` makes one")
+        raise _no_database(settings)
     database = Database(settings.database_url)
     try:
         with understood():

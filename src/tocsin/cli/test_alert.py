@@ -8,15 +8,14 @@ import sqlalchemy as sa
 
 from tocsin.alerts.model import Alert
 from tocsin.audit.model import Who
-from tocsin.bootstrap import Core, server_runs
+from tocsin.bootstrap import Core, server_runs, wanted_contacts
 from tocsin.cli.alerts import alert_as_json
+from tocsin.cli.contacts import all_contacts, not_taken_up
 from tocsin.cli.output import say, show, show_json
 from tocsin.cli.start import Start, actor, opened
 from tocsin.core.clock import monotonic
-from tocsin.core.errors import InvalidInput
 from tocsin.core.severity import Severity
 from tocsin.db import tables
-from tocsin.events.rules import is_slug
 
 PAUSE = 0.1
 GOOD = ("sent", "delivered")
@@ -43,20 +42,23 @@ class Sent:
 
 
 def run(start: Start, severity: int, site: str, seconds: int, *, as_json: bool) -> int:
-    """Opens the alert, waits for its messages, tells; 0 if everybody got it."""
-    if not is_slug(site):
-        raise InvalidInput.of("site", f"{site!r} must be a short name of lower-case letters, digits and dashes. Example: main")
-    with opened(start) as core:
+    """Opens the alert, waits for its messages, tells; 0 if everybody got it. Raises `NotFound` for an unknown site."""
+    with opened(start, make=True) as core:
+        core.sites.get(site)
         alert = core.writer.call(core.actions.test_alert(Severity(severity), site, Who(actor())))
         running = server_runs(core.settings.data_dir)
         # With PostgreSQL a server on another machine may send it, so it is waited for all the same.
         may_be_sent = running or not core.database.is_sqlite
         found = _wait(core, alert, seconds if may_be_sent else 0)
+        with core.database.read() as connection:
+            later = not_taken_up(all_contacts(connection), wanted_contacts(core.settings))
     good = bool(found) and all(message.is_good for message in found)
     if as_json:
         show_json({"alert": alert_as_json(alert, site), "server_runs": running, "notifications": [_as_json(one) for one in found]})
     else:
         _tell(alert, found, running=may_be_sent, seconds=seconds)
+        for kind, target in later:
+            say(f"{kind} {target} is in the settings, and was not told: `tocsin serve` takes it up at its next start with them.")
     return 0 if good or (seconds == 0 and running and found) else 1
 
 

@@ -17,7 +17,7 @@ def add(start: Start, email: str, name: str, role: str, *, as_json: bool) -> Non
     """Makes a user with the password on standard input. Raises `InvalidInput`, `Conflict`."""
     rules.check_email(email)
     hashed = passwords.hashed(_password())
-    with opened_store(start) as store:
+    with opened_store(start, make=True) as store:
         user = store.writer.call(lambda tx: service.add_user(tx, email, name, Role(role), hashed, store.clock.now()))
     if as_json:
         show_json(_as_json(user))
@@ -29,7 +29,7 @@ def add(start: Start, email: str, name: str, role: str, *, as_json: bool) -> Non
 def _password() -> str:
     """The first line of standard input, without its end; at a terminal it is asked for and not shown."""
     try:
-        line = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.buffer.readline(MAX_LINE).decode()
+        line = _asked() if sys.stdin.isatty() else sys.stdin.buffer.readline(MAX_LINE).decode()
     except UnicodeDecodeError:
         raise TocsinError("the password on standard input is not UTF-8 text") from None
     password = line.rstrip("\r\n")
@@ -39,6 +39,14 @@ def _password() -> str:
         return rules.check_password(password)
     except InvalidInput as error:
         raise TocsinError(f"the password on standard input {error.errors[0].message}") from None
+
+
+def _asked() -> str:
+    """Twice, since nobody sees what is typed."""
+    first = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != first:
+        raise TocsinError("the two passwords differ; nothing was done")
+    return first
 
 
 def show_users(start: Start, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ import re
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SPACES = re.compile(r"\s+")
-_URL_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
+_URL_SECRET = re.compile(r"(?<=://)(?!user:password@)[^/@\s]+@")  # what examples say is nobody's
 _ELLIPSIS = "…"
 
 

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Controller, Request, Response, get, post
 
 from tocsin.alerts import queries as alert_queries, rules
-from tocsin.alerts.model import Alert, AlertChange, HistoryLine, Status
+from tocsin.alerts.model import MAX_NOTE, Alert, AlertChange, HistoryLine, Status
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict
 from tocsin.core.text import cut
@@ -27,7 +27,6 @@ from tocsin.web.viewer import zone_named
 
 STEPS_SHOWN = 6
 ENCLOSED_SHOWN = 30
-NOTE_LIMIT = 2_000
 BY_LINK = "asked for by the link in a message"
 
 AnyRequest = Request[Any, Any, Any]
@@ -175,7 +174,7 @@ async def _note(request: AnyRequest) -> str | None:
         fields = dict(parse_qsl(raw, errors="replace", max_num_fields=20))
     except ValueError:
         return None
-    return cut(clean(fields.get("note", "")), NOTE_LIMIT) or None
+    return cut(clean(fields.get("note", "")), MAX_NOTE) or None
 
 
 # --- what is shown

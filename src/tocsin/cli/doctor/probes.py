@@ -40,6 +40,7 @@ CHECK_WITHIN = 20.0
 
 def folder(path: Path) -> Folder:
     """The data folder; a file is made in it and taken away again."""
+    path = path.resolve()
     try:
         found = path.stat()
     except OSError:
@@ -176,7 +177,7 @@ def outbox(connection: sa.Connection, now: int) -> Outbox:
     waiting = sa.select(sa.func.count(), sa.func.min(table.c.created_at)).where(table.c.status == "pending")
     count, oldest = connection.execute(waiting).one()
     lately = sa.select(table.c.status, sa.func.count()).where(table.c.status.in_(("failed", "unknown")), table.c.created_at > now - DAY)
-    ended: dict[str, int] = dict(connection.execute(lately.group_by(table.c.status)).tuples().all())
+    ended: dict[str, int] = {row[0]: row[1] for row in connection.execute(lately.group_by(table.c.status))}
     failing = (
         sa.select(contacts.c.kind, contacts.c.target, sa.func.max(table.c.last_error))
         .select_from(table.join(contacts, table.c.contact_id == contacts.c.id))

@@ -15,7 +15,7 @@ from tocsin.cli.output import say, show, show_json
 from tocsin.cli.start import Start
 from tocsin.core.clock import SystemClock
 from tocsin.core.redact import redact
-from tocsin.core.text import counted
+from tocsin.core.text import counted, one_line
 from tocsin.db.engine import Database
 from tocsin.settings import Settings, SettingsError, effective, set_too_early
 
@@ -94,7 +94,7 @@ def _tell(findings: list[Finding], shown: dict[str, str], *, as_json: bool) -> i
 
 def _show(finding: Finding) -> None:
     word = click.style(f"{finding.verdict.value:8}", fg=COLOURS[finding.verdict], bold=True)
-    show(f"{word} {finding.part}: {redact(finding.text)}")
+    show(f"{word} {finding.part}: {redact(one_line(finding.text))}")
     if finding.cure is not None:
         show(f"         -> {finding.cure}")
 
