@@ -80,7 +80,7 @@ class NotificationOut(msgspec.Struct, frozen=True):
     """One message to one contact, and what became of it."""
 
     id: Id
-    alert_id: Id
+    alert_id: Annotated[Id | None, Meta(description="Null for a `notice`, which is about no alert.")]
     channel: str | None
     target: str | None
     kind: str

@@ -390,11 +390,23 @@ alert_history = sa.Table(
     sa.Index("alert_history_alert", "alert_number"),
 )
 
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("expires_at", Millis),
+)
+
 outbox = sa.Table(
     "outbox",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("alert_number", sa.BigInteger, nullable=False),
+    sa.Column("alert_number", sa.BigInteger, nullable=False),  # negative: the notice of that number
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("step", sa.Integer, nullable=False),

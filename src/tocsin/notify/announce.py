@@ -11,7 +11,7 @@ from tocsin.core.severity import Severity
 from tocsin.db.writer import Tx
 from tocsin.notify import store
 from tocsin.notify.contacts import ContactBook
-from tocsin.notify.model import Contact, Message
+from tocsin.notify.model import Contact, Kind, Message
 from tocsin.notify.quiet import PROBLEMS, Quiet
 from tocsin.notify.rules import Pointless, audience
 
@@ -87,6 +87,13 @@ class Announcer:
             store.add(tx, messages, if_new=True)
             self._wake(tx, [])
 
+    def tell(self, tx: Tx, notice: Alert, contacts: Sequence[Contact], now: int) -> None:
+        """Has *contacts* told a notice, which is about no alert (see notices.py)."""
+        made = self._messages(notice, Kind.NOTICE, contacts, now)
+        if made:
+            store.add(tx, [message for message, _ in made])
+            self._wake(tx, [Leased(message, notice, contact) for message, contact in made if message.lease_node is not None])
+
     def _wake(self, tx: Tx, leased: Sequence[Leased]) -> None:
         if self._dispatch is not None:
             tx.after_commit(self._dispatch.take(leased))
@@ -105,10 +112,10 @@ class Announcer:
             return set()
         return store.told(tx, alert.number, 0 if change.muted_by is None else alert.generation)
 
-    def _messages(self, alert: Alert, notice: Notice, people: Sequence[Contact], now: int) -> list[tuple[Message, Contact]]:
+    def _messages(self, alert: Alert, kind: Notice | Kind, people: Sequence[Contact], now: int) -> list[tuple[Message, Contact]]:
         made = []
         for new_id, contact in zip(new_ids(now, len(people)), people, strict=True):
-            message = _message(new_id, alert, notice.value, contact, now, generation=alert.generation)
+            message = _message(new_id, alert, kind.value, contact, now, generation=alert.generation)
             dispatch = self._dispatch
             if dispatch is not None and dispatch.may_send_now(contact.id, alert.site_id, alert.severity, now):
                 message = msgspec.structs.replace(

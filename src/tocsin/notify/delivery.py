@@ -24,7 +24,7 @@ from tocsin.core.errors import TocsinError
 from tocsin.core.ids import new_id
 from tocsin.db.writer import Tx, Writer
 from tocsin.muting.model import MuteReason
-from tocsin.notify import rules, store
+from tocsin.notify import notices, rules, store
 from tocsin.notify.announce import Announcer, Leased, told_line
 from tocsin.notify.contacts import ContactBook
 from tocsin.notify.departures import Departures
@@ -207,7 +207,7 @@ class Delivery:
 
         Of a digest each member is looked at, and it speaks for the loudest that is left.
         """
-        alerts = alert_store.by_numbers(tx, {m.alert_number for m in messages})
+        alerts = notices.subjects(tx, {m.alert_number for m in messages}, self._clock.now())
         look = self._announcer.quiet.look(tx, self._clock.now())
         live = []
         for message in messages:
@@ -302,7 +302,7 @@ class Delivery:
 
     def _digest_alerts(self, tx: Tx, digest: Message) -> list[Alert]:
         members = store.members(tx, digest.id)
-        alerts = alert_store.by_numbers(tx, {m.alert_number for m in members})
+        alerts = notices.subjects(tx, {m.alert_number for m in members}, self._clock.now())
         return [alerts[m.alert_number] for m in members]
 
     def _letter(self, leased: Leased, others: "Others | None") -> Letter:
@@ -313,7 +313,7 @@ class Delivery:
             contact=leased.contact,
             alert=alert,
             site=self._site_slug(alert.site_id),
-            links=links(self._secret, self._public_url, message.id),
+            links=None if message.kind == Kind.NOTICE else links(self._secret, self._public_url, message.id),
             now=now,
             delay=now - message.created_at,
             others=others.listed if others else (),
@@ -436,7 +436,8 @@ class Delivery:
         channel = self._channels.get(contact.kind) if contact else None
         if contact is None or channel is None:
             return Presence.CANNOT_TELL
-        alert = await self._writer.run(lambda tx: alert_store.by_number(tx, message.alert_number))
+        number, now = message.alert_number, self._clock.now()
+        alert = (await self._writer.run(lambda tx: notices.subjects(tx, {number}, now)))[number]
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 return await channel.look_up(self._letter(Leased(message, alert, contact), None), message.created_at)

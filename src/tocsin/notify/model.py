@@ -17,6 +17,7 @@ class Kind(enum.StrEnum):
     REPEATED = "repeated"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+    NOTICE = "notice"  # about no alert; see notices.py
     DIGEST = "digest"  # several messages in one, when a contact's rate is used up
 
 
@@ -51,7 +52,10 @@ def about(contact: Contact) -> str:
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """One row of the outbox: the promise to tell one contact one thing about one alert. Field order is the store's column order."""
+    """One row of the outbox: the promise to tell one contact one thing about one alert. Field order is the store's column order.
+
+    A negative ``alert_number`` means the notice of that number.
+    """
 
     id: str
     alert_number: int
@@ -89,7 +93,7 @@ class Letter(msgspec.Struct, frozen=True):
 
     ``delay`` is how long after the decision it is sent, in milliseconds. ``others`` are the further alerts of a
     digest (``alert`` being the loudest) and ``more`` counts those that are not listed. ``links`` are this very message's
-    own, so that it can be told from all others at its provider.
+    own, so that it can be told from all others at its provider; None for a notice, with which there is nothing to do.
     """
 
     message: Message

@@ -17,7 +17,7 @@ class Notification(msgspec.Struct, frozen=True):
 
     id: str
     alert_number: int
-    alert_id: str
+    alert_id: str | None  # of a notice: none
     site_id: int
     channel: str | None
     target: str | None
@@ -75,7 +75,7 @@ class Enclosed(msgspec.Struct, frozen=True):
 
 def _notifications() -> sa.Select[Any]:
     o, a, c = _OUTBOX.c, _ALERTS.c, _CONTACTS.c
-    joined = _OUTBOX.join(_ALERTS, o.alert_number == a.number).outerjoin(_CONTACTS, o.contact_id == c.id)
+    joined = _OUTBOX.outerjoin(_ALERTS, o.alert_number == a.number).outerjoin(_CONTACTS, o.contact_id == c.id)
     columns = (
         *(
             o.id,

@@ -237,6 +237,8 @@ def _push_body(letter: Letter) -> str:
     # The facts and notes stand first: what is cut away at the end is only ever the long text from outside.
     if letter.message.kind == Kind.DIGEST:
         return "\n".join([*_notes(letter), *_push_list(letter)])
+    if letter.message.kind == Kind.NOTICE:
+        return "\n".join([clean(letter.alert.message or ""), *_notes(letter)])
     facts = " ".join([_severity_and_place(letter), _seen(letter), _standing(letter)])
     told = "" if letter.message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED) else clean(letter.alert.message or "")
     return "\n".join([facts, *_notes(letter)]) + (f"\n\n{told}" if told else "")
@@ -267,6 +269,8 @@ def _tags(letter: Letter) -> tuple[str, ...]:
             sign = "white_check_mark"
         case Kind.ACKNOWLEDGED:
             sign = "bust_in_silhouette"
+        case Kind.NOTICE:
+            sign = "calendar"
         case _:
             sign = _SIGN.get(Severity(letter.alert.severity), "bell")
     site = re.sub(r"[^\w.-]+", "-", clean_line(letter.site, 63)).strip("-")
@@ -286,10 +290,38 @@ def _subject(letter: Letter) -> str:
     site = f"[{clean_line(letter.site, 63)}] " if letter.site else ""
     if letter.message.kind == Kind.DIGEST:
         return f"{site}{counted(_digest_count(letter), 'more alert')}"
+    if letter.message.kind == Kind.NOTICE:
+        return _title(letter.alert)
     return f"{site}{_title(letter.alert)} (#{letter.alert.number})"
 
 
 def _view(letter: Letter) -> dict[str, Any]:
+    return _notice_view(letter) if letter.message.kind == Kind.NOTICE else _alert_view(letter)
+
+
+def _notice_view(letter: Letter) -> dict[str, Any]:
+    """A notice has a title and a text, and nothing to press."""
+    title, text = _title(letter.alert), clean(letter.alert.message or "")
+    plain = dict.fromkeys(("beside", "site", "seen", "message", "open", "number"), "")
+    return {
+        **plain,
+        "headline": title,
+        "title": title,
+        "is_long": len(title) > _LONG_TITLE,
+        "tone": _tone(letter),
+        "word": "Notice",
+        "standing": text,
+        "notes": _notes(letter),
+        "facts": [],
+        "rows": [],
+        "unlisted": 0,
+        "buttons": (),
+        "is_digest": False,
+        "preheader": text,
+    }
+
+
+def _alert_view(letter: Letter) -> dict[str, Any]:
     is_digest = letter.message.kind == Kind.DIGEST
     title = _digest_headline(letter) if is_digest else _title(letter.alert)
     rows = [_row(alert) for alert in _loudest_first(letter)[:MAIL_LIST]] if is_digest else []
@@ -311,7 +343,7 @@ def _view(letter: Letter) -> dict[str, Any]:
         "buttons": _buttons(letter),
         "open": letter.links.open if letter.links else None,
         "is_digest": is_digest,
-        "number": letter.alert.number,
+        "number": None if is_digest else letter.alert.number,
         "preheader": _preheader(letter),
     }
 

@@ -41,6 +41,15 @@ def may_hear(contact: Contact, alert: Alert) -> bool:
     return alert.type != CHANNEL_FAILED or alert.subject != about(contact)
 
 
+def notice_readers(user_id: str, contacts: Sequence[Contact]) -> tuple[Contact, ...]:
+    """How somebody is told what need not wake them: push and mail, for want of these anything that does not ring."""
+    own = [contact for contact in contacts if contact.user_id == user_id]
+    return tuple([c for c in own if c.kind in _READ_LATER] or [c for c in own if c.kind != "voice"])
+
+
+_READ_LATER = ("ntfy", "webpush", "email")
+
+
 class Pointless(enum.StrEnum):
     """Why a message that was due is not sent after all (hard rule 5)."""
 
@@ -51,6 +60,7 @@ class Pointless(enum.StrEnum):
     SUPERSEDED = "newer news of the same alert took its place"
     CONTACT_GONE = "the contact was removed or disabled"
     EMPTY = "nothing that it carried was still to be sent"
+    EXPIRED = "its time was over before this was sent"
 
 
 def pointless(message: Message, alert: Alert, contact: Contact | None, muted_by: str | None = None) -> Pointless | None:
@@ -65,6 +75,8 @@ def pointless(message: Message, alert: Alert, contact: Contact | None, muted_by:
         return Pointless.SUPERSEDED if message.generation < alert.generation else None
     if message.kind == Kind.DIGEST:
         return None
+    if message.kind == Kind.NOTICE:
+        return Pointless.EXPIRED if alert.status == Status.RESOLVED else None
     return Pointless.SUPERSEDED if alert.status != message.kind else None
 
 
