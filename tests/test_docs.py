@@ -15,6 +15,7 @@ from tests.cli.program import Program, free_port
 from tests.standins import running
 from tests.terminal import Terminal
 from tocsin.api import metrics
+from tocsin.cli.doctor import rules as doctor
 from tocsin.identity import permissions
 
 ROOT = Path(__file__).parent.parent
@@ -121,6 +122,28 @@ def test_every_metric_stands_in_the_reference() -> None:
     names = set(re.findall(r'"((?:tocsin|process)_\w+)"', inspect.getsource(metrics)))
     assert len(names) > 10
     assert names == set(re.findall(r"^\| `(\w+)` \|", (DOCS / "reference" / "metrics.md").read_text(), flags=re.MULTILINE))
+
+
+def sections(page: Path) -> set[str]:
+    return set(re.findall(r"^## (.+)$", without_code(page.read_text()), flags=re.MULTILINE))
+
+
+def test_every_part_that_doctor_checks_has_its_section() -> None:
+    parts = set(re.findall(r"""(?:part(?:, \w+)? =|_ok\(|_warning\(|_fault\() ?"([\w ]+)\"""", inspect.getsource(doctor)))
+    assert len(parts) > 9
+    assert sorted(parts - {"access"} - sections(DOCS / "how-to" / "doctor.md")) == []
+
+
+SOURCES = [path.read_text() for folder in ("src", "php") for path in (ROOT / folder).rglob("*.p*") if path.suffix in (".py", ".php")]
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=name)
+def test_what_a_guide_says_that_people_see_is_said_somewhere(page: Path) -> None:
+    """The first cells of `you see` tables, in italics; three dots stand for what differs."""
+    seen = [words for row in re.findall(r"^\| (\*.+?) \|", page.read_text(), flags=re.MULTILINE) for words in re.findall(r"\*(.+?)\*", row)]
+    said = "".join(SOURCES)
+    missing = [part for words in seen for part in re.split(r" ?\.\.\. ?| \(401\)", words) if part and part not in said]
+    assert missing == []
 
 
 # --- The tutorial, run -------------------------------------------------------------------------------------------------
