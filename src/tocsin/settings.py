@@ -39,6 +39,9 @@ class Settings:
     smtp: Smtp | None = None
     mail_from: str = "tocsin@localhost"
     tls_ca_file: Path | None = None
+    slack_token: str | None = field(default=None, repr=False)
+    telegram_token: str | None = field(default=None, repr=False)
+    private_targets: bool = False
     messages_per_minute: int = 10
     message_burst: int = 10
     ack_expiry_minutes: int = 240
@@ -120,6 +123,22 @@ def _token(text: str) -> str:
     if not re.fullmatch(r"[!-~]{1,256}", text):
         raise ValueError("must be one word of printable ASCII")
     return text
+
+
+def _slack_token(text: str) -> str:
+    if not re.fullmatch(r"xoxb-[A-Za-z0-9-]{10,250}", text):
+        raise ValueError("must be the token of a bot: xoxb- and letters, digits and dashes")
+    return text
+
+
+def _telegram_token(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{5,20}:[A-Za-z0-9_-]{30,60}", text):
+        raise ValueError("must be the token of a bot: its number, a colon, and some 35 letters and digits")
+    return text
+
+
+def _allowed(text: str) -> bool:
+    return _one_of("refuse", "allow")(text) == "allow"
 
 
 def _email(text: str) -> str:
@@ -243,6 +262,17 @@ VARIABLES: tuple[Variable, ...] = (
         _authorities,
         "/etc/ssl/private-ca.pem",
         "further certificate authorities to trust when sending (PEM)",
+    ),
+    Variable(
+        "TOCSIN_SLACK_TOKEN", ("slack_token",), _slack_token, "xoxb-...", "bot token, to write to Slack channels by name", secret=True
+    ),
+    Variable("TOCSIN_TELEGRAM_TOKEN", ("telegram_token",), _telegram_token, "123456789:AAE...", "token of the Telegram bot", secret=True),
+    Variable(
+        "TOCSIN_PRIVATE_TARGETS",
+        ("private_targets",),
+        _allowed,
+        "allow",
+        "`refuse` or `allow`: whether webhooks and Apprise addresses may lead into one's own network",
     ),
     Variable(
         "TOCSIN_MESSAGES_PER_MINUTE",
@@ -391,6 +421,8 @@ def _shown(variable: Variable, settings: Settings) -> str:
     value, *others = [getattr(settings, name) for name in variable.fields]
     if value is None:
         return "(not set)"
+    if isinstance(value, bool):
+        return "allow" if value else "refuse"
     if isinstance(value, Smtp):
         scheme = "smtps" if value.implicit_tls else "smtp+plain" if value.plain else "smtp"
         return f"{scheme}://{'(login)@' if value.user else ''}{value.host}:{value.port}"

@@ -138,8 +138,9 @@ contacts = sa.Table(
     sa.Column("user_id", sa.Text, sa.ForeignKey("users.id")),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("target", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text),  # the address itself where whoever knows it can write there; never shown or logged
     sa.Column("label", sa.Text, nullable=False, server_default=""),
-    sa.Column("origin", sa.Text, nullable=False),  # settings: follows the environment; user: made by a person
+    sa.Column("origin", sa.Text, nullable=False),  # settings: follows the environment; user: made by a person; channel: a team's
     sa.Column("created_at", Millis, nullable=False),
     sa.Column("verified_at", Millis),
     sa.Column("disabled_at", Millis),

@@ -22,7 +22,7 @@ class ContactBook:
         table = tables.contacts
         query = sa.select(table).where(table.c.disabled_at.is_(None), table.c.verified_at.is_not(None))
         rows = connection.execute(query.order_by(table.c.created_at, table.c.id)).all()
-        self.all = tuple(Contact(r.id, r.kind, r.target, r.label, r.user_id) for r in rows)
+        self.all = tuple(Contact(r.id, r.kind, r.target, r.label, r.user_id, r.secret) for r in rows)
         self._by_id = {contact.id: contact for contact in self.all}
 
     def find(self, contact_id: str) -> Contact | None:

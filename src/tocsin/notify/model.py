@@ -34,13 +34,22 @@ class State(enum.StrEnum):
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """One way to reach somebody: an ntfy topic, a mail address."""
+    """One way to reach somebody: an ntfy topic, a mail address, a chat channel.
+
+    ``target`` may be shown to anybody. Where the address itself is a secret (whoever knows a Slack webhook can write
+    there), it is in ``secret``, ``target`` is only a name for it, and the channel sends to ``secret``.
+    """
 
     id: str
     kind: str  # the channel's name: ntfy, email
-    target: str  # topic, address
+    target: str  # topic, address, or what a secret address is called
     label: str = ""
     user_id: str | None = None
+    secret: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secret: a contact may end up in a log."""
+        return f"Contact({self.id!r}, {self.kind!r}, {self.target!r})"
 
 
 CHANNEL_FAILED = "tocsin.channel_failed"  # the type of the alert that a contact cannot be written to

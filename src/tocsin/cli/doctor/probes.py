@@ -28,6 +28,7 @@ from tocsin.db.engine import Database, explain
 from tocsin.identity import store as identity_store
 from tocsin.net.http import HttpDoor
 from tocsin.notify.channels import channels
+from tocsin.notify.contacts import ContactBook
 from tocsin.notify.model import Channel, Contact
 from tocsin.settings import Settings
 
@@ -206,9 +207,10 @@ def arrivals(connection: sa.Connection) -> Arrivals:
 
 def contacts(settings: Settings, connection: sa.Connection | None) -> list[Contact]:
     """The active contacts, and those of the settings that no server has taken up yet."""
-    lines = all_contacts(connection) if connection is not None else []
-    active = [Contact(line.id, line.kind, line.target) for line in lines if line.state == "active"]
-    return active + [Contact("from the settings", kind, target) for kind, target in not_taken_up(lines, wanted_contacts(settings))]
+    lines, book = all_contacts(connection) if connection is not None else [], ContactBook()
+    if connection is not None:
+        book.load(connection)
+    return [*book.all] + [Contact("from the settings", kind, target) for kind, target in not_taken_up(lines, wanted_contacts(settings))]
 
 
 def reach(settings: Settings, known: Sequence[Contact]) -> Reach:

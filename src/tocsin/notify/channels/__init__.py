@@ -1,16 +1,34 @@
 """The ways to reach people: one file each, and one line here."""
 
 from tocsin.net.http import HttpDoor
+from tocsin.notify.channels.discord import Discord
 from tocsin.notify.channels.email import Email
 from tocsin.notify.channels.ntfy import Ntfy
+from tocsin.notify.channels.opsgenie import Opsgenie
+from tocsin.notify.channels.pagerduty import PagerDuty
+from tocsin.notify.channels.slack import Slack
+from tocsin.notify.channels.teams import Teams
+from tocsin.notify.channels.telegram import Telegram
+from tocsin.notify.channels.webhook import Webhook
 from tocsin.notify.model import Channel
 from tocsin.settings import Settings
 
 
 def channels(settings: Settings, door: HttpDoor) -> dict[str, Channel]:
-    """The channels that *settings* configure, by the kind of contact that they serve. What is not configured is missing."""
+    """The channels that *settings* configure, by the kind of contact that they serve. What is not configured is missing.
+
+    A webhook's address is typed in by people, so that it gets a door of its own, which leads to public addresses only.
+    """
+    abroad = HttpDoor(allow_private=settings.private_targets, ca_file=settings.tls_ca_file)
     known: dict[str, Channel | None] = {
         Ntfy.kind: Ntfy(settings.ntfy_server_url, settings.ntfy_token, door) if settings.ntfy_server_url else None,
         Email.kind: Email(settings.smtp, settings.mail_from, settings.tls_ca_file) if settings.smtp else None,
+        Slack.kind: Slack(settings.slack_token, door),
+        Teams.kind: Teams(door),
+        Discord.kind: Discord(door),
+        Telegram.kind: Telegram(settings.telegram_token, door) if settings.telegram_token else None,
+        PagerDuty.kind: PagerDuty(door),
+        Opsgenie.kind: Opsgenie(door),
+        Webhook.kind: Webhook(abroad),
     }
     return {kind: channel for kind, channel in known.items() if channel is not None}
