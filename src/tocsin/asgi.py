@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
+import msgspec
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from tocsin.api import errors
+from tocsin.alerts.model import Alert
+from tocsin.api import errors, shapes
 from tocsin.api.access import Guard, authorization, is_refusal
 from tocsin.api.alerts import AlertsApi
 from tocsin.api.audit import AuditApi
@@ -23,11 +25,14 @@ from tocsin.api.notifications import NotificationsApi
 from tocsin.api.openapi import document
 from tocsin.api.problems import UnsupportedContent, problem_of
 from tocsin.api.sites import SitesApi
+from tocsin.api.stream import StreamApi
 from tocsin.bootstrap import Server
 from tocsin.core.errors import NotAuthenticated, TocsinError
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import STEPS
+from tocsin.events.queries import StoredEvent
 from tocsin.identity.model import Caller
+from tocsin.stream.hub import Hub
 from tocsin.web import access
 from tocsin.web.alerts.acting import AlertDeeds
 from tocsin.web.alerts.one import AlertPage
@@ -49,8 +54,8 @@ AnyRequest = Request[Any, Any, Any]
 class Front:
     """What uvicorn calls. ``intake`` is there for the fast lane, which calls it without ASGI."""
 
-    def __init__(self, intake: Intake, behind: Litestar) -> None:
-        self.intake, self.behind = intake, behind
+    def __init__(self, intake: Intake, behind: Litestar, hub: Hub) -> None:
+        self.intake, self.behind, self.hub = intake, behind, hub
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """One connection."""
@@ -105,15 +110,30 @@ def build(server: Server, engine: Engine | None) -> Front:
     app.state.guard = guard
     app.state.refusals = server.refusals
     app.state.desk = Desk(server)
+    app.state.hub = hub = _hub(server)
 
     @cache
     def describe() -> dict[str, Any]:
         return document(app.routes, core.settings.public_url)
 
-    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals), app)
+    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals), app, hub)
 
 
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi)
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, StreamApi)
+
+
+def _hub(server: Server) -> Hub:
+    core = server.core
+
+    def write_alert(alert: Alert) -> bytes:
+        return msgspec.json.encode(shapes.alert_out(alert, core.sites.slug_of, core.settings.public_url))
+
+    def write_event(event: StoredEvent) -> bytes:
+        return msgspec.json.encode(shapes.event_out(event, core.sites.slug_of))
+
+    hub = Hub(core.database, core.clock.now, write_alert, write_event, server.news)
+    hub.follow(core.writer)
+    return hub
 
 
 def _watch(server: Server, engine: Engine | None) -> EngineWatch:

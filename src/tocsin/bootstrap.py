@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
+    from tocsin.stream.news import News
 
 WRITERS_ON_POSTGRESQL = 3
 LOCK_FILE = "serve.lock"
@@ -97,6 +98,7 @@ class Server:
     departures: "Departures"
     secret: bytes
     lock: IO[str] | None  # None: this process sends nothing
+    news: "News | None" = None  # PostgreSQL: what other processes commit
 
     async def close(self, drain: float = 5.0) -> None:
         """Ends everything in the opposite order of its making; messages under way get *drain* seconds."""
@@ -167,6 +169,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     from tocsin.notify.departures import Departures
     from tocsin.notify.limits import Limits
     from tocsin.pipeline.trouble import ChannelTrouble
+    from tocsin.stream.news import News
 
     the_clock = clock or SystemClock()
     _make_private(settings.data_dir)
@@ -192,6 +195,9 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         node=_node_id(settings.data_dir, the_clock),
         trouble=ChannelTrouble(core.ingest, the_clock),
     )
+    news = None if core.database.is_sqlite else News(core.database, settings.database_url)
+    if news is not None:
+        core.writer.follow(news.committed)
     if delivers:
         core.announcer.use(delivery)
     checkpointer = Checkpointer(core.database)
@@ -209,6 +215,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         departures=departures,
         secret=secret,
         lock=lock,
+        news=news,
     )
 
 

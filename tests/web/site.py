@@ -15,12 +15,29 @@ import uvicorn
 
 from tests import cluster, showcase
 from tests.api.service import Service
+from tests.fakes import FakeClock
 from tests.world import World
+from tocsin.core.clock import monotonic
 from tocsin.db import schema
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
 from tocsin.engine.steps import STEPS
 from tocsin.identity import sessions, store
+
+
+class RunningClock(FakeClock):
+    """Set by hand while the stage is played; then it runs."""
+
+    began: float | None = None
+
+    def now(self) -> int:
+        """Milliseconds since 1970."""
+        return self.at if self.began is None else self.at + int((monotonic() - self.began) * 1000)
+
+    def run(self) -> None:
+        """From now on time passes by itself."""
+        self.began = monotonic()
+
 
 Stage = Callable[[World], Awaitable[None]]
 
@@ -40,10 +57,12 @@ class Site:
         """Plays *stage* and opens the doors."""
         port = port or cluster.free_port()
         url = f"http://127.0.0.1:{port}"
-        world = World(database_url, folder, public_url=url, whmcs_env="development", **settings)
+        clock = RunningClock()
+        world = World(database_url, folder, clock=clock, public_url=url, whmcs_env="development", **settings)
         service = await Service.start(world)
         await stage(world)
         await count_events(service)
+        clock.run()
         cookies = await world.write(lambda tx: _log_everybody_in(tx, service))
         config = uvicorn.Config(service.app, port=port, log_config=None, access_log=False, lifespan="off", server_header=False)
         http = uvicorn.Server(config)

@@ -108,6 +108,7 @@ class _Process:
         self._settings, self._parts, self._server, self._place = settings, parts, server, place
         self._engine = Engine(server, STEPS if parts.engine else HTTP_ONLY_STEPS, delivers=parts.engine)
         self._http: _Http | None = None
+        self._app: asgi.Front | None = None
         self._end = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -144,7 +145,7 @@ class _Process:
         """The task that serves, once the address is open."""
         if self._place is None:
             return None
-        app = asgi.build(self._server, self._engine if self._parts.engine else None)
+        self._app = app = asgi.build(self._server, self._engine if self._parts.engine else None)
         self._http = _Http(_uvicorn_config(app, self._settings))
         requests = asyncio.create_task(self._http.serve(sockets=[self._place]))
         while not (self._http.started or requests.done()):  # noqa: ASYNC110 - uvicorn has a flag here, no event
@@ -163,6 +164,8 @@ class _Process:
     async def _stop(self, requests: "asyncio.Task[None] | None") -> None:
         began = monotonic()
         if self._http is not None and requests is not None:
+            if self._app is not None:
+                self._app.hub.stop()
             self._http.should_exit = True
             await asyncio.wait([requests])
         self._engine.stop()

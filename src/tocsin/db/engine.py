@@ -55,6 +55,14 @@ class Database:
                 raise Unavailable(explain(error)) from error
             raise
 
+    def notify(self, channel: str, payload: str) -> None:
+        """PostgreSQL: tells all who listen on *channel*. Raises `Unavailable`."""
+        try:
+            with self._readers.connect() as connection:
+                connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (channel, payload))
+        except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
+            raise Unavailable(explain(error)) from error
+
     def close(self) -> None:
         """Closes the read connections."""
         self._readers.dispose()

@@ -73,12 +73,17 @@ class Writer:
         self._threads = [threading.Thread(target=self._run, name=f"writer-{n}", daemon=True) for n in range(threads)]
         self._loop: asyncio.AbstractEventLoop | None = None  # where what follows a commit runs
         self._pending = 0  # weight handed in and not yet answered; a hint for the intake, exact enough without a lock
+        self._followers: list[Callable[[], None]] = []
         self.last_fault: str | None = None  # why the last transaction failed, until one succeeds
 
     @property
     def backlog(self) -> int:
         """How much work (in events) waits or runs."""
         return self._pending
+
+    def follow(self, follower: Callable[[], None]) -> None:
+        """Has *follower* called in the event loop after each commit, from now on."""
+        self._followers.append(follower)
 
     def start(self) -> None:
         """Starts the threads. Work handed in earlier waits for this."""
@@ -200,7 +205,8 @@ class Writer:
             _resolve(answers)
             return
         with suppress(RuntimeError):  # the loop has ended: nobody is waiting any more
-            loop.call_soon_threadsafe(_resolve_in_loop, tx.committed, [answer for answer in answers if answer[0].loop is not None])
+            actions = [*tx.committed, *self._followers]
+            loop.call_soon_threadsafe(_resolve_in_loop, actions, [answer for answer in answers if answer[0].loop is not None])
         _resolve([answer for answer in answers if answer[0].loop is None])
 
     def _fail(self, works: list[_Work], error: Exception) -> None:

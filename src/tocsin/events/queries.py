@@ -1,6 +1,6 @@
 """Reading what came in: the event log, each source's numbering, the quarantine. On read connections only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -144,3 +144,8 @@ def occurrences(connection: sa.Connection, number: int, since: int, until: int, 
     place: sa.ColumnElement[int] = sa.literal_column(f"(occurred_at - {since:d}) / {width:d}")
     query = sa.select(place, sa.func.count()).where(c.alert_number == number, c.occurred_at >= since, c.occurred_at < until)
     return {row[0]: row[1] for row in connection.execute(query.group_by(place))}
+
+
+def by_numbers(connection: sa.Connection, numbers: Sequence[int]) -> list[StoredEvent]:
+    """The events with these running numbers, in their order."""
+    return [StoredEvent(*row) for row in connection.execute(_select().where(_EVENTS.c.number.in_(numbers)).order_by(_EVENTS.c.number))]

@@ -85,6 +85,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/notifications",
             "GET /api/v1/notifications/{message_id}",
             "GET /api/v1/sites",
+            "GET /api/v1/stream",
             "GET /api/v1/catalogue",
             "GET /api/v1/sites/{slug}/patterns",
             "GET /api/v1/sites/{slug}/patterns/{name}",

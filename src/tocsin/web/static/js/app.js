@@ -3,6 +3,7 @@ import { aliveList } from "./alerts.js";
 import { tick } from "./clock.js";
 import { offerCopies } from "./copy.js";
 import { listenToKeys } from "./keys.js";
+import { live } from "./live.js";
 import { openPalette } from "./palette.js";
 import { keepToasts } from "./toasts.js";
 
@@ -16,6 +17,7 @@ ready(document);
 keepToasts();
 listenToKeys();
 openPalette();
+live();
 setInterval(() => tick(document), 1000);
 document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
 document.addEventListener("htmx:afterRequest", (event) => {

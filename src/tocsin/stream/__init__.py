@@ -1,0 +1,1 @@
+"""What has just happened, told to whoever listens: read behind the commits, sent to many."""

@@ -1,0 +1,337 @@
+"""Reads what was committed and tells all who listen.
+
+One reader for all: it runs while somebody listens, is woken by this process's commits (and by other processes' on
+PostgreSQL), and looks each second in any case. Each message is written once, however many hear it; what differs between
+listeners is only which sites they may see and what they asked for. A listener that does not read is let go, with the word
+to read everything anew.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+
+from tocsin.alerts import queries as alert_queries
+from tocsin.alerts.model import Alert
+from tocsin.core.errors import TocsinError, Unavailable
+from tocsin.db.engine import Database
+from tocsin.db.writer import Writer
+from tocsin.events.queries import StoredEvent
+from tocsin.stream import rules, store
+from tocsin.stream.model import Place, Reload, Topic
+from tocsin.stream.news import News
+from tocsin.stream.rules import Tail
+
+log = structlog.get_logger()
+
+Sites = frozenset[int] | None  # those that a listener may see; None: all
+
+PAUSE = 0.1  # seconds between two looks: what happens together is told together
+LOOK = 1.0  # seconds after which it looks although nobody woke it
+BEAT = 15.0  # seconds of silence after which a listener gets a sign of life, so that proxies keep the connection
+CHECKED_EVERY = 60.0  # seconds after which it is looked whether a listener may still listen
+QUEUE = 64  # chunks that wait for a listener before it counts as too slow
+QUEUE_BYTES = 512 * 1024
+MAX_LISTENERS = 5_000
+AT_ONCE = 5_000  # rows of a log in one look
+MAX_ALERTS = 200  # that are sent one by one after one look; more: read the list anew
+MAX_EVENTS = 100
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(eq=False)
+class Listener:
+    """Somebody at the other end. ``may``: raises when they may no longer listen."""
+
+    sites: Sites
+    topics: frozenset[Topic]
+    may: Callable[[], Awaitable[None]] | None = None
+    waiting: deque[bytes] = field(default_factory=deque)
+    size: int = 0
+    over: bool = False
+    heard_at: float = 0.0
+    checked_at: float = 0.0
+    wake: "asyncio.Future[None] | None" = None
+
+    def put(self, chunk: bytes) -> None:
+        """Hands *chunk* over; who has too much before them gets the last word instead."""
+        if self.over:
+            return
+        if len(self.waiting) >= QUEUE or self.size + len(chunk) > QUEUE_BYTES:
+            self.waiting.clear()
+            chunk, self.over = told(Topic.ALERT, Reload.TOO_SLOW), True
+        self.waiting.append(chunk)
+        self.size += len(chunk)
+        self._ring()
+
+    def end(self) -> None:
+        """Lets the listener go after what it already has."""
+        self.over = True
+        self._ring()
+
+    def _ring(self) -> None:
+        if self.wake is not None and not self.wake.done():
+            self.wake.set_result(None)
+
+    async def next(self) -> bytes | None:
+        """What is to be sent next; None at the end."""
+        while not self.waiting:
+            if self.over:
+                return None
+            self.wake = asyncio.get_running_loop().create_future()
+            await self.wake
+        chunk = b"".join(self.waiting) if len(self.waiting) > 1 else self.waiting[0]
+        self.waiting.clear()
+        self.size = 0
+        return chunk
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one look found: messages with the site that each is about, whether there was too much, where the logs end now."""
+
+    alerts: list[tuple[int, bytes]]
+    events: list[tuple[int, bytes]]
+    too_many_alerts: bool
+    too_many_events: bool
+    place: Place
+    any_event: bool
+
+
+class Hub:
+    """See the module. *write_alert* and *write_event* give the JSON of the API."""
+
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], int],
+        write_alert: Callable[[Alert], bytes],
+        write_event: Callable[[StoredEvent], bytes],
+        news: News | None = None,
+    ) -> None:
+        self._database, self._now = database, now
+        self._write_alert, self._write_event, self._news = write_alert, write_event, news
+        self._listeners: set[Listener] = set()
+        self._woken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._events, self._lines = Tail(0), Tail(0)
+        self._ended = False
+
+    def follow(self, writer: Writer) -> None:
+        """Has the commits of *writer* wake the reader."""
+        writer.follow(self.wake)
+
+    def wake(self) -> None:
+        """There may be something new. In the event loop."""
+        if self._listeners:
+            self._woken.set()
+
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
+    def stop(self) -> None:
+        """Lets everybody go: the process ends."""
+        self._ended = True
+        for listener in list(self._listeners):
+            listener.end()
+        for task in self._tasks:
+            task.cancel()
+
+    # --- listening
+
+    async def listen(self, listener: Listener, after: str | None) -> AsyncIterator[bytes]:
+        """What *listener* is sent, from the place *after* (``Last-Event-ID``) on; for ever. Raises `Unavailable` at once if full."""
+        if self._ended or len(self._listeners) >= MAX_LISTENERS:
+            raise Unavailable("so many listen already that no more can; ask again in a while")
+        await self._run()
+        listener.heard_at = listener.checked_at = asyncio.get_running_loop().time()
+        self._listeners.add(listener)  # before it is greeted: what happens meanwhile waits for it
+        try:
+            greeting = await self._greet(listener, after)
+        except BaseException:
+            self._forget(listener)
+            raise
+        return self._chunks(listener, greeting)
+
+    async def _chunks(self, listener: Listener, greeting: bytes) -> AsyncIterator[bytes]:
+        try:
+            yield greeting
+            while (chunk := await listener.next()) is not None:
+                yield chunk
+        finally:
+            self._forget(listener)
+
+    def _forget(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
+        if not self._listeners:
+            self._rest()
+
+    async def _greet(self, listener: Listener, after: str | None) -> bytes:
+        """The first words: where the stream is, and what was missed since the last time."""
+        place = Place(self._events.last, self._lines.last)
+        head = b"retry: 2000\nid: %s\n\n" % str(place).encode()
+        if after is None:
+            return head
+        since = rules.read_place(after)
+        if since is None or since.event > place.event or since.line > place.line:
+            return head + told(Topic.ALERT, Reload.UNKNOWN_PLACE)
+        # On PostgreSQL something just below the place may have been committed after it was told.
+        back = 0 if self._database.is_sqlite else 50
+        missed = await asyncio.to_thread(self._read, Tail(max(0, since.event - back)), Tail(max(0, since.line - back)), place)
+        return head + _chunk(missed[0], listener.sites, listener.topics)
+
+    # --- reading
+
+    async def _run(self) -> None:
+        """Starts the reader, if it does not run."""
+        if any(not task.done() for task in self._tasks):
+            return
+        place = await asyncio.to_thread(self._end)
+        if any(not task.done() for task in self._tasks):
+            return  # somebody else was faster
+        self._events, self._lines = Tail(place.event), Tail(place.line)
+        self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._keep_alive())]
+        if self._news is not None:
+            self._tasks.append(asyncio.create_task(self._news.listen(self.wake)))
+
+    def _rest(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+
+    def _end(self) -> Place:
+        with self._database.read() as connection:
+            return store.end(connection)
+
+    async def _pump(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+            self._woken.clear()
+            try:
+                await self._look()
+            except TocsinError as error:
+                log.warning("the stream could not be read on", reason=error.message)
+                await asyncio.sleep(LOOK)
+            except Exception:
+                log.exception("the stream could not be read on")
+                await asyncio.sleep(LOOK)
+            await asyncio.sleep(PAUSE)
+
+    async def _look(self) -> None:
+        batch, self._events, self._lines = await asyncio.to_thread(self._read, self._events, self._lines, None)
+        if not (batch.alerts or batch.any_event or batch.too_many_alerts):
+            return
+        groups: dict[tuple[Sites, frozenset[Topic]], list[Listener]] = {}
+        for listener in self._listeners:
+            groups.setdefault((listener.sites, listener.topics), []).append(listener)
+        summaries = await self._summaries({sites for sites, topics in groups if Topic.SUMMARY in topics}, batch)
+        now = asyncio.get_running_loop().time()
+        for (sites, topics), listeners in groups.items():
+            chunk = _chunk(batch, sites, topics, summaries.get(sites, b""))
+            for listener in listeners:
+                listener.heard_at = now
+                listener.put(chunk)
+                if listener.over:
+                    self._listeners.discard(listener)
+
+    def _read(self, events: Tail, lines: Tail, until: Place | None) -> tuple[Batch, Tail, Tail]:
+        """What was committed after these ends of the logs."""
+        with self._database.read() as connection:
+            fresh = store.events_after(connection, events, AT_ONCE)
+            steps = store.lines_after(connection, lines, AT_ONCE)
+            changed = sorted({alert for _, alert in fresh if alert is not None} | {alert for _, alert in steps})
+            numbers = [number for number, _ in fresh]
+            too_many = len(changed) > MAX_ALERTS or len(fresh) >= AT_ONCE or len(steps) >= AT_ONCE
+            alerts = [] if too_many or not changed else store.alerts(connection, changed)
+            wanted = any(Topic.EVENT in listener.topics for listener in self._listeners) or until is not None
+            rows = store.events(connection, numbers) if wanted and numbers and len(numbers) <= MAX_EVENTS else []
+        now = self._now()
+        events, lines = rules.advance(events, numbers, now), rules.advance(lines, [number for number, _ in steps], now)
+        batch = Batch(
+            alerts=[(alert.site_id, self._write_alert(alert)) for alert in alerts],
+            events=[(row.site_id, self._write_event(row)) for row in rows],
+            too_many_alerts=too_many,
+            too_many_events=len(numbers) > MAX_EVENTS,
+            place=until or Place(events.last, lines.last),
+            any_event=bool(numbers),
+        )
+        return batch, events, lines
+
+    async def _summaries(self, wanted: Iterable[Sites], batch: Batch) -> dict[Sites, bytes]:
+        """For each set of sites: how many alerts need somebody; and that an event has just come, if one has."""
+
+        def count() -> dict[Sites, bytes]:
+            with self._database.read() as connection:
+                return {sites: self._summary(connection, sites, batch) for sites in wanted}
+
+        return await asyncio.to_thread(count)
+
+    def _summary(self, connection: sa.Connection, sites: Sites, batch: Batch) -> bytes:
+        said: dict[str, Any] = {"needs_action": alert_queries.count_open(connection, sites), "listeners": len(self._listeners)}
+        if batch.any_event:
+            said["last_event_at"] = self._now()
+        return _message(Topic.SUMMARY, _encode(said))
+
+    # --- staying in touch
+
+    async def _keep_alive(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(BEAT / 3)
+            now = loop.time()
+            beat = b": still here\nid: %d-%d\n\n" % (self._events.last, self._lines.last)
+            for listener in list(self._listeners):
+                if now - listener.heard_at >= BEAT:
+                    listener.heard_at = now
+                    listener.put(beat)
+                if listener.may is not None and now - listener.checked_at >= CHECKED_EVERY:
+                    listener.checked_at = now
+                    await _check(listener, listener.may)
+
+
+async def _check(listener: Listener, may: Callable[[], Awaitable[None]]) -> None:
+    """Lets a listener go whose key or login is no longer good."""
+    try:
+        await may()
+    except Unavailable:
+        return  # the database rests: that is no reason to send anybody away
+    except TocsinError:
+        listener.end()
+
+
+def _chunk(batch: Batch, sites: Sites, topics: frozenset[Topic], summary: bytes = b"") -> bytes:
+    """What listeners to *topics* who see *sites* are sent of a batch."""
+    parts: list[bytes] = []
+    if Topic.EVENT in topics:
+        parts += [_message(Topic.EVENT, data) for site, data in batch.events if sites is None or site in sites]
+        if batch.too_many_events:
+            parts.append(told(Topic.EVENT, Reload.TOO_MUCH))
+    if Topic.ALERT in topics:
+        parts += [_message(Topic.ALERT, data) for site, data in batch.alerts if sites is None or site in sites]
+        if batch.too_many_alerts:
+            parts.append(told(Topic.ALERT, Reload.TOO_MUCH))
+    if summary:
+        parts.append(summary)
+    parts.append(b"id: %s\n\n" % str(batch.place).encode())
+    return b"".join(parts)
+
+
+def _message(topic: Topic, data: bytes) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (topic.value.encode(), data)
+
+
+def told(topic: Topic, why: Reload) -> bytes:
+    """The word to read everything of *topic* anew."""
+    return b"event: reload\ndata: %s\n\n" % _encode({"topic": topic.value, "reason": why.value})

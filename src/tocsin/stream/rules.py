@@ -1,0 +1,43 @@
+"""Reading a log behind its writers, as pure functions: what was seen, what may still be committed below it."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tocsin.core.clock import SECOND
+from tocsin.stream.model import Place
+
+PATIENCE = 5 * SECOND  # a number that is not there after so long belongs to a transaction that was rolled back
+MAX_HOLES = 500  # numbers that are waited for at the same time
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """The end of a log as it was last seen: the highest number, and those below it that were not there yet, with since when (ms)."""
+
+    last: int
+    holes: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def waited_for(self) -> list[int]:
+        """The numbers that may still come."""
+        return [number for number, _ in self.holes]
+
+
+def advance(tail: Tail, seen: Iterable[int], now: int) -> Tail:
+    """The end of the log after *seen* numbers were read: on PostgreSQL a lower one may be committed a moment after a higher one."""
+    found = set(seen)
+    last = max(found, default=tail.last)
+    holes = [(number, since) for number, since in tail.holes if number not in found and now - since < PATIENCE]
+    if last > tail.last:
+        missing = last - tail.last - sum(1 for number in found if number > tail.last)
+        if 0 < missing <= MAX_HOLES:
+            holes += [(number, now) for number in range(tail.last + 1, last) if number not in found]
+    return Tail(max(last, tail.last), tuple(holes[-MAX_HOLES:]))
+
+
+def read_place(text: str) -> Place | None:
+    """A place that came back in ``Last-Event-ID``; None for anything that is none."""
+    event, dash, line = text.strip().partition("-")
+    if not dash or not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in (event, line)):
+        return None
+    return Place(int(event), int(line))

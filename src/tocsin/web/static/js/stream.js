@@ -1,0 +1,68 @@
+// One connection for all tabs of this browser: the tab that holds the lock listens, and passes on what it hears.
+const NAME = "tocsin-stream";
+const up = document.body.dataset.up || "";
+const channel = "BroadcastChannel" in window ? new BroadcastChannel(NAME) : null;
+const wants = new Set(["alert", "summary"]);
+const heard = new EventTarget();
+
+let source = null;
+let place = "";
+let state = "waiting";
+let retry = 2000;
+
+export const stream = heard; // dispatches "alert", "event", "summary", "reload", "state"
+
+function tell(kind, detail, pass = true) {
+  if (kind === "state") state = detail;
+  heard.dispatchEvent(new CustomEvent(kind, { detail }));
+  if (pass) channel?.postMessage({ kind, detail });
+}
+
+function open() {
+  source?.close();
+  const after = place ? `&last_event_id=${place}` : "";
+  source = new EventSource(`${up}api/v1/stream?topics=${[...wants].join(",")}${after}`);
+  source.onopen = () => {
+    retry = 2000;
+    tell("state", "live");
+  };
+  for (const kind of ["alert", "event", "summary", "reload"]) {
+    source.addEventListener(kind, (message) => {
+      place = message.lastEventId || place;
+      tell(kind, JSON.parse(message.data));
+    });
+  }
+  source.onerror = () => {
+    tell("state", "lost");
+    if (source.readyState !== EventSource.CLOSED) return; // it connects again by itself
+    setTimeout(open, retry);
+    retry = Math.min(retry * 2, 60000);
+  };
+}
+
+export function want(topic) {
+  if (source && !wants.has(topic)) {
+    wants.add(topic);
+    open();
+  } else wants.add(topic);
+  channel?.postMessage({ want: topic });
+}
+
+export function listen() {
+  if (channel) {
+    channel.onmessage = ({ data }) => {
+      if (data.want) {
+        if (source) {
+          if (!wants.has(data.want)) {
+            wants.add(data.want);
+            open();
+          }
+          channel.postMessage({ kind: "state", detail: state });
+        }
+      } else tell(data.kind, data.detail, false);
+    };
+    channel.postMessage({ want: "alert" }); // whoever listens already answers with how it stands
+  }
+  if (channel && navigator.locks) navigator.locks.request(NAME, () => new Promise(open));
+  else open();
+}

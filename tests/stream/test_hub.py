@@ -1,0 +1,197 @@
+"""The stream: what happens is told at once, to those who may see it, and nothing is lost on the way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.build import a_report
+from tests.stream.ear import EVERYTHING, Ear
+from tests.world import World
+from tocsin.core.errors import NotAuthenticated, Unavailable
+from tocsin.stream import hub as hubs
+from tocsin.stream.hub import Hub, Listener
+from tocsin.stream.model import Topic
+from tocsin.stream.news import News
+
+
+def hub_of(world: World, news: News | None = None) -> Hub:
+    hub = Hub(
+        world.core.database,
+        world.clock.now,
+        lambda alert: b'{"number":%d,"status":"%s","times":%d}' % (alert.number, alert.status.encode(), alert.occurrences),
+        lambda event: b'{"event":"%s"}' % (event.subject or "").encode(),
+        news,
+    )
+    hub.follow(world.core.writer)
+    return hub
+
+
+@pytest.fixture
+async def hub(world: World) -> AsyncIterator[Hub]:
+    hub = hub_of(world)
+    yield hub
+    hub.stop()
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def sqlite_hub(sqlite_world: World) -> AsyncIterator[Hub]:
+    hub = hub_of(sqlite_world)
+    yield hub
+    hub.stop()
+    await asyncio.sleep(0)
+
+
+async def test_what_happens_is_heard_at_once(world: World, hub: Hub) -> None:
+    ear = await Ear.at(hub)
+    await world.report(a_report("disk:/"))
+    heard = await ear.hears(2)
+    assert heard == [("event", {"event": "disk:/"}), ("alert", {"number": 1, "status": "open", "times": 1})]
+    await world.acknowledge(world.alert())
+    await ear.until(lambda: ear.heard[-1] == ("alert", {"number": 1, "status": "acknowledged", "times": 1}))
+    await ear.close()
+
+
+async def test_a_repeat_without_history_is_heard_too(world: World, hub: Hub) -> None:
+    await world.report(a_report("disk:/"))
+    ear = await Ear.at(hub, topics=frozenset({Topic.ALERT}))
+    await world.report(a_report("disk:/"))
+    assert await ear.hears() == [("alert", {"number": 1, "status": "open", "times": 2})]
+    await ear.close()
+
+
+async def test_who_comes_back_hears_what_was_missed(world: World, hub: Hub) -> None:
+    ear = await Ear.at(hub)
+    await world.report(a_report("disk:/"))
+    await ear.hears(2)
+    place = ear.place
+    await ear.close()
+    await world.report(a_report("disk:/home"))
+    await world.resolve(world.alert(1))
+    later = await Ear.at(hub, after=place)
+    heard = await later.hears(3)
+    assert ("event", {"event": "disk:/home"}) in heard
+    assert ("alert", {"number": 1, "status": "resolved", "times": 1}) in heard
+    assert ("alert", {"number": 2, "status": "open", "times": 1}) in heard
+    await later.close()
+
+
+@pytest.mark.parametrize("place", ["nonsense", "999999-1", "1-999999"])
+async def test_a_place_that_is_none_means_reading_everything_anew(sqlite_world: World, sqlite_hub: Hub, place: str) -> None:
+    await sqlite_world.report(a_report("disk:/"))
+    ear = await Ear.at(sqlite_hub, after=place)
+    assert (await ear.hears())[0][0] == "reload"
+    await ear.close()
+
+
+async def test_nobody_hears_of_another_site(world: World, hub: Hub) -> None:
+    ear = await Ear.at(hub, sites=frozenset({1}))
+    await world.report(a_report("secret", site="other"), a_report("disk:/"))
+    heard = await ear.hears(2)
+    assert "secret" not in str(heard)
+    place = ear.place
+    await ear.close()
+    await world.report(a_report("secret-2", site="other"), a_report("disk:/home"))
+    later = await Ear.at(hub, after=place, sites=frozenset({1}))
+    assert "secret" not in str(await later.hears(2))
+    await later.close()
+
+
+async def test_a_storm_is_one_word_and_the_place_moves_on(sqlite_world: World, sqlite_hub: Hub) -> None:
+    ear = await Ear.at(sqlite_hub)
+    before = ear.place
+    await sqlite_world.report(*[a_report(f"disk:{n}") for n in range(hubs.MAX_ALERTS + 1)])
+    heard = await ear.hears(2)
+    assert [kind for kind, _ in heard] == ["reload", "reload"]
+    await ear.until(lambda: ear.place != before)
+    await sqlite_world.report(a_report("disk:one-more"))
+    assert (await ear.hears(4))[2] == ("event", {"event": "disk:one-more"})
+    await ear.close()
+
+
+async def test_who_does_not_read_is_let_go_and_costs_no_memory(sqlite_world: World, sqlite_hub: Hub) -> None:
+    listener = Listener(None, EVERYTHING)
+    chunks = await sqlite_hub.listen(listener, None)
+    for _ in range(hubs.QUEUE + 5):
+        listener.put(b"data: {}\n\n")
+    assert listener.over
+    assert len(listener.waiting) == 1
+    said = b"".join([chunk async for chunk in chunks])
+    assert b"event: reload" in said
+    assert sqlite_hub.listeners == 0
+
+
+async def test_summaries_say_how_many_need_somebody(world: World, hub: Hub) -> None:
+    ear = await Ear.at(hub, topics=frozenset({Topic.SUMMARY}))
+    await world.report(a_report("disk:/"), a_report("disk:/home"))
+    kind, said = (await ear.hears())[0]
+    assert (kind, said["needs_action"]) == ("summary", 2)
+    assert said["last_event_at"] == world.clock.now()
+    await ear.close()
+
+
+async def test_silence_is_broken_by_a_sign_of_life(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "BEAT", 0.03)
+    listener = Listener(None, EVERYTHING)
+    chunks = await sqlite_hub.listen(listener, None)
+    assert b"retry:" in await anext(chunks)
+    assert b": still here" in await anext(chunks)
+    await chunks.aclose()  # type: ignore[attr-defined]
+
+
+async def test_who_may_no_longer_listen_is_let_go(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "BEAT", 0.03)
+    monkeypatch.setattr(hubs, "CHECKED_EVERY", 0.0)
+
+    async def logged_out() -> None:
+        raise NotAuthenticated("your login has run out")
+
+    ear = await Ear.at(sqlite_hub, may=logged_out)
+    await ear.until(lambda: ear.ended)
+
+
+async def test_a_database_that_rests_sends_nobody_away(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "BEAT", 0.03)
+    monkeypatch.setattr(hubs, "CHECKED_EVERY", 0.0)
+
+    async def cannot_tell() -> None:
+        raise Unavailable("the disk is full")
+
+    ear = await Ear.at(sqlite_hub, may=cannot_tell)
+    await asyncio.sleep(0.1)
+    assert not ear.ended
+    await ear.close()
+
+
+async def test_there_is_a_last_seat(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "MAX_LISTENERS", 1)
+    ear = await Ear.at(sqlite_hub)
+    with pytest.raises(Unavailable):
+        await sqlite_hub.listen(Listener(None, EVERYTHING), None)
+    await ear.close()
+    await (await Ear.at(sqlite_hub)).close()
+
+
+async def test_the_end_of_the_process_ends_every_stream(sqlite_world: World, sqlite_hub: Hub) -> None:
+    ear = await Ear.at(sqlite_hub)
+    sqlite_hub.stop()
+    await ear.until(lambda: ear.ended)
+
+
+async def test_another_process_is_heard_on_postgresql(postgresql_url: str, tmp_path: Path) -> None:
+    here, there = World(postgresql_url, tmp_path / "here"), World(postgresql_url, tmp_path / "there", node="node-2")
+    voice = News(there.core.database, postgresql_url)
+    there.core.writer.follow(voice.committed)
+    hub = hub_of(here, News(here.core.database, postgresql_url))
+    ear = await Ear.at(hub, topics=frozenset({Topic.ALERT}))
+    await asyncio.sleep(0.3)  # until it listens
+    began = asyncio.get_running_loop().time()
+    await there.report(a_report("disk:/"))
+    assert await ear.hears() == [("alert", {"number": 1, "status": "open", "times": 1})]
+    assert asyncio.get_running_loop().time() - began < hubs.LOOK
+    await ear.close()
+    hub.stop()
+    await here.close()
+    await there.close()
