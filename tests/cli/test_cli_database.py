@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Program
+from tests.cli.program import Inside, Program
 from tocsin.cli import promises
-from tocsin.cli.schema import known_versions, schema_fault
+from tocsin.cli.schema import schema_fault
 from tocsin.db import schema
 from tocsin.db.engine import Database
 
@@ -115,13 +115,48 @@ def test_what_the_schema_names_and_the_database_lacks_is_found(sqlite_url: str) 
     }
 
 
-def test_a_version_is_of_this_release_or_older_or_unknown() -> None:
-    assert schema_fault(schema.HEAD) is None
-    assert known_versions()[-1] == schema.HEAD
-    empty, newer = schema_fault(None), schema_fault("9999")
+def test_a_version_is_of_this_release_or_older_or_too_new() -> None:
+    assert schema_fault(schema.HEAD, schema.OLDEST) is None
+    empty, older, newer = schema_fault(None, None), schema_fault("0000", "0000"), schema_fault("9999", "9998")
     assert empty is not None
+    assert older is not None
     assert newer is not None
-    assert (empty.too_new, newer.too_new) == (False, True)
+    assert (empty.too_new, older.too_new, newer.too_new) == (False, False, True)
+    assert "run `tocsin db upgrade`" in older.text
+    assert schema_fault("9999", None) is not None
+    assert schema_fault("9999", schema.HEAD) is None
+
+
+def _upgraded_by_a_later_release(url: str, allows: str) -> None:
+    """What the next release's migrations leave behind, beside what they add."""
+    database = Database(url)
+    with database.writer_connection() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql("DELETE FROM settings WHERE name = 'schema_oldest'")
+        connection.exec_driver_sql(f"INSERT INTO settings VALUES ('schema_oldest', '{allows}')")
+        connection.exec_driver_sql("ALTER TABLE alerts ADD COLUMN of_tomorrow TEXT")
+    database.close()
+
+
+def test_a_release_runs_on_the_schema_of_the_next_one(inside: Inside, database_url: str) -> None:
+    _upgraded_by_a_later_release(database_url, schema.HEAD)
+    inside.set(TOCSIN_DATABASE_URL=database_url)
+    assert "schema 9999, that of a newer release on which this one runs" in inside.run("db", "check").out
+    assert "nothing was done" in inside.run("db", "upgrade").out
+    assert inside.run("test-alert", "--wait", "0").err.startswith("There is nobody to tell")
+    assert inside.run("alerts", "resolve", "1").code == 0
+    found = inside.run("doctor", "--json").json
+    assert {f["verdict"] for f in found["findings"] if f["part"] == "database"} == {"ok"}
+
+
+def test_a_release_leaves_alone_what_only_later_ones_understand(inside: Inside, database_url: str) -> None:
+    _upgraded_by_a_later_release(database_url, "9998")
+    inside.set(TOCSIN_DATABASE_URL=database_url)
+    for command in (("alerts", "list"), ("db", "upgrade"), ("key", "add", "a", "--scope", "read"), ("serve",)):
+        refused = inside.run(*command)
+        assert refused.is_one_complaint(), refused
+        assert "the database has schema 9999, on which this release" in refused.err
+    assert inside.run("db", "check").code == 1
 
 
 @pytest.mark.claim("O4")

@@ -71,6 +71,15 @@ def test_an_upgrade_is_done_once(database: Database) -> None:
     assert schema.upgrade(database) is False
 
 
+def test_the_database_says_which_releases_run_on_it(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/new.db")
+    with database.writer_connection() as connection:
+        assert schema.oldest(connection) is None
+        assert schema.upgrade(database) is True
+        assert schema.oldest(connection) == schema.OLDEST
+    database.close()
+
+
 def test_an_empty_database_has_no_version(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/empty.db")
     with database.writer_connection() as connection:

@@ -2,7 +2,7 @@
 
 from tocsin.cli import promises
 from tocsin.cli.output import say, show, show_json
-from tocsin.cli.schema import schema_fault, schema_version
+from tocsin.cli.schema import fault_of, schema_version
 from tocsin.cli.start import Start, read_only, refuse_unknown_schema, understood
 from tocsin.core.errors import TocsinError
 from tocsin.core.text import counted
@@ -25,11 +25,15 @@ def upgrade(start: Start, *, as_json: bool) -> None:
     finally:
         database.close()
     if as_json:
-        show_json({"changed": changed, "before": before, "schema": schema.HEAD})
+        show_json({"changed": changed, "before": before, "schema": schema.HEAD if changed else before})
     elif changed:
         show(f"The database is now at schema {schema.HEAD} (before: {before or 'empty'}).")
     else:
-        show(f"The database is at schema {schema.HEAD} already; nothing was done.")
+        show(f"The database is at schema {before} already{_of_whom(before)}; nothing was done.")
+
+
+def _of_whom(version: str | None) -> str:
+    return ", that of a newer release on which this one runs" if schema.is_newer(version) else ""
 
 
 def _make_folder(settings: Settings) -> None:
@@ -43,7 +47,7 @@ def _make_folder(settings: Settings) -> None:
 def check(start: Start, *, as_json: bool) -> int:
     """Looks for damage and for broken promises; 1 if there are any."""
     with read_only(start.settings()) as database:
-        faults = _faults(database)
+        faults, version = _faults(database), schema_version(database)
     if as_json:
         show_json({"ok": not faults, "faults": faults})
     elif faults:
@@ -52,13 +56,13 @@ def check(start: Start, *, as_json: bool) -> int:
         cure = "Stop Tocsin, keep a copy of the data folder, and restore a backup."
         say(f"tocsin: {counted(len(faults), 'fault')} in the database. {cure}")
     else:
-        show(f"The database is sound: schema {schema.HEAD}, no damage, all {len(promises.PROMISES)} promises kept.")
+        show(f"The database is sound: schema {version}{_of_whom(version)}, no damage, all {len(promises.PROMISES)} promises kept.")
     return 1 if faults else 0
 
 
 def _faults(database: Database) -> list[str]:
-    version = schema_fault(schema_version(database))
-    if version is not None:
-        return [version.text]
     with database.read() as connection:
+        fault = fault_of(connection)
+        if fault is not None:
+            return [fault.text]
         return [*promises.damage(connection), *promises.missing(connection), *promises.broken(connection)]

@@ -1,7 +1,8 @@
 """What a database's schema version means for this release."""
 
 from dataclasses import dataclass
-from pathlib import Path
+
+import sqlalchemy as sa
 
 from tocsin.db import schema
 from tocsin.db.engine import Database
@@ -21,23 +22,22 @@ def schema_version(database: Database) -> str | None:
         return schema.version(connection)
 
 
-def known_versions() -> list[str]:
-    """The versions that this release can bring up to date."""
-    folder = Path(schema.__file__).parent / "migrations" / "versions"
-    return sorted(path.name.partition("_")[0] for path in folder.glob("[0-9]*_*.py"))
+def fault_of(connection: sa.Connection) -> SchemaFault | None:
+    """None if the database is one that this release works with."""
+    return schema_fault(schema.version(connection), schema.oldest(connection))
 
 
-def schema_fault(version: str | None) -> SchemaFault | None:
-    """None if *version* is what this release works with."""
-    if version == schema.HEAD:
+def schema_fault(version: str | None, oldest: str | None) -> SchemaFault | None:
+    """None if this release works with *version*; *oldest* is the oldest schema whose release does."""
+    if schema.runs_on(version, oldest):
         return None
     if version is None:
         return SchemaFault("the database is empty: run `tocsin db upgrade`, or start `tocsin serve`", too_new=False)
-    if version in known_versions():
+    if not schema.is_newer(version):
         text = f"the database has schema {version} and this release needs {schema.HEAD}: run `tocsin db upgrade`"
         return SchemaFault(text, too_new=False)
     text = (
-        f"the database has schema {version}, which this release (schema {schema.HEAD}) does not know: "
+        f"the database has schema {version}, on which this release (schema {schema.HEAD}) cannot run: "
         "install the newer Tocsin that made it, or restore a backup from before"
     )
     return SchemaFault(text, too_new=True)

@@ -59,11 +59,12 @@ def run(start: Start, *, http: bool, engine: bool) -> None:
     parts = Parts(http, engine)
     settings = start.settings()
     logs.configure(settings.whmcs_env)
-    place = bound(settings) if http else None
-    with understood():
-        refuse_unknown_schema(settings)
-        server = build_server(settings, delivers=engine)
-    uvloop.run(_Process(settings, parts, server, place).live())
+    with ExitStack() as at_the_end:
+        place = at_the_end.enter_context(bound(settings)) if http else None
+        with understood():
+            refuse_unknown_schema(settings)
+            server = build_server(settings, delivers=engine)
+        uvloop.run(_Process(settings, parts, server, place).live())
 
 
 def bound(settings: Settings) -> socket.socket:

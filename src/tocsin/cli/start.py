@@ -123,13 +123,13 @@ def understood() -> Iterator[None]:
 
 def refuse_unknown_schema(settings: Settings) -> None:
     """A database that a newer release has changed is left alone. Raises `Conflict`."""
-    from tocsin.cli.schema import schema_fault, schema_version  # noqa: PLC0415
+    from tocsin.cli.schema import fault_of  # noqa: PLC0415
     from tocsin.core.errors import Conflict  # noqa: PLC0415
 
     if settings.is_sqlite and not (settings.sqlite_path.is_file() and settings.sqlite_path.stat().st_size):
         return
-    with read_only(settings) as database:
-        fault = schema_fault(schema_version(database))
+    with read_only(settings) as database, database.read() as connection:
+        fault = fault_of(connection)
     if fault is not None and fault.too_new:
         raise Conflict(fault.text)
 

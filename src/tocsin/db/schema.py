@@ -5,9 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tocsin.core.errors import Conflict
 from tocsin.db.engine import Database
 
 HEAD = "0007"  # the newest migration; a test holds it against the folder
+# The newest schema of the release before this one, which must run on HEAD as well, so that nodes can be upgraded one by one
+# and a release be taken back. Set it after each release. None has been made yet.
+OLDEST = HEAD
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -19,15 +23,35 @@ def version(connection: sa.Connection) -> str | None:
     return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
 
 
+def oldest(connection: sa.Connection) -> str | None:
+    """The oldest schema whose release runs on this database; None for an empty one."""
+    if not sa.inspect(connection).has_table("settings"):
+        return None
+    return connection.exec_driver_sql("SELECT value FROM settings WHERE name = 'schema_oldest'").scalar_one_or_none()
+
+
+def is_newer(found: str | None) -> bool:
+    """Whether a schema is of a later release than this one."""
+    return found is not None and found > HEAD
+
+
+def runs_on(found: str | None, its_oldest: str | None) -> bool:
+    """Whether this release works with schema *found* as it is: its own, or a newer one that still allows it."""
+    return found == HEAD or (is_newer(found) and its_oldest is not None and its_oldest <= HEAD)
+
+
 def upgrade(database: Database) -> bool:
-    """Runs the migrations that are missing; False if there was nothing to do.
+    """Runs the migrations that are missing; False if there was nothing to do. Raises `Conflict` if it is too new for this release.
 
     Alembic is loaded only when it is needed: it would take a tenth of a second and ten megabytes of every start.
     """
     connection = database.writer_connection()
     try:
-        if version(connection) == HEAD:
+        found = version(connection)
+        if runs_on(found, oldest(connection)):
             return False
+        if is_newer(found):
+            raise Conflict(f"the database has schema {found}, on which this release (schema {HEAD}) cannot run")
         _run(connection)
         return True
     finally:
@@ -42,4 +66,5 @@ def _run(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     attributes: dict[str, Any] = config.attributes
     attributes["connection"] = connection
+    attributes["oldest"] = OLDEST
     command.upgrade(config, "head")

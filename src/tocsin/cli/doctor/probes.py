@@ -20,10 +20,10 @@ from tocsin.cli import promises
 from tocsin.cli.banner import is_loopback, where
 from tocsin.cli.contacts import all_contacts, not_taken_up
 from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Reach, Running, Times
-from tocsin.cli.schema import schema_fault
+from tocsin.cli.schema import fault_of
 from tocsin.core.clock import DAY
 from tocsin.core.errors import TocsinError
-from tocsin.db import schema, tables
+from tocsin.db import tables
 from tocsin.db.engine import Database, explain
 from tocsin.identity import store as identity_store
 from tocsin.net.http import HttpDoor
@@ -120,7 +120,7 @@ def base(settings: Settings) -> Base:
     database = Database(settings.database_url)
     try:
         with database.read() as connection:
-            fault = schema_fault(schema.version(connection))
+            fault = fault_of(connection)
             faults = promises.damage(connection)
             if fault is None and not faults:
                 faults = [*promises.missing(connection), *promises.broken(connection)]

@@ -10,6 +10,8 @@ context.configure(connection=connection, target_metadata=metadata, transactional
 connection.exec_driver_sql("BEGIN")
 try:
     context.run_migrations()
+    connection.exec_driver_sql("DELETE FROM settings WHERE name = 'schema_oldest'")
+    connection.execute(metadata.tables["settings"].insert().values(name="schema_oldest", value=context.config.attributes["oldest"]))
 except BaseException:
     connection.exec_driver_sql("ROLLBACK")
     raise
