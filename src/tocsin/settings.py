@@ -412,6 +412,24 @@ def set_too_early(environment: Mapping[str, str], config: Path | None = None) ->
     return sorted(name for name in LATER if environment.get(name) or name in _toml(environment, config))
 
 
+def misspelt(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Variables that are no setting and look like one, each with the setting that is probably meant (or an empty text).
+
+    All that begin with ``TOCSIN_``; of the others, which may be somebody else's, those that differ by a letter or two.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - `doctor` only
+
+    known = {variable.name for variable in VARIABLES} | LATER
+    found = []
+    for name in sorted(environment):
+        if name.removesuffix("_FILE") not in known:
+            ours = name.startswith("TOCSIN_")
+            meant = get_close_matches(name, sorted(known), 1, 0.8 if ours else 0.9)
+            if ours or meant:
+                found.append((name, meant[0] if meant else ""))
+    return found
+
+
 def effective(settings: Settings) -> dict[str, str]:
     """Every setting as text with the secrets masked: for `doctor` and support requests."""
     return {variable.name: _shown(variable, settings) for variable in VARIABLES}

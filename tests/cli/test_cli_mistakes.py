@@ -13,7 +13,7 @@ from tests.cli.program import Inside, Program
 from tests.terminal import Terminal
 from tocsin.cli.banner import Facts, next_steps, program as name_of
 from tocsin.core.redact import redact
-from tocsin.settings import VARIABLES, SettingsError, load
+from tocsin.settings import VARIABLES, SettingsError, load, misspelt
 
 LOOKS_AND_ACTS = (
     ("alerts", "list"),
@@ -127,6 +127,11 @@ def test_steps_name_the_program_as_this_shell_finds_it() -> None:
     named = [step for step in next_steps(facts) if "tocsin" in step]
     assert len(named) > 2
     assert all(".venv/bin/tocsin" in step for step in named)
+
+
+def test_a_misspelt_setting_is_noticed_and_somebody_elses_is_not() -> None:
+    found = misspelt({"TOCSIN_LISTN": "a", "NTFY_TOPIK": "b", "TOCSIN_X9": "c", "NTFY_BASE_URL": "d", "NTFY_TOKEN_FILE": "e", "HOME": "f"})
+    assert found == [("NTFY_TOPIK", "NTFY_TOPIC"), ("TOCSIN_LISTN", "TOCSIN_LISTEN"), ("TOCSIN_X9", "")]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ RUNNING = Running("http://127.0.0.1:8400", True, "ok", None, False, False)
 REACH = Reach("production", "https://alarm.example.com", False, ("ntfy", "email"), "ops@example.com", True)
 OUTBOX = Outbox(0, None, {}, 0, 0)
 ALL_WELL: list[Finding] = [
-    *rules.settings([]),
+    *rules.settings([], []),
     *rules.folder(FOLDER),
     *rules.database(BASE),
     *rules.clock(TIMES),
@@ -30,7 +30,9 @@ ALL_WELL: list[Finding] = [
 
 F, W = Verdict.FAULT, Verdict.WARNING
 CASES: dict[str, tuple[list[Finding], Verdict, str, str]] = {
-    "a setting of later": (rules.settings(["WHMCS_URL"]), W, "WHMCS_URL: set, and this release does nothing", "nothing to do"),
+    "a setting of later": (rules.settings(["WHMCS_URL"], []), W, "WHMCS_URL: set, and this release does nothing", "nothing to do"),
+    "a slip of the pen": (rules.settings([], [("NTFY_TOPPIC", "NTFY_TOPIC")]), W, "NTFY_TOPPIC is set, and is no", "call it NTFY_TOPIC"),
+    "a setting of nobody": (rules.settings([], [("TOCSIN_X", "")]), W, "TOCSIN_X is set, and is no setting", "take it away"),
     "no folder yet": (rules.folder(replace(FOLDER, exists=False)), F, "does not exist", "tocsin serve"),
     "a file": (rules.folder(replace(FOLDER, is_folder=False)), F, "is no folder", "TOCSIN_DATA_DIR"),
     "a read-only folder": (rules.folder(replace(FOLDER, write_error="Permission denied")), F, "cannot be written", "belongs to tocsin"),

@@ -17,7 +17,7 @@ from tocsin.core.clock import SystemClock
 from tocsin.core.redact import redact
 from tocsin.core.text import counted, one_line
 from tocsin.db.engine import Database
-from tocsin.settings import Settings, SettingsError, effective, set_too_early
+from tocsin.settings import Settings, SettingsError, effective, misspelt, set_too_early
 
 COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAULT: "red"}
 
@@ -31,16 +31,15 @@ def run(start: Start, *, as_json: bool) -> int:
         shown: dict[str, str] = {}
     else:
         logs.configure(settings.whmcs_env, quiet=True)
-        findings = examine(settings, set_too_early(os.environ, start.config))
+        findings = [*rules.settings(set_too_early(os.environ, start.config), misspelt(os.environ)), *examine(settings)]
         shown = effective(settings)
     return _tell(findings, shown, as_json=as_json)
 
 
-def examine(settings: Settings, too_early: list[str]) -> list[Finding]:
+def examine(settings: Settings) -> list[Finding]:
     """All findings, part by part."""
     base = probes.base(settings)
     return [
-        *rules.settings(too_early),
         *rules.folder(probes.folder(settings.data_dir)),
         *rules.database(base),
         *rules.running(probes.running(settings)),

@@ -42,13 +42,21 @@ def _fault(part: str, text: str, cure: str) -> Finding:
     return Finding(part, Verdict.FAULT, text, cure)
 
 
-def settings(too_early: Iterable[str]) -> list[Finding]:
-    """The settings could be read; some may be meant for later."""
+def settings(too_early: Iterable[str], misspelt: Iterable[tuple[str, str]]) -> list[Finding]:
+    """The settings could be read; some may be meant for later, and some names may be wrong."""
+    findings = [
+        _warning(
+            "settings",
+            f"{name} is set, and is no setting",
+            f"call it {meant}" if meant else "take it away: the names above are all that there are",
+        )
+        for name, meant in misspelt
+    ]
     names = list(too_early)
     if names:
         text = f"{', '.join(names)}: set, and this release does nothing with it"
-        return [_warning("settings", text, "nothing to do; a later release will read it")]
-    return [_ok("settings", "all are readable")]
+        findings.append(_warning("settings", text, "nothing to do; a later release will read it"))
+    return findings or [_ok("settings", "all are readable")]
 
 
 def folder(seen: Folder) -> list[Finding]:
