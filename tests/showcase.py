@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tests.world import World
 from tocsin.alerts import rules
 from tocsin.alerts.model import Alert
+from tocsin.audit.model import Who
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import FieldError
 from tocsin.core.ids import new_id
@@ -315,7 +316,8 @@ def _company(tx: Tx, now: int) -> None:
     # Twelve hours each, handed over at 08:00 and 20:00; Marta has this night.
     turns = {"unit": "hour", "length": 12, "starts_at": "2026-11-02T08:00", "users": [JONAS, MARTA, AYLIN, MARTA]}
     layer = msgspec.convert({"name": "Watch", "rotation": turns}, definition.LayerText, strict=False)
-    oncall.add_schedule(tx, oncall.ScheduleChange(name="Night watch", time_zone="Europe/Berlin", layers=(layer,)), now)
+    wanted = oncall.ScheduleChange(name="Night watch", time_zone="Europe/Berlin", layers=(layer,))
+    oncall.add_schedule(tx, Who(MARTA), wanted, now)
 
 
 async def _ordinary_day(world: World) -> None:

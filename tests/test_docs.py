@@ -23,7 +23,6 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "contracts").glob("*.md"), *(ROOT / "php").glob("*.md")])
 PARTS = ("tutorial", "how-to", "reference", "explanation", "adr")
 COMING = {  # others are writing these
-    "docs/adr/0010-calendar-arithmetic.md",
     "docs/adr/0027-one-stream.md",
     "docs/explanation/audit.md",
     "docs/reference/dashboard.md",

@@ -22,6 +22,7 @@ from tocsin.api.intake import PATH, Intake
 from tocsin.api.keys import KeysApi
 from tocsin.api.metrics import MetricsApi
 from tocsin.api.notifications import NotificationsApi
+from tocsin.api.oncall import CalendarPages, FeedsApi, OnCallApi, SchedulesApi, TeamsApi
 from tocsin.api.openapi import document
 from tocsin.api.problems import UnsupportedContent, problem_of
 from tocsin.api.sites import SitesApi
@@ -83,6 +84,7 @@ def build(server: Server, engine: Engine | None) -> Front:
             DescriptionApi,
             StartPages,
             LinkPages,
+            CalendarPages,
             OverviewPage,
             AlertsPage,
             AlertDeeds,
@@ -119,7 +121,8 @@ def build(server: Server, engine: Engine | None) -> Front:
     return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals), app, hub)
 
 
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, StreamApi)
+_ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, StreamApi, *_ON_CALL)
 
 
 def _hub(server: Server) -> Hub:

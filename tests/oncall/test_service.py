@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.oncall.build import utc
+from tocsin.audit.model import Who
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.db import tables
 from tocsin.db.engine import Database
@@ -21,6 +22,7 @@ from tocsin.oncall.service import ScheduleChange
 pytestmark = pytest.mark.claim("A5")
 
 NOW = utc("2026-01-07T12:00")
+WHO = Who("key:test")
 
 
 class Office:
@@ -39,14 +41,14 @@ class Office:
 
     def schedule(self, *users: str) -> Schedule:
         wanted = ScheduleChange("First line", "Europe/Berlin", (self.layer(*(users or (self.anna, self.ben))),))
-        return self.writer.call(lambda tx: service.add_schedule(tx, wanted, NOW))
+        return self.writer.call(lambda tx: service.add_schedule(tx, WHO, wanted, NOW))
 
     def change(self, schedule: Schedule, **wanted: object) -> Schedule:
-        return self.writer.call(lambda tx: service.change_schedule(tx, schedule.id, ScheduleChange(**wanted), NOW + 1))  # type: ignore[arg-type]
+        return self.writer.call(lambda tx: service.change_schedule(tx, WHO, schedule.id, ScheduleChange(**wanted), NOW + 1))  # type: ignore[arg-type]
 
     def override(self, schedule: Schedule, kind: str, user: str | None, start: str, end: str, replaces: str | None = None) -> Override:
-        wanted = Override("", schedule.id, OverrideKind(kind), user, replaces, utc(start), utc(end), created_by="key:test")
-        return self.writer.call(lambda tx: service.add_override(tx, wanted, NOW))
+        wanted = Override("", schedule.id, OverrideKind(kind), user, replaces, utc(start), utc(end))
+        return self.writer.call(lambda tx: service.add_override(tx, WHO, wanted, NOW))
 
     def disable(self, user: str) -> None:
         def work(tx: Tx) -> None:
@@ -102,10 +104,10 @@ def test_overrides_count_in_the_order_in_which_they_were_made(office: Office) ->
 def test_an_override_can_be_taken_back(office: Office) -> None:
     schedule = office.schedule()
     made = office.override(schedule, "replace", office.ben, "2026-01-08T00:00", "2026-01-09T00:00")
-    office.writer.call(lambda tx: store.remove_override(tx, schedule.id, made.id))
+    office.writer.call(lambda tx: service.remove_override(tx, WHO, schedule.id, made.id, NOW))
     assert office.on_call(schedule, "2026-01-08T12:00") == [office.anna]
     with pytest.raises(NotFound):
-        office.writer.call(lambda tx: store.remove_override(tx, schedule.id, made.id))
+        office.writer.call(lambda tx: service.remove_override(tx, WHO, schedule.id, made.id, NOW))
 
 
 def test_somebody_who_is_disabled_is_not_on_call_and_the_turns_of_the_others_stay(office: Office) -> None:
@@ -147,15 +149,15 @@ def test_people_can_be_named_by_their_address(office: Office) -> None:
 def test_a_schedule_is_removed_with_its_overrides(office: Office) -> None:
     schedule = office.schedule()
     office.override(schedule, "replace", office.ben, "2026-01-08T00:00", "2026-01-09T00:00")
-    office.writer.call(lambda tx: store.remove_schedule(tx, schedule.id))
+    office.writer.call(lambda tx: service.remove_schedule(tx, WHO, schedule.id, NOW))
     with office.database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(tables.overrides)).scalar_one() == 0
     with pytest.raises(NotFound):
-        office.writer.call(lambda tx: store.remove_schedule(tx, schedule.id))
+        office.writer.call(lambda tx: service.remove_schedule(tx, WHO, schedule.id, NOW))
 
 
 def a_swap(office: Office, schedule: Schedule, first: Turn, second: Turn) -> list[Override]:
-    return office.writer.call(lambda tx: service.swap(tx, schedule.id, first, second, "key:test", NOW))
+    return office.writer.call(lambda tx: service.swap(tx, WHO, schedule.id, first, second, NOW))
 
 
 def test_two_people_swap_their_duties_in_one_call(office: Office) -> None:
@@ -195,7 +197,7 @@ def test_a_swap_that_would_be_none_is_refused(
 
 
 def test_a_team_keeps_its_order_and_leaves_out_who_is_disabled(office: Office) -> None:
-    team = office.writer.call(lambda tx: service.add_team(tx, " Support ", [office.ben, office.anna, office.ben], NOW))
+    team = office.writer.call(lambda tx: service.add_team(tx, WHO, " Support ", [office.ben, office.anna, office.ben], NOW))
     assert (team.name, team.users) == ("Support", (office.ben, office.anna))
     office.disable(office.ben)
     with office.database.read() as connection:
@@ -204,11 +206,11 @@ def test_a_team_keeps_its_order_and_leaves_out_who_is_disabled(office: Office) -
 
 
 def test_a_team_is_changed_and_removed(office: Office) -> None:
-    team = office.writer.call(lambda tx: service.add_team(tx, "Support", [office.ben], NOW))
-    changed = office.writer.call(lambda tx: service.change_team(tx, team.id, None, [office.carl, office.ben], 1, NOW + 1))
+    team = office.writer.call(lambda tx: service.add_team(tx, WHO, "Support", [office.ben], NOW))
+    changed = office.writer.call(lambda tx: service.change_team(tx, WHO, team.id, None, [office.carl, office.ben], 1, NOW + 1))
     assert (changed.name, changed.users, changed.version) == ("Support", (office.carl, office.ben), 2)
     with pytest.raises(Conflict):
-        office.writer.call(lambda tx: service.change_team(tx, team.id, "Staff", None, 1, NOW + 2))
-    office.writer.call(lambda tx: store.remove_team(tx, team.id))
+        office.writer.call(lambda tx: service.change_team(tx, WHO, team.id, "Staff", None, 1, NOW + 2))
+    office.writer.call(lambda tx: service.remove_team(tx, WHO, team.id, NOW))
     with pytest.raises(NotFound):
         office.writer.call(lambda tx: store.get_team(tx.sql, team.id))

@@ -49,6 +49,10 @@ _PARAMETERS = {
     "key_id": "A key's id.",
     "event_type": "An event type, such as `invoice.payment_failed`.",
     "name": "The name of a pattern.",
+    "schedule_id": "A schedule's id.",
+    "override_id": "An override's id.",
+    "team_id": "A team's id.",
+    "feed_id": "A calendar feed's id.",
 }
 
 

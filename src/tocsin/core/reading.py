@@ -18,8 +18,9 @@ _PLACE = re.compile(r" - at `\$(.*)`$")
 
 
 class _Field(NamedTuple):
-    """One field of a shape: its type, whether it must be there, and what to say when its value does not fit."""
+    """One field of a shape: its name in the code, its type, whether it must be there, and what to say when its value does not fit."""
 
+    name: str
     type: Any
     is_whole_number: bool
     is_list: bool
@@ -88,20 +89,21 @@ def _build(shape: type[Shape], values: dict[str, Any], errors: list[FieldError])
         raise UnknownFields(tuple(errors))
     if errors:
         raise InvalidInput(tuple(errors))
-    return shape(**values)
+    fields = _fields(shape)
+    return shape(**{fields[name].name: value for name, value in values.items()})
 
 
 @cache
 def _fields(shape: type[msgspec.Struct]) -> dict[str, _Field]:
+    """The fields of *shape* by their names on the wire, which may be words that Python keeps for itself: ``from``."""
     hints = get_type_hints(shape, include_extras=True)
-    required = {field.name for field in msgspec.structs.fields(shape) if field.required}
-    return {name: _field(hint, required=name in required) for name, hint in hints.items()}
+    return {one.encode_name: _field(one.name, hints[one.name], required=one.required) for one in msgspec.structs.fields(shape)}
 
 
-def _field(hint: Any, *, required: bool) -> _Field:
+def _field(name: str, hint: Any, *, required: bool) -> _Field:
     inner = [one for one in get_args(hint) if one is not type(None)] if _is_union(hint) else [hint]
     plain = get_args(inner[0])[0] if get_origin(inner[0]) is Annotated else inner[0]
-    return _Field(hint, plain is int, get_origin(plain) in (list, tuple), required, _must(inner[0]))
+    return _Field(name, hint, plain is int, get_origin(plain) in (list, tuple), required, _must(inner[0]))
 
 
 def _is_union(hint: Any) -> bool:

@@ -33,6 +33,7 @@ class Permission(enum.StrEnum):
     LOOK = "look"
     LOOK_WHOLE = "look-at-the-whole"
     ACT = "act"
+    COVER = "cover"
     CONFIGURE = "configure"
     KEYS = "keys"
     AUDIT = "audit"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time
 from functools import cache
 from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Meta
@@ -259,6 +259,14 @@ def check_moment(field: str, at: int) -> int:
     return at
 
 
+def read_user(reference: str, people: People) -> str:
+    """The id of a user who is not disabled. Raises `InvalidInput`."""
+    reader = _Reader(people)
+    user = reader.user("user", reference)
+    reader.raise_if_wrong()
+    return user
+
+
 def read_members(users: Sequence[str], people: People) -> tuple[str, ...]:
     """The ids of a team's members, each once. Raises `InvalidInput`."""
     reader = _Reader(people)
@@ -306,8 +314,3 @@ def _stored_layer(text: LayerText) -> Layer:
         Restriction(time.fromisoformat(one.begins), time.fromisoformat(one.ends), one.weekdays or ()) for one in text.restrictions
     ]
     return Layer(text.name, rotation, tuple(restrictions))
-
-
-def zone_of(schedule: Schedule) -> ZoneInfo:
-    """The schedule's zone."""
-    return ZoneInfo(schedule.time_zone)

@@ -154,11 +154,14 @@ def add_overrides(tx: Tx, made: Sequence[Override]) -> None:
         tx.sql.execute(_OVERRIDES.insert().values({**values, "kind": one.kind.value}))
 
 
-def remove_override(tx: Tx, schedule_id: str, override_id: str) -> None:
-    """Takes an override back. Raises `NotFound`."""
-    o = _OVERRIDES.c
-    if tx.sql.execute(_OVERRIDES.delete().where(o.id == override_id, o.schedule_id == schedule_id)).rowcount == 0:
+def remove_override(tx: Tx, schedule_id: str, override_id: str) -> Override:
+    """Takes an override back and answers it. Raises `NotFound`."""
+    here = (_OVERRIDES.c.id == override_id, _OVERRIDES.c.schedule_id == schedule_id)
+    row = tx.sql.execute(sa.select(_OVERRIDES).where(*here)).one_or_none()
+    if row is None:
         raise NotFound(f"there is no override {override_id[:40]} of this schedule")
+    tx.sql.execute(_OVERRIDES.delete().where(*here))
+    return _override(row)
 
 
 # Teams.
