@@ -152,7 +152,8 @@ class Delivery:
         if self._under_way.total() >= MAX_UNDER_WAY:
             return 0
         claimed = await self._writer.run(self._claim)
-        failpoints.reach("claim.after")
+        if claimed:
+            failpoints.reach("claim.after")
         for one, others in claimed:
             self._start(one, others)
         return len(claimed)
@@ -165,6 +166,8 @@ class Delivery:
         claimed: list[tuple[Leased, Others | None]] = []
         for choice in self._limits.choose([w for w in waiting if w.count > 0], now):
             claimed.extend(self._claim_choice(tx, choice, now))
+        if claimed:
+            failpoints.reach("claim.before")
         return claimed
 
     def _blocked(self, now: int) -> list[str]:
@@ -288,6 +291,7 @@ class Delivery:
             nonlocal left
             left = True
             self._departures.note(message.id, message.fence)
+            failpoints.reach("send.departing")
 
         letter = self._letter(leased, others)
         failpoints.reach("send.before")
