@@ -3,18 +3,22 @@
 import inspect
 import os
 import re
+import shlex
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.cli.program import Program, free_port
 from tests.standins import running
 from tests.terminal import Terminal
 from tocsin.api import metrics
+from tocsin.cli import commands as cli
 from tocsin.cli.doctor import rules as doctor
 from tocsin.identity import permissions
 
@@ -23,6 +27,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "contracts").glob("*.md"), *(ROOT / "php").glob("*.md")])
 PARTS = ("tutorial", "how-to", "reference", "explanation", "adr")
 COMING = {  # others are writing these
+    "tocsin oncall",
     "docs/adr/0027-one-stream.md",
     "docs/explanation/audit.md",
     "docs/reference/dashboard.md",
@@ -145,6 +150,48 @@ def test_what_a_guide_says_that_people_see_is_said_somewhere(page: Path) -> None
     assert missing == []
 
 
+# --- Commands --------------------------------------------------------------------------------------------------------
+
+
+def commands(text: str) -> list[str]:
+    """All `tocsin ...` that a text names in code, as far as they are whole: nothing left out, no choices, no shell around them."""
+    blocks = re.findall(r"^ *```(?:sh|console)?\n(.*?)^ *```$", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    inline = re.findall(r"`([^`\n]+)`", without_code(text))
+    found = [
+        re.match(r"^(?:\$ )?(?:\w+=\S* )*(?:sudo -u \w+ )?(?:\.venv/bin/)?(tocsin [a-z-].*)$", part.strip()) for part in lines + inline
+    ]
+    whole = [re.split(r" (?:[<>|]|2>|&&|;)", match[1])[0] for match in found if match]
+    return [command for command in whole if command not in COMING and not re.search(r"\.\.\.|\[|\||COMMAND", command)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_command_that_a_page_names_can_be_given(page: Path) -> None:
+    wrong = []
+    for command in commands(page.read_text()):
+        try:
+            understand(shlex.split(command.replace("NUMBER_OR_ID", "1"))[1:])
+        except click.UsageError as error:
+            wrong.append(f"{command}: {error.format_message()}")
+    assert wrong == []
+
+
+def understand(words: list[str]) -> None:
+    """Parses *words* as the program would, and does nothing. Raises `click.UsageError`."""
+    group: click.Command = cli.tocsin
+    while isinstance(group, click.Group):
+        name_, *words = words or [""]
+        if name_.startswith("--"):
+            return  # an option of the program itself
+        if name_ not in group.commands:
+            raise click.UsageError(f"there is no {name_!r}")
+        group = group.commands[name_]
+        if isinstance(group, click.Group) and not words:
+            return  # a family of commands is named
+    if words or not any(parameter.required for parameter in group.params):
+        group.make_context(group.name, words)
+
+
 # --- The tutorial, run -------------------------------------------------------------------------------------------------
 
 VARIES = (
@@ -226,6 +273,17 @@ def test_every_command_of_the_tutorial_shows_what_the_page_says(reader: Reader) 
     for command, expected in commands:
         assert alike(reader.run(command)) == alike(expected), command
     assert reader.stop() == 0
+
+
+def test_the_five_minutes_of_the_front_page_end_with_a_push(reader: Reader) -> None:
+    blocks = re.findall(r"^ +```sh\n(.*?)^ +```$", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    start, *rest = [textwrap.dedent(block).strip() for block in blocks]
+    reader.start(start, "What to do next")
+    for command in "\n".join(rest).replace("\\\n", " ").splitlines():
+        shown = reader.run(f"{command.replace('.venv/bin/tocsin', 'tocsin')} && echo it worked")
+        assert "it worked" in shown, shown
+    assert "invoice.payment_failed" in reader.run("tocsin events tail")
+    assert "ntfy" in reader.run("tocsin contacts list")
 
 
 def test_every_command_of_the_api_page_shows_what_the_page_says(reader: Reader) -> None:
