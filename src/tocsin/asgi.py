@@ -14,6 +14,7 @@ from tocsin.api import errors, shapes
 from tocsin.api.access import Guard, authorization, is_refusal
 from tocsin.api.alerts import AlertsApi
 from tocsin.api.audit import AuditApi
+from tocsin.api.channels import ChannelsApi
 from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
 from tocsin.api.description import DescriptionApi
 from tocsin.api.events import EventsApi
@@ -122,7 +123,7 @@ def build(server: Server, engine: Engine | None) -> Front:
 
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, StreamApi, *_ON_CALL)
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, ChannelsApi, StreamApi, *_ON_CALL)
 
 
 def _hub(server: Server) -> Hub:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.build import EVERYONE, ONCALL_MAIL, ONCALL_PHONE, OWNER_PHONE, a_contact, a_recovery, a_report
 from tests.conftest import Databases
-from tests.fakes import DOWN, LOST, NO_SUCH_ADDRESS, NOW, SENT, WRONG_TOKEN, FakeDispatch
+from tests.fakes import DOWN, LOST, NO_SUCH_ADDRESS, NOW, SENT, WRONG_TOKEN, FakeChannel, FakeDispatch
 from tests.world import World
 from tocsin.alerts import rules as alert_rules, store as alert_store
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
@@ -462,6 +462,21 @@ async def test_a_quiet_sites_first_alert_overtakes_a_storm(world: World) -> None
     await world.report(a_report(site="beta", severity=2, title="beta's only trouble"))
     await world.turn()
     assert world.ntfy.told[storm:] == ["opened beta's only trouble"]
+
+
+@pytest.mark.claim("N4")
+async def test_a_paging_service_is_told_of_each_alert_by_itself_and_of_its_end(world: World) -> None:
+    """A digest is no incident, and could never be resolved."""
+    service, contact = FakeChannel("pagerduty", world.clock), a_contact(kind="pagerduty")
+    world.delivery._channels = {"pagerduty": service}
+    await world.people(contact)
+    reports = [f"disk:{n}" for n in range(60)]
+    await world.report(*[a_report(subject) for subject in reports])
+    await world.pass_time(MINUTE)
+    await world.report(*[a_recovery(subject, at=world.clock.at) for subject in reports])
+    await world.pass_time(MINUTE)
+    told = Counter((letter.message.kind, letter.alert.number) for letter in service.letters)
+    assert told == Counter({(kind, number): 1 for kind in ("opened", "resolved") for number in range(1, 61)})
 
 
 @pytest.mark.claim("N6")

@@ -42,6 +42,7 @@ _REASONS = {
 }
 
 _PARAMETERS = {
+    "channel": "A channel's id; for a test also a kind, such as `slack`.",
     "ref": "An alert's id or its short number.",
     "slug": "The short name of a site.",
     "event_id": "An event's id.",

@@ -119,6 +119,8 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/teams",
             "GET /api/v1/teams/{team_id}",
             "GET /api/v1/calendar-feeds",
+            "GET /api/v1/channels",
+            "GET /api/v1/channels/{channel}",
         ),
     ),
     Row(
@@ -155,7 +157,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         permission=Permission.CONFIGURE,
-        meaning="Change how Tocsin works: sites and what each makes of events, schedules, teams.",
+        meaning="Change how Tocsin works: sites and what each makes of events, schedules, teams, team channels.",
         roles=ADMINS,
         scope=Scope.ADMIN,
         whole=True,
@@ -171,6 +173,10 @@ TABLE: tuple[Row, ...] = (
             "POST /api/v1/teams",
             "PATCH /api/v1/teams/{team_id}",
             "DELETE /api/v1/teams/{team_id}",
+            "POST /api/v1/channels",
+            "PATCH /api/v1/channels/{channel}",
+            "DELETE /api/v1/channels/{channel}",
+            "POST /api/v1/channels/{channel}/test",
         ),
     ),
     Row(

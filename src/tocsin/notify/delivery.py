@@ -8,7 +8,7 @@ before a kill: `recover` finds what was under way and the journal of departures 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
@@ -109,7 +109,7 @@ class Delivery:
             contact_id not in self.faults
             and self._under_way.total() < MAX_UNDER_WAY
             and self._under_way[contact_id] < MAX_PER_CONTACT
-            and self._limits.take(contact_id, site_id, severity, now)
+            and (self._is_program(contact_id) or self._limits.take(contact_id, site_id, severity, now))
         )
 
     def take(self, leased: Sequence[Leased]) -> Callable[[], None]:
@@ -133,6 +133,13 @@ class Delivery:
 
     def wake(self) -> None:
         """There is news in the outbox."""
+        self._news.set()
+
+    def look_again(self, contact_id: str) -> None:
+        """*contact_id* has a new address: what was wrong with the old one is no reason to wait."""
+        fault = self.faults.get(contact_id)
+        if fault is not None:
+            fault.until = self._clock.now()
         self._news.set()
 
     async def recover(self) -> None:
@@ -163,8 +170,10 @@ class Delivery:
         for message in store.orphans(tx, self.node, now):
             self._settle(tx, message, _NODE_DIED, now)
         waiting = [self._allowed(w) for w in store.waiting(tx, now, self._blocked(now))]
+        programs = [w for w in waiting if self._is_program(w.contact_id)]
+        people = [w for w in waiting if w.count > 0 and w not in programs]
         claimed: list[tuple[Leased, Others | None]] = []
-        for choice in self._limits.choose([w for w in waiting if w.count > 0], now):
+        for choice in [*self._all_of(programs), *self._limits.choose(people, now)]:
             claimed.extend(self._claim_choice(tx, choice, now))
         if claimed:
             failpoints.reach("claim.before")
@@ -172,6 +181,19 @@ class Delivery:
 
     def _blocked(self, now: int) -> list[str]:
         return [contact_id for contact_id, fault in self.faults.items() if fault.until > now]
+
+    def _is_program(self, contact_id: str) -> bool:
+        contact = self._contacts.find(contact_id)
+        return contact is not None and contact.kind in rules.ONE_BY_ONE
+
+    def _all_of(self, waiting: Sequence[Waiting]) -> Iterator[Choice]:
+        """All that is due, as far as there is room for each contact."""
+        room = Counter({w.contact_id: MAX_PER_CONTACT - self._under_way[w.contact_id] for w in waiting})
+        for group in waiting:
+            count = min(group.count, room[group.contact_id])
+            if count > 0:
+                room[group.contact_id] -= count
+                yield Choice(group.contact_id, group.site_id, count, digest=False)
 
     def _allowed(self, waiting: Waiting) -> Waiting:
         """A contact in trouble is tried with one message; every contact has a bounded number under way."""

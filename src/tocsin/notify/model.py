@@ -47,6 +47,11 @@ class Contact(msgspec.Struct, frozen=True):
     user_id: str | None = None
     secret: str | None = None
 
+    @property
+    def address(self) -> str:
+        """Where a message really goes: what tells two contacts of one kind apart. Not to be shown."""
+        return self.secret or self.target
+
     def __repr__(self) -> str:
         """Without the secret: a contact may end up in a log."""
         return f"Contact({self.id!r}, {self.kind!r}, {self.target!r})"

@@ -27,6 +27,11 @@ def add(tx: Tx, site_id: int, title: str, text: str, expires_at: int | None, now
     return _as_alert(number, notice_id, site_id, title, text, now, expired=False)
 
 
+def unstored(title: str, text: str, now: int) -> Alert:
+    """A notice that stands in no outbox: it is sent at once and forgotten."""
+    return _as_alert(0, new_id(now), 0, title, text, now, expired=False)
+
+
 def subjects(tx: Tx, numbers: Collection[int], now: int) -> dict[int, Alert]:
     """What messages are about, by the number that they carry: alerts, and notices in the shape of alerts."""
     found = alert_store.by_numbers(tx, {number for number in numbers if number > 0})

@@ -13,6 +13,9 @@ from tocsin.notify.model import CHANNEL_FAILED, Contact, Kind, Message, Outcome,
 PROBLEM_KINDS = frozenset({Kind.OPENED, Kind.ESCALATED, Kind.REPEATED})
 BACKOFF = (2 * SECOND, 5 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE)
 REFUSED_WAIT = 10 * MINUTE
+# Programs are told each thing by itself: no digest can be resolved, and nobody's phone rings twelve times for it. Their
+# own limits (429) slow us down.
+ONE_BY_ONE = frozenset({"pagerduty", "opsgenie", "webhook"})
 LOOK_UP_FOR = 10 * HOUR  # an ntfy server keeps messages for 12 hours; one that is gone must not be taken for one that never came
 
 

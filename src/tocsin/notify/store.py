@@ -188,6 +188,12 @@ def digests_of(tx: Tx, message: Message) -> int:
     return int(tx.driver.execute(_sql(tx, sql), (message.alert_number, message.generation, message.contact_id)).fetchone()[0])
 
 
+def retry_contact(tx: Tx, contact_id: str, now: int) -> None:
+    """After a contact got a new address: what was tried in vain is due now."""
+    sql = "UPDATE outbox SET next_attempt_at = ? WHERE contact_id = ? AND status = 'pending' AND attempts > 0 AND next_attempt_at > ?"
+    tx.driver.execute(_sql(tx, sql), (now, contact_id, now))
+
+
 def retry_at_once(tx: Tx, now: int) -> None:
     """After a start: whatever waits for its next attempt is due now, since the fault may have been mended."""
     tx.driver.execute(_sql(tx, "UPDATE outbox SET next_attempt_at = ? WHERE next_attempt_at > ? AND status = 'pending'"), (now, now))
