@@ -16,16 +16,19 @@ from tocsin.api.alerts import AlertsApi
 from tocsin.api.audit import AuditApi
 from tocsin.api.channels import ChannelsApi
 from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
+from tocsin.api.dependencies import DependenciesApi
 from tocsin.api.description import DescriptionApi
 from tocsin.api.events import EventsApi
 from tocsin.api.health import HealthApi
 from tocsin.api.intake import PATH, Intake
 from tocsin.api.keys import KeysApi
+from tocsin.api.maintenance import MaintenanceApi
 from tocsin.api.metrics import MetricsApi
 from tocsin.api.notifications import NotificationsApi
 from tocsin.api.oncall import CalendarPages, FeedsApi, OnCallApi, SchedulesApi, TeamsApi
 from tocsin.api.openapi import document
 from tocsin.api.problems import UnsupportedContent, problem_of
+from tocsin.api.silences import SilencesApi
 from tocsin.api.sites import SitesApi
 from tocsin.api.stream import StreamApi
 from tocsin.bootstrap import Server
@@ -123,7 +126,12 @@ def build(server: Server, engine: Engine | None) -> Front:
 
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
+<<<<<<< HEAD
 _API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, ChannelsApi, StreamApi, *_ON_CALL)
+=======
+_QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, StreamApi, *_ON_CALL, *_QUIET)
+>>>>>>> 0448a51 (Make silences, maintenance and dependencies by API and CLI)
 
 
 def _hub(server: Server) -> Hub:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
+    from tocsin.pipeline.reminders import Reminders
     from tocsin.stream.news import News
 
 WRITERS_ON_POSTGRESQL = 3
@@ -73,6 +74,7 @@ class Core(Store):
     actions: "Actions"
     announcer: "Announcer"
     sweep: "Sweep"
+    reminders: "Reminders"
 
     def refresh(self) -> None:
         """Reads again what is kept in memory: sites, catalogues, contacts, and what mutes."""
@@ -136,6 +138,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
+    from tocsin.pipeline.reminders import Reminders
 
     store = build_store(settings, clock)
     now = store.clock.now
@@ -145,7 +148,21 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     ingest = Ingest(store.clock, sites, announcer, policy)
     actions = Actions(store.clock, ingest, announcer, policy)
     sweep = Sweep(store.clock, mutes, announcer)
-    core = Core(settings, store.clock, store.database, store.writer, sites, contacts, mutes, ingest, actions, announcer, sweep)
+    reminders = Reminders(store.clock, sites, contacts, announcer)
+    core = Core(
+        settings,
+        store.clock,
+        store.database,
+        store.writer,
+        sites,
+        contacts,
+        mutes,
+        ingest,
+        actions,
+        announcer,
+        sweep,
+        reminders,
+    )
     core.writer.call(lambda tx: site_store.ensure(tx, "main", now()))
     core.refresh()
     return core

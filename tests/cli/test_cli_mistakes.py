@@ -24,6 +24,8 @@ LOOKS_AND_ACTS = (
     ("key", "revoke", "0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10"),
     ("user", "list"),
     ("contacts", "list"),
+    ("silence", "list"),
+    ("silence", "end", "0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10"),
     ("db", "check"),
 )
 
@@ -148,3 +150,26 @@ def test_a_typed_password_is_asked_for_twice(terminal: Terminal, program: Progra
     terminal.type("correct horse batery")
     terminal.until("tocsin: the two passwords differ; nothing was done")
     assert not program.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("-m", "host~.*", "--for", "2h"), "matchers: would match everything"),
+        (("-m", "host", "--for", "2h"), "match: 'host' is not FIELD=VALUE"),
+        (("-m", "host=a", "--for", "91d"), "ends_at: is more than 90 days"),
+        (("-m", "host=a", "--for", "soon"), "for: 'soon' is no length of time"),
+        (("-m", "host=a", "--until", "tomorrow"), "until: 'tomorrow' is no time"),
+        (("-m", "host=a", "--until", "2020-01-01T00:00Z"), "ends_at: "),
+        (("-m", "host=a"), "for: give exactly one of --for and --until"),
+        (("-m", "host=a", "--for", "2h", "--until", "2030-01-01T00:00Z"), "for: give exactly one"),
+    ],
+)
+def test_a_silence_that_cannot_be_is_refused_in_one_line(ready: Inside, options: tuple[str, ...], words: str) -> None:
+    refused = ready.run("silence", "add", *options, "--comment", "why")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert words in refused.err
+
+
+def test_a_silence_needs_a_reason(ready: Inside) -> None:
+    assert "comment: must say why" in ready.run("silence", "add", "-m", "host=a", "--for", "2h", "--comment", " ").err

@@ -123,3 +123,19 @@ def _received(url: str) -> list[dict[str, dict[str, str]]]:
     with urllib.request.urlopen(f"{url}/_standin/received") as answer:
         found: list[dict[str, dict[str, str]]] = json.load(answer)
         return found
+
+
+def test_a_silence_is_made_listed_and_ended_from_the_command_line(program: Program) -> None:
+    program.run("db", "upgrade")
+    made = program.run("silence", "add", "-m", "host=web-1", "-m", "severity~[1-3]", "--for", "2h", "--comment", "disk swap")
+    silence_id = made.out.strip()
+    assert "for 2 h. It matches 0 open alerts now." in made.err
+    (listed,) = program.run("silence", "list", "--json").json
+    assert (listed["id"], listed["status"], listed["comment"]) == (silence_id, "active", "disk swap")
+    assert listed["matchers"][1] == {"field": "severity", "op": "~", "value": "[1-3]"}
+    assert "host=web-1 severity~[1-3]" in program.run("silence", "list").out
+    ended = program.run("silence", "end", silence_id, "--json").json
+    assert ended["status"] == "expired"
+    assert ended["ended_by"].startswith("cli:")
+    assert program.run("silence", "list", "--json").json == []
+    assert [one["id"] for one in program.run("silence", "list", "--ended", "--json").json] == [silence_id]

@@ -10,19 +10,13 @@ from tests.world import World
 from tocsin.core.clock import HOUR
 from tocsin.core.times import from_datetime
 from tocsin.muting import store
-from tocsin.muting.model import Dependency, Labels, Maintenance, Matcher, Matchers, Op, Silence
+from tocsin.muting.matching import read_matcher
+from tocsin.muting.model import Dependency, Labels, Maintenance, Matchers, Silence
 
 
 def matchers(*texts: str) -> Matchers:
     """``host=web-1``, ``type^disk.``, ``host~web-[0-9]+``, ``severity!=5``."""
-    return tuple(matcher(text) for text in texts)
-
-
-def matcher(text: str) -> Matcher:
-    """One of them."""
-    place = min(at for sign in "=!^~" if (at := text.find(sign)) > 0)
-    op = Op.NOT if text[place:].startswith("!=") else Op(text[place])
-    return Matcher(text[:place], op, text[place + len(op) :])
+    return tuple(read_matcher(text) for text in texts)
 
 
 def labels(**changes: Any) -> Labels:

@@ -1,7 +1,7 @@
 """Reading alerts: lists, one alert with its history, counts. On read connections only."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -119,6 +119,11 @@ def find(connection: sa.Connection, ref: str, site_ids: frozenset[int] | None = 
         return None
     row = connection.execute(sa.select(*_COLUMNS).where(condition, *of_sites(_TABLE.c.site_id, site_ids))).first()
     return None if row is None else Alert(*row)
+
+
+def by_numbers(connection: sa.Connection, numbers: Collection[int]) -> list[Alert]:
+    """The alerts with these numbers, in no order."""
+    return [Alert(*row) for row in connection.execute(sa.select(*_COLUMNS).where(_TABLE.c.number.in_(numbers)))]
 
 
 def by_ref(ref: str) -> sa.ColumnElement[bool] | None:

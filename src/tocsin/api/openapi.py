@@ -54,6 +54,9 @@ _PARAMETERS = {
     "override_id": "An override's id.",
     "team_id": "A team's id.",
     "feed_id": "A calendar feed's id.",
+    "silence_id": "A silence's id.",
+    "maintenance_id": "A maintenance's id.",
+    "dependency_id": "A dependency's id.",
 }
 
 

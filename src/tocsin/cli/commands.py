@@ -212,6 +212,61 @@ def alerts_resolve(start: Start, *, which: str, note: str | None, as_json: bool)
     work.resolve(start, which, note, as_json=as_json)
 
 
+@tocsin.group(epilog=example("tocsin silence add --match host=web-1 --for 2h --comment 'disk swap'", "tocsin silence list"))
+def silence() -> None:
+    """What is kept quiet for a while. Maintenance and dependencies are made over the API."""
+
+
+@silence.command(
+    "add",
+    epilog=example(
+        "tocsin silence add --match host=web-1 --for 2h --comment 'disk swap'",
+        "tocsin silence add -m site=acme -m 'severity~[1-3]' --until 2026-05-02T07:00Z --comment 'night: only what is loud'",
+    ),
+)
+@click.option(
+    "--match",
+    "-m",
+    "texts",
+    multiple=True,
+    required=True,
+    help="FIELD=VALUE, FIELD!=VALUE, FIELD^START or FIELD~EXPRESSION; all must match. Fields: site, type, severity, host, subject, "
+    "attributes.NAME.",
+)
+@click.option("--for", "length", help="How long, from now: 30m, 2h, 1d; at most 90d.")
+@click.option("--until", help="Until when, such as 2026-05-02T04:00Z; in UTC unless it names an offset.")
+@click.option("--comment", required=True, help="Why, for those who wonder why it is quiet.")
+@as_json
+@click.pass_obj
+def silence_add(start: Start, *, texts: tuple[str, ...], length: str | None, until: str | None, comment: str, as_json: bool) -> None:
+    """Keeps what matches quiet, and prints the silence's id. What is still open when it ends pages at once."""
+    from tocsin.cli import silences as work
+
+    work.add(start, texts, length, until, comment, as_json=as_json)
+
+
+@silence.command("list", epilog=example("tocsin silence list", "tocsin silence list --ended --json"))
+@click.option("--ended", is_flag=True, help="Also those that have ended.")
+@as_json
+@click.pass_obj
+def silence_list(start: Start, *, ended: bool, as_json: bool) -> None:
+    """The silences that are open or planned, the newest first."""
+    from tocsin.cli import silences as work
+
+    work.show_silences(start, ended=ended, as_json=as_json)
+
+
+@silence.command("end", epilog=example("tocsin silence end 0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10"))
+@click.argument("silence_id", metavar="ID")
+@as_json
+@click.pass_obj
+def silence_end(start: Start, *, silence_id: str, as_json: bool) -> None:
+    """Ends a silence now. What is still open pages at once."""
+    from tocsin.cli import silences as work
+
+    work.end(start, silence_id, as_json=as_json)
+
+
 @tocsin.command("test-alert", epilog=example("tocsin test-alert", "tocsin test-alert --severity 5 --wait 60"))
 @click.option("--severity", type=SEVERITIES, default=4, show_default=True, help="How loud, 1 to 5.")
 @click.option("--site", default="main", show_default=True, help="The site that it is about.")

@@ -34,6 +34,14 @@ async def _mute(server: Server) -> None:
         pass
 
 
+async def _remind(server: Server) -> None:
+    """Silences that are about to end and still keep something quiet."""
+    core = server.core
+    due = await asyncio.to_thread(core.reminders.due, core.database)
+    if due:
+        await core.writer.run(lambda tx: core.reminders.remind(tx, due))
+
+
 async def _deliver(server: Server) -> None:
     """Messages that are due: new ones of other processes, retries, what the rate held back."""
     await server.delivery.cycle()
@@ -91,6 +99,7 @@ STEPS: tuple[Step, ...] = (
     Step("deliver", SECOND, _deliver),
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("refresh", 5 * SECOND, _refresh),
+    Step("remind", MINUTE, _remind),
     Step("note use", MINUTE, _note_use),
     Step("count events", 5 * SECOND, _count_events),
     Step("note refusals", MINUTE, _note_refusals),

@@ -85,6 +85,10 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/alerts/{ref}",
             "GET /api/v1/notifications",
             "GET /api/v1/notifications/{message_id}",
+            "GET /api/v1/silences",
+            "GET /api/v1/silences/{silence_id}",
+            "GET /api/v1/maintenance",
+            "GET /api/v1/maintenance/{maintenance_id}",
             "GET /api/v1/sites",
             "GET /api/v1/stream",
             "GET /api/v1/catalogue",
@@ -102,7 +106,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         permission=Permission.LOOK_WHOLE,
-        meaning="See what is not one site's: who can be told, who is on call, and Tocsin's own figures.",
+        meaning="See what is not one site's: who can be told, who is on call, what depends on what, and Tocsin's own figures.",
         roles=EVERY_ROLE,
         scope=Scope.READ,
         whole=True,
@@ -119,13 +123,18 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/teams",
             "GET /api/v1/teams/{team_id}",
             "GET /api/v1/calendar-feeds",
+<<<<<<< HEAD
             "GET /api/v1/channels",
             "GET /api/v1/channels/{channel}",
+=======
+            "GET /api/v1/dependencies",
+            "GET /api/v1/dependencies/{dependency_id}",
+>>>>>>> 0448a51 (Make silences, maintenance and dependencies by API and CLI)
         ),
     ),
     Row(
         permission=Permission.ACT,
-        meaning="Act on alerts.",
+        meaning="Act on alerts, and keep them quiet.",
         roles=RESPONDERS,
         scope=Scope.WRITE,
         calls=(
@@ -138,6 +147,15 @@ TABLE: tuple[Row, ...] = (
             "POST /api/v1/alerts/bulk",
             "POST /api/v1/alerts/test",
             "POST /api/v1/notifications/{message_id}/revoke-links",
+            "POST /api/v1/silences",
+            "POST /api/v1/silences/preview",
+            "PATCH /api/v1/silences/{silence_id}",
+            "POST /api/v1/silences/{silence_id}/expire",
+            "DELETE /api/v1/silences/{silence_id}",
+            "POST /api/v1/maintenance",
+            "PATCH /api/v1/maintenance/{maintenance_id}",
+            "POST /api/v1/maintenance/{maintenance_id}/expire",
+            "DELETE /api/v1/maintenance/{maintenance_id}",
         ),
         pages=("POST /alerts/act", "POST /alerts/undo"),
     ),
@@ -157,12 +175,19 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         permission=Permission.CONFIGURE,
+<<<<<<< HEAD
         meaning="Change how Tocsin works: sites and what each makes of events, schedules, teams, team channels.",
+=======
+        meaning="Change how Tocsin works: sites and what each makes of events, schedules, teams, what depends on what.",
+>>>>>>> 0448a51 (Make silences, maintenance and dependencies by API and CLI)
         roles=ADMINS,
         scope=Scope.ADMIN,
         whole=True,
         calls=(
             "POST /api/v1/sites",
+            "POST /api/v1/dependencies",
+            "PATCH /api/v1/dependencies/{dependency_id}",
+            "DELETE /api/v1/dependencies/{dependency_id}",
             "PUT /api/v1/sites/{slug}/catalogue/{event_type}",
             "DELETE /api/v1/sites/{slug}/catalogue/{event_type}",
             "PUT /api/v1/sites/{slug}/patterns/{name}",

@@ -62,11 +62,11 @@ def read_scopes(text: str) -> frozenset[Scope]:
     return frozenset(Scope(word) for word in words)
 
 
-def read_length(text: str) -> int:
-    """``90d`` -> milliseconds. Raises `InvalidInput`."""
+def read_length(text: str, field: str = "expires") -> int:
+    """``90d`` -> milliseconds. Raises `InvalidInput` for *field*."""
     match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if match is None or int(match[1]) == 0:
-        raise InvalidInput.of("expires", f"{text!r} is no length of time. Example: 90d (m, h, d or w)")
+        raise InvalidInput.of(field, f"{text[:40]!r} is no length of time. Example: 90d (m, h, d or w)")
     return int(match[1]) * _LENGTHS[match[2]]
 
 

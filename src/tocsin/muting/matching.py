@@ -18,17 +18,18 @@ Predicate = Callable[[str], bool]
 class Conditions:
     """All matchers of one silence, maintenance or side of a dependency, made ready once.
 
-    ``exact`` are its conditions for one value of a field: what an index can be built on.
+    ``exact`` are its conditions for one value of a field: what an index can be built on. ``names_type``: it says which types it means.
     """
 
-    __slots__ = ("_rest", "exact")
+    __slots__ = ("_rest", "exact", "names_type")
 
     def __init__(self, matchers: Matchers, where: str = "matchers") -> None:
         """Raises `InvalidInput` with the path of the matcher that cannot be used, below *where*."""
         check(matchers, where)
         self.exact = tuple((m.field, m.value) for m in matchers if m.op is Op.EQUAL)
+        self.names_type = any(m.field == "type" and m.op is not Op.NOT for m in matchers)
         slower = sorted((m for m in matchers if m.op is not Op.EQUAL), key=lambda m: m.op is Op.REGEX)
-        self._rest = tuple((m.field, predicate(m, f"{where}.{matchers.index(m)}.value")) for m in slower)
+        self._rest = tuple((m.field, predicate(m, f"{where}[{matchers.index(m)}].value")) for m in slower)
 
     def holds(self, labels: Labels) -> bool:
         """Whether all matchers match."""
@@ -42,16 +43,27 @@ class Conditions:
         return True
 
 
+def read_matcher(text: str) -> Matcher:
+    """``host=web-1``, ``type^disk.``, ``host~web-[0-9]+``, ``severity!=5``. Raises `InvalidInput` for the field ``match``."""
+    place = min((at for sign in "=!^~" if (at := text.find(sign)) > 0), default=-1)
+    op = next((op for op in (Op.NOT, Op.EQUAL, Op.PREFIX, Op.REGEX) if place > 0 and text.startswith(op.value, place)), None)
+    if op is None:
+        raise InvalidInput.of(
+            "match", f"{text[:60]!r} is not FIELD=VALUE, FIELD!=VALUE, FIELD^START or FIELD~EXPRESSION. Example: host=web-1"
+        )
+    return Matcher(text[:place].strip(), op, text[place + len(op) :])
+
+
 def check(matchers: Matchers, where: str = "matchers") -> None:
     """Refuses what is too much, unknown or too wide. Raises `InvalidInput` naming each fault; expressions are checked by `predicate`."""
     if not matchers:
         raise InvalidInput.of(where, 'is empty and would match everything; name what it is about, such as {"field": "host", ...}')
     if len(matchers) > MAX_MATCHERS:
         raise InvalidInput.of(where, f"has {len(matchers)} matchers; at most {MAX_MATCHERS} are taken")
-    faults = [FieldError(f"{where}.{place}.{part}", text) for place, m in enumerate(matchers) for part, text in _faults(m)]
+    faults = [FieldError(f"{where}[{place}].{part}", text) for place, m in enumerate(matchers) for part, text in _faults(m)]
     if faults:
         raise InvalidInput(tuple(faults))
-    if all(_is_wide(m, f"{where}.{place}.value") for place, m in enumerate(matchers)):
+    if all(_is_wide(m, f"{where}[{place}].value") for place, m in enumerate(matchers)):
         raise InvalidInput.of(where, "would match everything; add a matcher that names a site, type, severity, host, subject or attribute")
 
 
@@ -73,7 +85,7 @@ def _is_storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-# A matcher that lets all of these pass says nothing about the alert (that it has a host at all is nothing either).
+# A matcher that lets all of these pass says nothing about the alert. That it has a host at all, or none, is nothing either.
 _ANY_TEXT = ("a", "0", "zq-83.example.net", "server:3", "tocsin.probe_of_matchers", "Ünlikely Text, with 4 (odd) [parts]")
 _ANY = {
     "severity": ("1", "2", "3", "4", "5"),
@@ -84,7 +96,7 @@ _ANY = {
 
 def _is_wide(matcher: Matcher, where: str) -> bool:
     fits = predicate(matcher, where)
-    return all(fits(text) for text in _ANY.get(matcher.field, _ANY_TEXT))
+    return matcher == Matcher(matcher.field, Op.EQUAL, "") or all(fits(text) for text in _ANY.get(matcher.field, _ANY_TEXT))
 
 
 def predicate(matcher: Matcher, where: str = "value") -> Predicate:

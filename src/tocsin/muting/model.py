@@ -117,6 +117,14 @@ class Window(msgspec.Struct, frozen=True):
     ends_at: int
 
 
+class Standing(enum.StrEnum):
+    """Where a silence or maintenance stands."""
+
+    UPCOMING = "upcoming"
+    ACTIVE = "active"
+    EXPIRED = "expired"
+
+
 class MuteKind(enum.StrEnum):
     """What can keep an alert quiet."""
 

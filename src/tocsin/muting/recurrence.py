@@ -81,8 +81,8 @@ def _check_together(rule: Rule) -> None:
         raise _wrong(f"BYDAY with a number (1SU) does not go with FREQ={rule.frequency}; use FREQ=MONTHLY")
     if rule.frequency == "WEEKLY" and rule.by_month_day:
         raise _wrong("BYMONTHDAY does not go with FREQ=WEEKLY; use FREQ=DAILY or MONTHLY")
-    if rule.by_set_pos and (rule.frequency == "DAILY" or not (rule.by_day or rule.by_month_day or rule.by_month)):
-        raise _wrong("BYSETPOS picks from what BYDAY, BYMONTHDAY or BYMONTH give, and not with FREQ=DAILY")
+    if rule.by_set_pos and (rule.frequency in ("DAILY", "WEEKLY") or not (rule.by_day or rule.by_month_day)):
+        raise _wrong("BYSETPOS picks from what BYDAY or BYMONTHDAY give in a month or year; use FREQ=MONTHLY")
 
 
 def _number(name: str, highest: int, *, negative: bool = False) -> Callable[[str], int]:

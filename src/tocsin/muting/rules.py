@@ -1,6 +1,6 @@
 """What may be made, and what is quiet: decisions about silences, maintenance windows and dependencies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -11,14 +11,14 @@ from tocsin.core.errors import InvalidInput
 from tocsin.core.text import cut
 from tocsin.core.times import to_datetime, to_text
 from tocsin.muting.matching import Conditions, predicate
-from tocsin.muting.model import Dependency, Labels, Maintenance, Matcher, Matchers, MuteKind, MuteReason, Op, Silence, Window
+from tocsin.muting.model import Dependency, Labels, Maintenance, Matcher, Matchers, MuteKind, MuteReason, Op, Silence, Standing, Window
 from tocsin.muting.recurrence import HORIZON, Recurring, next_windows, read_rule, windows
 
 MAX_LENGTH = 90 * DAY  # no silence for ever
 MAX_AHEAD = 366 * DAY
 MIN_LENGTH = MINUTE
-LATE = 5 * MINUTE  # how far the sender's clock may be behind when it says "from now"
-MAX_SAME = 5
+LONGEST_NOTICE = 30 * MINUTE  # before its end the maker of a silence is told, or a quarter of its length
+REACH = 2_000 * DAY  # no moment farther away is looked at any closer
 
 Planned = Silence | Maintenance
 
@@ -29,6 +29,7 @@ Planned = Silence | Maintenance
 def check_silence(silence: Silence, now: int) -> None:
     """Raises `InvalidInput` for one that matches all, never ends, or makes no sense at *now*."""
     Conditions(silence.matchers)
+    _check_reach(silence, now)
     _check_times(silence, now)
 
 
@@ -37,6 +38,7 @@ def check_maintenance(maintenance: Maintenance, now: int) -> None:
     Conditions(maintenance.matchers)
     if not is_zone(maintenance.time_zone):
         raise InvalidInput.of("time_zone", f"{maintenance.time_zone[:60]!r} is not known. Example: Europe/Berlin")
+    _check_reach(maintenance, now)
     if maintenance.rrule is None:
         _check_times(maintenance, now)
         return
@@ -44,6 +46,12 @@ def check_maintenance(maintenance: Maintenance, now: int) -> None:
     if abs(maintenance.starts_at - now) > MAX_AHEAD:
         raise InvalidInput.of("starts_at", f"{to_text(maintenance.starts_at)} is more than a year away from now, {to_text(now)}")
     _check_pauses(Recurring(read_rule(maintenance.rrule), maintenance.time_zone, _first(maintenance)), now)
+
+
+def _check_reach(planned: Planned, now: int) -> None:
+    for name, moment in (("starts_at", planned.starts_at), ("ends_at", planned.ends_at)):
+        if abs(moment - now) > REACH:
+            raise InvalidInput.of(name, f"is years away from now, {to_text(now)}")
 
 
 def _check_times(planned: Planned, now: int) -> None:
@@ -78,7 +86,7 @@ def is_zone(name: str) -> bool:
     """Whether *name* is a time zone of the IANA list."""
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):  # unknown; a path; a folder of the list
+    except (KeyError, OSError, ValueError):  # unknown; a folder of the list; a path
         return False
     return True
 
@@ -170,6 +178,20 @@ def coming(planned: Planned, now: int, count: int) -> list[Window]:
 # --- Why -------------------------------------------------------------------------------------------------------------
 
 
+def is_to_be_reminded(silence: Silence, now: int) -> bool:
+    """Whether it is time to tell the maker of *silence* that it is about to end."""
+    notice = min(LONGEST_NOTICE, (silence.ends_at - silence.starts_at) // 4)
+    return silence.reminded_at is None and silence.starts_at <= silence.ends_at - notice <= now < silence.ends_at
+
+
+def status_of(planned: Planned, now: int) -> Standing:
+    """Where *planned* stands at *now*."""
+    found = coming(planned, now, 1)
+    if not found:
+        return Standing.EXPIRED
+    return Standing.ACTIVE if found[0].starts_at <= now else Standing.UPCOMING
+
+
 def reason_of(planned: Planned, until: int) -> MuteReason:
     """Why what *planned* matches is quiet until *until*."""
     if isinstance(planned, Silence):
@@ -195,12 +217,19 @@ def reason_of_parent(dependency: Dependency, parent: Parent) -> MuteReason:
 
 
 class Active:
-    """A silence or maintenance with the window that is open, ready to be asked."""
+    """A silence or maintenance with the window that is open, ready to be asked.
+
+    Tocsin's own troubles are none of the site's or the host's: they are quiet only if their type is named.
+    """
 
     __slots__ = ("conditions", "reason")
 
     def __init__(self, conditions: Conditions, reason: MuteReason) -> None:
         self.conditions, self.reason = conditions, reason
+
+    def holds(self, labels: Labels) -> bool:
+        """Whether it keeps such an alert quiet."""
+        return self.conditions.holds(labels) and (self.conditions.names_type or not is_own(labels.get("type")))
 
 
 class Index:
@@ -235,7 +264,12 @@ def _longer(found: MuteReason | None, one: Active, labels: Labels) -> MuteReason
     reason = one.reason
     if found is not None and ((found.until or 0), found.id) >= ((reason.until or 0), reason.id):
         return found
-    return reason if one.conditions.holds(labels) else found
+    return reason if one.holds(labels) else found
+
+
+def is_own(kind: str) -> bool:
+    """Whether a type is that of a trouble of Tocsin itself; test alerts are like any other."""
+    return kind.startswith("tocsin.") and kind != "tocsin.test"
 
 
 class Chain:
@@ -269,7 +303,13 @@ def why_quiet_by_parent(labels: Labels, chains: Sequence[Chain], parents: Sequen
     return None
 
 
-def expect_site(matchers: Matchers, site: str, where: str) -> None:
-    """A key of one site may only quieten that site. Raises `InvalidInput` unless a matcher pins it."""
-    if Matcher("site", Op.EQUAL, site) not in matchers:
-        raise InvalidInput.of(where, f'must hold {{"field": "site", "op": "=", "value": "{site}"}}: this key is for {site} only')
+def pinned_site(matchers: Matchers) -> str | None:
+    """The only site that *matchers* can match, if they say so in so many words."""
+    return next((m.value for m in matchers if m.field == "site" and m.op is Op.EQUAL), None)
+
+
+def expect_site(matchers: Matchers, sites: Collection[str], where: str) -> None:
+    """Whoever sees *sites* only may quieten nothing else. Raises `InvalidInput` unless a matcher pins one of them."""
+    if pinned_site(matchers) not in sites:
+        known = " or ".join(sorted(sites)) or "none yet"
+        raise InvalidInput.of(where, f'must hold {{"field": "site", "op": "=", "value": ...}} with a site that is yours: {known}')

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.core.errors import NotFound
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.muting.model import Dependency, Labels, Maintenance, Matchers, Silence
@@ -33,24 +32,17 @@ def replace(tx: Tx, kept: Silence | Maintenance | Dependency, changed: Sequence[
 
 
 def remove(tx: Tx, kind: type, kept_id: str) -> None:
-    """Takes one away. Raises `NotFound`."""
+    """Takes one away."""
     table = TABLES[kind]
-    if tx.sql.execute(table.delete().where(table.c.id == kept_id)).rowcount == 0:
-        raise _not_there(kind, kept_id)
+    tx.sql.execute(table.delete().where(table.c.id == kept_id))
 
 
-def get(connection: sa.Connection, kind: type[Kept], kept_id: str, *, lock: bool = False) -> Kept:
-    """One by its id. Raises `NotFound`."""
+def get(connection: sa.Connection, kind: type[Kept], kept_id: str, *, lock: bool = False) -> Kept | None:
+    """One by its id, if it is there."""
     table = TABLES[kind]
     query = sa.select(*columns(kind)).where(table.c.id == kept_id)
     row = connection.execute(query.with_for_update() if lock else query).first()
-    if row is None:
-        raise _not_there(kind, kept_id)
-    return read(kind, row)
-
-
-def _not_there(kind: type, kept_id: str) -> NotFound:
-    return NotFound(f"there is no {NAMES[kind]} {kept_id[:40]}")
+    return None if row is None else read(kind, row)
 
 
 def columns(kind: type) -> list[sa.Column[Any]]:
@@ -78,16 +70,52 @@ def _row(kept: Silence | Maintenance | Dependency) -> Changes:
     return {name: msgspec.json.encode(value).decode() if name in _JSON else value for name, value in values.items()}
 
 
+def _is_unended(kind: type, now: int) -> list[sa.ColumnElement[bool]]:
+    """That one may still mute at *now* or later, as far as the database can tell (a rule may have come to its end)."""
+    s, m = tables.silences.c, tables.maintenance.c
+    if kind is Silence:
+        return [s.ends_at > now]
+    if kind is Maintenance:
+        return [sa.or_(m.rrule.is_not(None), m.ends_at > now), sa.or_(m.ended_at.is_(None), m.ended_at > now)]
+    return []
+
+
 def unended(connection: sa.Connection, now: int) -> list[list[tuple[Any, ...]]]:
     """The rows of everything that may still mute at *now* or later: silences, then maintenance, then dependencies."""
-    s, m = tables.silences.c, tables.maintenance.c
-    once_over = sa.and_(m.rrule.is_(None), m.ends_at <= now)
-    queries = (
-        sa.select(*columns(Silence)).where(s.ends_at > now).order_by(s.id),
-        sa.select(*columns(Maintenance)).where(sa.not_(once_over), sa.or_(m.ended_at.is_(None), m.ended_at > now)).order_by(m.id),
-        sa.select(*columns(Dependency)).order_by(tables.dependencies.c.id),
-    )
-    return [[tuple(row) for row in connection.execute(query)] for query in queries]
+    found = []
+    for kind, table in TABLES.items():
+        query = sa.select(*columns(kind)).where(*_is_unended(kind, now)).order_by(table.c.id)
+        found.append([tuple(row) for row in connection.execute(query)])
+    return found
+
+
+def count_unended(connection: sa.Connection, kind: type, now: int) -> int:
+    """How many of a kind may still mute."""
+    query = sa.select(sa.func.count()).select_from(TABLES[kind]).where(*_is_unended(kind, now))
+    return int(connection.execute(query).scalar_one())
+
+
+def ending(connection: sa.Connection, now: int, within: int) -> list[Silence]:
+    """The silences that end within so many milliseconds, and whose makers have not been reminded of it."""
+    s = tables.silences.c
+    query = sa.select(*columns(Silence)).where(s.ends_at > now, s.ends_at <= now + within, s.reminded_at.is_(None)).order_by(s.ends_at)
+    return [read(Silence, row) for row in connection.execute(query)]
+
+
+def every(connection: sa.Connection, kind: type[Kept]) -> list[Kept]:
+    """All of a kind."""
+    return [read(kind, row) for row in connection.execute(sa.select(*columns(kind)))]
+
+
+def chunk(connection: sa.Connection, kind: type[Kept], after: str | None, limit: int, unended_at: int | None) -> list[Kept]:
+    """The next *limit* of a kind after the id *after*, the newest first."""
+    table = TABLES[kind]
+    query = sa.select(*columns(kind)).order_by(table.c.id.desc()).limit(limit)
+    if after is not None:
+        query = query.where(table.c.id < after)
+    if unended_at is not None:
+        query = query.where(*_is_unended(kind, unended_at))
+    return [read(kind, row) for row in connection.execute(query)]
 
 
 _PARENTS = (

@@ -44,8 +44,11 @@ def may_hear(contact: Contact, alert: Alert) -> bool:
     return alert.type != CHANNEL_FAILED or alert.subject != about(contact)
 
 
-def notice_readers(user_id: str, contacts: Sequence[Contact]) -> tuple[Contact, ...]:
-    """How somebody is told what need not wake them: push and mail, for want of these anything that does not ring."""
+def notice_readers(user_id: str | None, contacts: Sequence[Contact]) -> tuple[Contact, ...]:
+    """How somebody is told what need not wake them: push and mail, for want of these anything that does not ring.
+
+    *user_id* None: the contacts that are nobody's in particular.
+    """
     own = [contact for contact in contacts if contact.user_id == user_id]
     return tuple([c for c in own if c.kind in _READ_LATER] or [c for c in own if c.kind != "voice"])
 
