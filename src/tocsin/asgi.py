@@ -126,12 +126,8 @@ def build(server: Server, engine: Engine | None) -> Front:
 
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
-<<<<<<< HEAD
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, ChannelsApi, StreamApi, *_ON_CALL)
-=======
 _QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, StreamApi, *_ON_CALL, *_QUIET)
->>>>>>> 0448a51 (Make silences, maintenance and dependencies by API and CLI)
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, ChannelsApi, StreamApi, *_ON_CALL, *_QUIET)
 
 
 def _hub(server: Server) -> Hub:

@@ -123,13 +123,10 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/teams",
             "GET /api/v1/teams/{team_id}",
             "GET /api/v1/calendar-feeds",
-<<<<<<< HEAD
             "GET /api/v1/channels",
             "GET /api/v1/channels/{channel}",
-=======
             "GET /api/v1/dependencies",
             "GET /api/v1/dependencies/{dependency_id}",
->>>>>>> 0448a51 (Make silences, maintenance and dependencies by API and CLI)
         ),
     ),
     Row(
@@ -175,11 +172,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         permission=Permission.CONFIGURE,
-<<<<<<< HEAD
-        meaning="Change how Tocsin works: sites and what each makes of events, schedules, teams, team channels.",
-=======
-        meaning="Change how Tocsin works: sites and what each makes of events, schedules, teams, what depends on what.",
->>>>>>> 0448a51 (Make silences, maintenance and dependencies by API and CLI)
+        meaning="Change how Tocsin works: sites and what each makes of events, schedules, teams, team channels, what depends on what.",
         roles=ADMINS,
         scope=Scope.ADMIN,
         whole=True,
