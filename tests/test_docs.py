@@ -245,8 +245,18 @@ class Reader:
 
     def run(self, command: str) -> str:
         """What a command in the second terminal shows."""
-        self._second.type(f"{self._put(command)}\necho '{END}'")
-        return self._second.until(f"{END}\n")
+        self._second.type(self._put(command))
+        shown = self._give_a_password() if command.startswith("tocsin user add") else ""
+        self._second.type(f"echo '{END}'")
+        return shown + self._second.until(f"{END}\n")
+
+    def _give_a_password(self) -> str:
+        """Answers the prompts, then waits: what is typed too early is thrown away when the terminal shows again what is typed."""
+        shown = ""
+        for prompt in ("Password:", "Once more:"):
+            shown += f"{self._second.until(prompt)}{prompt}\n"
+            self._second.type("correct horse battery")
+        return f"{shown}{self._second.until('can log in')}can log in"
 
     def _put(self, command: str) -> str:
         for written, used in self._replaced.items():
