@@ -98,6 +98,13 @@ def test_decisions_have_numbers_of_their_own_and_the_four_parts() -> None:
             assert re.search(rf"^{part}\b", text, flags=re.MULTILINE), f"{page.name} lacks {part}"
 
 
+def test_every_folder_of_the_package_has_its_place_in_the_layout() -> None:
+    layout = (ROOT / "CONTRIBUTING.md").read_text()
+    parts = [path for path in (ROOT / "src" / "tocsin").iterdir() if path.name not in {"__pycache__", "__init__.py", "py.typed"}]
+    assert len(parts) > 15
+    assert [part.name for part in parts if f"`{part.name}{'/' if part.is_dir() else ''}`" not in layout] == []
+
+
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     reasons = (DOCS / "adr" / "0008-dependencies.md").read_text()
