@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tocsin.notify.departures import Departures
     from tocsin.notify.model import Channel
     from tocsin.pipeline.actions import Actions
+    from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
     from tocsin.pipeline.reminders import Reminders
@@ -75,6 +76,7 @@ class Core(Store):
     announcer: "Announcer"
     sweep: "Sweep"
     reminders: "Reminders"
+    duty: "DutyWatch"
 
     def refresh(self) -> None:
         """Reads again what is kept in memory: sites, catalogues, contacts, and what mutes."""
@@ -136,6 +138,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.notify.contacts import ContactBook
     from tocsin.notify.quiet import Quiet
     from tocsin.pipeline.actions import Actions
+    from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
     from tocsin.pipeline.reminders import Reminders
@@ -149,6 +152,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     actions = Actions(store.clock, ingest, announcer, policy)
     sweep = Sweep(store.clock, mutes, announcer)
     reminders = Reminders(store.clock, sites, contacts, announcer)
+    duty = DutyWatch(store.clock, ingest, announcer, contacts, sites)
     core = Core(
         settings,
         store.clock,
@@ -162,6 +166,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         announcer,
         sweep,
         reminders,
+        duty,
     )
     core.writer.call(lambda tx: site_store.ensure(tx, "main", now()))
     core.refresh()

@@ -225,6 +225,7 @@ oncall_gaps = sa.Table(
     sa.Column("schedule_id", sa.Text, nullable=False),
     sa.Column("starts_at", Millis, nullable=False),
     sa.Column("ends_at", Millis),  # null: no end in sight
+    sa.Column("began", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 catalogue = sa.Table(

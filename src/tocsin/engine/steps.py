@@ -42,6 +42,20 @@ async def _remind(server: Server) -> None:
         await core.writer.run(lambda tx: core.reminders.remind(tx, due))
 
 
+async def _hand_over(server: Server) -> None:
+    """Who has come on duty, and is told."""
+    duty, core = server.core.duty, server.core
+    if await asyncio.to_thread(duty.has_changed, core.database):
+        await core.writer.run(duty.hand_over)
+
+
+async def _find_gaps(server: Server) -> None:
+    """Gaps of schedules that are near, have changed, were filled or are over."""
+    duty, core = server.core.duty, server.core
+    if await asyncio.to_thread(duty.has_news_of_gaps, core.database):
+        await core.writer.run(duty.tell_of_gaps)
+
+
 async def _deliver(server: Server) -> None:
     """Messages that are due: new ones of other processes, retries, what the rate held back."""
     await server.delivery.cycle()
@@ -96,6 +110,8 @@ async def _tidy(server: Server) -> None:
 STEPS: tuple[Step, ...] = (
     Step("come due", SECOND, _come_due),
     Step("mute", SECOND, _mute),
+    Step("hand over", 5 * SECOND, _hand_over),
+    Step("find gaps", MINUTE, _find_gaps),
     Step("deliver", SECOND, _deliver),
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("refresh", 5 * SECOND, _refresh),

@@ -62,6 +62,15 @@ def shifts(schedule: Schedule, overrides: Sequence[Override], start: int, end: i
     return Shifts(tuple(_shifts(stretches)), tuple(_gaps(stretches)))
 
 
+def on_until(schedule: Schedule, overrides: Sequence[Override], user: str, at: int, horizon: int) -> int | None:
+    """Until when *user*, who is on call at *at*, is so without a break, whatever the reasons; None: at least until *horizon*."""
+    until = at
+    for shift in shifts(schedule, overrides, at, horizon).shifts:
+        if shift.user == user and shift.starts_at <= until:
+            until = max(until, shift.ends_at)
+    return None if until >= horizon else until
+
+
 def without(schedule: Schedule, overrides: Sequence[Override], gone: Collection[str]) -> tuple[Schedule, list[Override]]:
     """The same, with the turns of those who are *gone* empty and the overrides that would put them on call left out."""
     if not gone:

@@ -31,8 +31,8 @@ def on_call_users(at_hand: sa.Connection | Tx, schedule_id: str, at: int) -> lis
     schedule = store.find_schedule(connection, schedule_id)
     if schedule is None:
         return []
-    ((present, overrides),) = _present(connection, [schedule], at, at + 1)
-    return list(rules.users_on_call(present, overrides, at))
+    ((without_gone, overrides),) = present(connection, [schedule], at, at + 1)
+    return list(rules.users_on_call(without_gone, overrides, at))
 
 
 def team_users(at_hand: sa.Connection | Tx, team_id: str) -> list[str]:
@@ -46,23 +46,24 @@ def team_users(at_hand: sa.Connection | Tx, team_id: str) -> list[str]:
 def duties(at_hand: sa.Connection | Tx, schedules: Sequence[Schedule], at: int) -> list[tuple[Schedule, tuple[Duty, ...]]]:
     """Who is on call at *at*, schedule by schedule."""
     reach = rules.LONGEST_REACH
-    loaded = _present(_connection(at_hand), schedules, at - reach, at + reach)
+    loaded = present(_connection(at_hand), schedules, at - reach, at + reach)
     return [
-        (schedule, rules.who_is_on_call(present, overrides, at)) for schedule, (present, overrides) in zip(schedules, loaded, strict=True)
+        (schedule, rules.who_is_on_call(without_gone, overrides, at))
+        for schedule, (without_gone, overrides) in zip(schedules, loaded, strict=True)
     ]
 
 
 def shifts(at_hand: sa.Connection | Tx, schedule: Schedule, start: int, end: int) -> Shifts:
     """The shifts and gaps of a schedule between two moments."""
-    ((present, overrides),) = _present(_connection(at_hand), [schedule], start, end)
-    return rules.shifts(present, overrides, start, end)
+    ((without_gone, overrides),) = present(_connection(at_hand), [schedule], start, end)
+    return rules.shifts(without_gone, overrides, start, end)
 
 
 def _connection(at_hand: sa.Connection | Tx) -> sa.Connection:
     return at_hand.sql if isinstance(at_hand, Tx) else at_hand
 
 
-def _present(connection: sa.Connection, schedules: Sequence[Schedule], start: int, end: int) -> list[tuple[Schedule, list[Override]]]:
+def present(connection: sa.Connection, schedules: Sequence[Schedule], start: int, end: int) -> list[tuple[Schedule, list[Override]]]:
     """Schedules with the overrides of a stretch of time, without those who are gone."""
     overrides = store.overrides(connection, [s.id for s in schedules], start, end)
     gone = store.gone(connection, {user for s in schedules for user in _named(s, overrides[s.id])})

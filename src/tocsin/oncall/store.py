@@ -1,4 +1,4 @@
-"""The SQL of schedules, overrides, teams and feeds."""
+"""The SQL of schedules, overrides, teams and feeds, and of what was told about them."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -10,6 +10,7 @@ from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.oncall.definition import People, Person, layers_of, stored_layers
 from tocsin.oncall.model import Feed, Override, OverrideKind, Schedule, Team
+from tocsin.oncall.watch import KnownGap
 
 _SCHEDULES, _OVERRIDES, _TEAMS, _MEMBERS, _FEEDS = (
     tables.schedules,
@@ -263,3 +264,51 @@ def revoke_feed(tx: Tx, feed_id: str, now: int) -> None:
 def note_feed_use(tx: Tx, feed_id: str, now: int) -> None:
     """Writes when a feed was last read."""
     tx.sql.execute(_FEEDS.update().where(_FEEDS.c.id == feed_id).values(last_used_at=now))
+
+
+# What was told.
+
+_DUTY, _GAPS = tables.on_duty, tables.oncall_gaps
+_GAP = tuple(_GAPS.c[name] for name in KnownGap.__struct_fields__)
+
+
+def on_duty(connection: sa.Connection) -> dict[str, set[str]]:
+    """Who was on duty at the last look, by schedule."""
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(sa.select(_DUTY.c.schedule_id, _DUTY.c.user_id)):
+        found.setdefault(row.schedule_id, set()).add(row.user_id)
+    return found
+
+
+def came_on_duty(tx: Tx, schedule_id: str, user: str, now: int) -> None:
+    """Notes that somebody is on duty since now."""
+    tx.sql.execute(_DUTY.insert().values(schedule_id=schedule_id, user_id=user, since=now))
+
+
+def went_off_duty(tx: Tx, schedule_id: str, user: str) -> None:
+    """Notes that somebody is on duty no more."""
+    tx.sql.execute(_DUTY.delete().where(_DUTY.c.schedule_id == schedule_id, _DUTY.c.user_id == user))
+
+
+def known_gaps(connection: sa.Connection) -> dict[str, list[KnownGap]]:
+    """The gaps that were announced and are not ended, by schedule, the earliest first."""
+    found: dict[str, list[KnownGap]] = {}
+    for row in connection.execute(sa.select(*_GAP).order_by(_GAPS.c.starts_at, _GAPS.c.id)):
+        gap = KnownGap(row.id, row.schedule_id, row.starts_at, row.ends_at, bool(row.began))
+        found.setdefault(gap.schedule_id, []).append(gap)
+    return found
+
+
+def add_gap(tx: Tx, gap: KnownGap) -> None:
+    """Notes a gap that is announced."""
+    tx.sql.execute(_GAPS.insert().values(msgspec.structs.asdict(gap)))
+
+
+def save_gap(tx: Tx, gap: KnownGap) -> None:
+    """Notes how an announced gap has changed."""
+    tx.sql.execute(_GAPS.update().where(_GAPS.c.id == gap.id).values(msgspec.structs.asdict(gap)))
+
+
+def remove_gap(tx: Tx, gap_id: str) -> None:
+    """Forgets a gap that has ended."""
+    tx.sql.execute(_GAPS.delete().where(_GAPS.c.id == gap_id))
