@@ -280,6 +280,17 @@ def test_alert(start: Start, *, severity: int, site: str, seconds: int, as_json:
     return work.run(start, severity, site, seconds, as_json=as_json)
 
 
+@tocsin.command(epilog=example("tocsin oncall", "tocsin oncall --at 2026-12-24T18:00:00+01:00 --json"))
+@click.option("--at", metavar="TIME", help="At this moment, with a zone. Default: now.")
+@as_json
+@click.pass_obj
+def oncall(start: Start, *, at: str | None, as_json: bool) -> None:
+    """Who is on call, schedule by schedule, and until when."""
+    from tocsin.cli.oncall import show_on_call
+
+    show_on_call(start, at, as_json=as_json)
+
+
 @tocsin.group(epilog=example("tocsin contacts list"))
 def contacts() -> None:
     """Who can be told."""
