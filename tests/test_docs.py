@@ -27,10 +27,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "contracts").glob("*.md"), *(ROOT / "php").glob("*.md")])
 PARTS = ("tutorial", "how-to", "reference", "explanation", "adr")
 COMING = {  # others are writing these
-    "tocsin oncall",
-    "docs/adr/0027-one-stream.md",
     "docs/explanation/audit.md",
-    "docs/reference/dashboard.md",
 }
 
 
