@@ -14,7 +14,7 @@ from tests.world import World
 from tocsin.alerts import rules
 from tocsin.alerts.model import Alert
 from tocsin.audit.model import Who
-from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.errors import FieldError
 from tocsin.core.ids import new_id
 from tocsin.db import tables
@@ -321,33 +321,32 @@ def _company(tx: Tx, now: int) -> None:
 
 
 async def _ordinary_day(world: World) -> None:
-    """Business of the last 24 hours, an hour at a time. Kiezhost's bridge lost two events and sent them again later."""
+    """Business of the last 24 hours, five minutes at a time. Kiezhost's bridge lost two events."""
     chance = random.Random(7)
     sequence = dict.fromkeys(SITES, 40_000)
-    for hour in range(24):
-        start = NOW - DAY + hour * HOUR
-        world.clock.at = start + HOUR
+    for start in range(NOW - DAY, NOW, 5 * MINUTE):
+        world.clock.at = start + 5 * MINUTE
+        hour = (start - (NOW - DAY)) // HOUR
         members = []
-        for slug in SITES:
-            share = {"nordlicht": 1.0, "kiezhost": 0.55, "alpenserver": 0.3}[slug] * _HOURS[(2 + hour) % 24] / 12
-            for at, kind, about, attributes in sorted(_business(chance, share, start), key=lambda one: one[0]):
-                sequence[slug] += 3 if slug == "kiezhost" and hour == 15 and sequence[slug] % 50 == 0 else 1
-                number = chance.randrange(1000, 99_999)
+        for slug, share in {"nordlicht": 1.0, "kiezhost": 0.55, "alpenserver": 0.3}.items():
+            for kind, about, attributes in _business(chance, share * _HOURS[(2 + hour) % 24] / 12 / 12):
+                sequence[slug] += 3 if slug == "kiezhost" and sequence[slug] == 40_250 else 1
                 event = EventInput(
                     type=kind,
-                    subject=f"{about}:{number}",
+                    subject=f"{about}:{chance.randrange(1000, 99_999)}",
                     attributes=msgspec.Raw(msgspec.json.encode(attributes)),
                     source=f"whmcs-{slug}",
                     sequence=sequence[slug],
                 )
-                members.append(Incoming(event, slug, min(at, world.clock.at - SECOND)))
-        await world.report(*members, skew=chance.randrange(-400, 400))
+                members.append(Incoming(event, slug, world.clock.at - chance.randrange(400, 4_000)))
+        if members:
+            await world.report(*members, skew=chance.randrange(-400, 400))
 
 
-def _business(chance: random.Random, share: float, start: int) -> Iterable[tuple[int, str, str, dict[str, Any]]]:
+def _business(chance: random.Random, share: float) -> Iterable[tuple[str, str, dict[str, Any]]]:
     for kind, about, an_hour, attributes in _ORDINARY:
         for _ in range(int(an_hour * share + chance.random())):
-            yield start + chance.randrange(HOUR), kind, about, attributes
+            yield kind, about, attributes
 
 
 async def _play(world: World, troubles: Iterable[Trouble]) -> None:

@@ -44,6 +44,8 @@ from tocsin.web.alerts.one import AlertPage
 from tocsin.web.alerts.page import AlertsPage
 from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
+from tocsin.web.events.origins import OriginPages
+from tocsin.web.events.page import EventsPages
 from tocsin.web.links import LinkPages
 from tocsin.web.login import LoginPages
 from tocsin.web.overview.page import OverviewPage
@@ -93,6 +95,8 @@ def build(server: Server, engine: Engine | None) -> Front:
             AlertsPage,
             AlertDeeds,
             AlertPage,
+            EventsPages,
+            OriginPages,
             DesignPage,
             LoginPages,
         ],
@@ -106,7 +110,7 @@ def build(server: Server, engine: Engine | None) -> Front:
             TocsinError: _on_ours,
             UnsupportedContent: errors.on_content,
             HTTPException: _on_framework,
-            Exception: errors.on_fault,
+            Exception: _on_fault,
         },
         request_max_body_size=MAX_BODY,
         openapi_config=None,
@@ -174,6 +178,13 @@ def _on_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     if error.status_code == 404 and _wants_page(request):
         return _page(request, 404, "There is no page here.", "The address may be cut or mistyped.")
     return errors.on_framework(request, error)
+
+
+def _on_fault(request: AnyRequest, error: Exception) -> Response[bytes]:
+    answer = errors.on_fault(request, error)
+    if not _wants_page(request):
+        return answer
+    return _page(request, 500, "This is a fault of ours.", "It is in the log, with what led to it. Nothing you did was lost; try again.")
 
 
 def _wants_page(request: AnyRequest) -> bool:

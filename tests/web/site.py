@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uvicorn
 
 from tests import cluster, showcase
@@ -65,6 +66,8 @@ class Site:
         clock.run()
         cookies = await world.write(lambda tx: _log_everybody_in(tx, service))
         config = uvicorn.Config(service.app, port=port, log_config=None, access_log=False, lifespan="off", server_header=False)
+        # The default shows all that every frame holds: seconds for a page's fault.
+        structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
         http = uvicorn.Server(config)
         task = asyncio.create_task(http._serve())
         while not http.started:

@@ -104,6 +104,14 @@ def cells(connection: sa.Connection, since: int, until: int, site_ids: frozenset
     return [Count(*row) for row in connection.execute(query.order_by(c.cell))]
 
 
+def uncounted(connection: sa.Connection) -> list[tuple[int, int, int]]:
+    """Site, moment and 1 for a problem of the newest events that are not in any count yet."""
+    c = _EVENTS.c
+    mark = connection.execute(sa.select(_SETTINGS.c.value).where(_SETTINGS.c.name == MARK)).scalar_one_or_none()
+    query = sa.select(c.site_id, c.occurred_at, sa.case((c.status == "problem", 1), else_=0)).where(c.number > int(mark or 0))
+    return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(c.number.desc()).limit(2_000))]
+
+
 def last_seen(connection: sa.Connection, site_ids: Sequence[int]) -> dict[int, int]:
     """When the newest event of each site arrived, those not counted yet included; a site that never sent anything is not in it."""
     found: dict[int, int] = {}

@@ -80,6 +80,75 @@ def page(connection: sa.Connection, wanted: Filter, after: tuple[int, int] | Non
     return [StoredEvent(*row) for row in connection.execute(select(wanted, after, limit))]
 
 
+def scan(
+    connection: sa.Connection, wanted: Filter, after: tuple[int, int] | None, limit: int, rows: int
+) -> tuple[list[StoredEvent], tuple[int, int] | None]:
+    """Like `page`, but looks at no more than *rows* events of the time asked for; the place where it stopped looking, if it did.
+
+    However rare what is wanted is, this is quick: whoever wants to look further back goes on from that place.
+    """
+    c = _EVENTS.c
+    inner = sa.select(c.occurred_at, c.number).where(*_in_time(wanted))
+    if after is not None:
+        at, number = after
+        inner = inner.where(c.occurred_at <= at, sa.or_(c.occurred_at < at, c.number < number))
+    inner = inner.order_by(c.occurred_at.desc(), c.number.desc())
+    stopped = connection.execute(inner.offset(rows - 1).limit(1)).first()
+    looked_at = inner.limit(rows).subquery()
+    query = _select().where(c.number.in_(sa.select(looked_at.c.number)), *_conditions(wanted))
+    if stopped is not None:
+        at, number = stopped
+        query = query.where(c.occurred_at >= at)
+    if after is not None:
+        query = query.where(c.occurred_at <= after[0])
+    query = query.order_by(c.occurred_at.desc(), c.number.desc()).limit(limit)
+    return [StoredEvent(*row) for row in connection.execute(query)], None if stopped is None else (stopped[0], stopped[1])
+
+
+def volume(connection: sa.Connection, wanted: Filter, width: int, rows: int) -> dict[int, tuple[int, int]]:
+    """How many events and how many problems are *wanted* in each *width* ms, among the newest *rows* of the time asked for."""
+    c = _EVENTS.c
+    newest = sa.select(c.number).where(*_in_time(wanted)).order_by(c.occurred_at.desc(), c.number.desc()).limit(rows)
+    cell: sa.ColumnElement[int] = sa.literal_column(f"occurred_at / {width:d}")
+    problems = sa.func.sum(sa.case((c.status == "problem", 1), else_=0))
+    query = sa.select(cell, sa.func.count(), problems).where(c.number.in_(newest), *_conditions(wanted)).group_by(cell)
+    return {row[0] * width: (row[1], int(row[2])) for row in connection.execute(query)}
+
+
+def lags(connection: sa.Connection, newest: int) -> dict[tuple[int, str], tuple[int, int]]:
+    """By site and source: how long the newest events took to arrive, on average and at most (ms)."""
+    c = _EVENTS.c
+    late = (c.received_at - c.occurred_at).label("late")
+    recent = sa.select(c.site_id, c.source, late).order_by(c.number.desc()).limit(newest).subquery()
+    r = recent.c
+    query = sa.select(r.site_id, r.source, sa.func.avg(r.late), sa.func.max(r.late)).where(r.source.is_not(None))
+    return {(row[0], row[1]): (int(row[2]), row[3]) for row in connection.execute(query.group_by(r.site_id, r.source))}
+
+
+def find_quarantined(connection: sa.Connection, entry_id: str, site_ids: frozenset[int] | None) -> Quarantined | None:
+    """One entry of the quarantine, if it is there and of one of these sites."""
+    table = tables.quarantine
+    query = sa.select(*[table.c[name] for name in Quarantined.__struct_fields__]).where(table.c.id == entry_id)
+    r = connection.execute(query.where(*of_sites(table.c.site_id, site_ids))).first()
+    if r is None:
+        return None
+    return Quarantined(r.id, r.received_at, r.site_id, r.key_id, msgspec.json.decode(r.errors, type=tuple[FieldError, ...]), r.payload)
+
+
+def count_quarantined(connection: sa.Connection, site_ids: frozenset[int] | None) -> int:
+    """How much is in quarantine."""
+    table = tables.quarantine
+    return int(connection.execute(sa.select(sa.func.count()).select_from(table).where(*of_sites(table.c.site_id, site_ids))).scalar_one())
+
+
+def _in_time(wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
+    c = _EVENTS.c
+    if wanted.since is not None:
+        yield c.occurred_at >= wanted.since
+    if wanted.until is not None:
+        yield c.occurred_at < wanted.until
+
+
 def _conditions(wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
     c = _EVENTS.c
     yield from of_sites(c.site_id, wanted.site_ids)
@@ -149,3 +218,16 @@ def occurrences(connection: sa.Connection, number: int, since: int, until: int, 
 def by_numbers(connection: sa.Connection, numbers: Sequence[int]) -> list[StoredEvent]:
     """The events with these running numbers, in their order."""
     return [StoredEvent(*row) for row in connection.execute(_select().where(_EVENTS.c.number.in_(numbers)).order_by(_EVENTS.c.number))]
+
+
+def around(connection: sa.Connection, event: StoredEvent, count: int) -> tuple[list[StoredEvent], list[StoredEvent]]:
+    """The *count* events of the same site stored before *event* and after it, the nearest first."""
+    c = _EVENTS.c
+    # By running number: the neighbours stand beside it, so few rows are looked at, whatever the site.
+    near = 50 * count
+    earlier = _select().where(c.number < event.number, c.number >= event.number - near, c.site_id == event.site_id)
+    later = _select().where(c.number > event.number, c.number <= event.number + near, c.site_id == event.site_id)
+    return (
+        [StoredEvent(*row) for row in connection.execute(earlier.order_by(c.number.desc()).limit(count))],
+        [StoredEvent(*row) for row in connection.execute(later.order_by(c.number).limit(count))],
+    )

@@ -73,6 +73,11 @@ def quarantine(tx: Tx, rejected: Sequence[Rejected], site_id: int | None, key_id
     bulk.insert(tx, tables.quarantine, _QUARANTINE, rows)
 
 
+def release(tx: Tx, entry_id: str) -> None:
+    """Takes an entry out of quarantine."""
+    tx.sql.execute(tables.quarantine.delete().where(tables.quarantine.c.id == entry_id))
+
+
 def _storable(payload: bytes) -> str:
     """Whatever came, as text that both databases store."""
     return payload[:MAX_PAYLOAD].decode(errors="backslashreplace").replace("\0", "\\x00")

@@ -22,4 +22,5 @@ def places() -> tuple[Place, ...]:
 PLACES: tuple[Place, ...] = (
     Place("overview", "Overview", "i-home", "/", main=True),
     Place("alerts", "Alerts", "i-bell", "/alerts", main=True),
+    Place("events", "Events", "i-events", "/events", main=True),
 )

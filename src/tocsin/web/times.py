@@ -43,6 +43,10 @@ class Times(msgspec.Struct, frozen=True):
         year = "" if moment.year == self.today.year else f" {moment.year}"
         return f"{moment.day} {moment:%b}{year} {moment:%H:%M}"
 
+    def precise(self, ms: int) -> str:
+        """With seconds: ``03:12:45`` today, else ``Mon 03:12:45`` or ``24 Nov 03:12:45``."""
+        return f"{self.when(ms)}:{self.local(ms):%S}"
+
     def day(self, ms: int) -> str:
         """``Tuesday 24 November 2026``."""
         moment = self.local(ms)

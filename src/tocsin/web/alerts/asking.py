@@ -1,5 +1,6 @@
 """What the address of the list asks for, and the addresses of its neighbours: every filter, the order and the page are in it."""
 
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -62,9 +63,7 @@ def address(asked: ListQuery, **changes: object) -> str:
 
 
 def _text(value: object) -> str:
-    if hasattr(value, "isoformat"):
-        return to_text(from_datetime(value))  # type: ignore[arg-type]  # only a datetime has it here
-    return str(value)
+    return to_text(from_datetime(value)) if isinstance(value, datetime) else str(value)
 
 
 def filters(asked: ListQuery) -> int:
