@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
-from bench import alerts_list, hook, ingest, latency, memory, report  # noqa: E402 - see above
+from bench import alerts_list, hook, ingest, latency, memory, muting, report  # noqa: E402 - see above
 from bench.figures import Options, Part  # noqa: E402
 from bench.machine import facts  # noqa: E402
 from bench.servers import Alertmanager, BenchError, Cluster, Tocsin, TocsinOnPostgres, cluster, postgres_programs  # noqa: E402
@@ -59,6 +59,10 @@ class Bench:
         """The alerts list."""
         return [alerts_list.measure(self._tocsin, self._work, self._options)]
 
+    def muting(self) -> list[Part]:
+        """Events when much is silenced."""
+        return [muting.measure(self._work, self._options)]
+
     def hook(self) -> list[Part]:
         """The PHP bridge."""
         part = hook.measure(self._options)
@@ -72,6 +76,7 @@ PARTS: dict[str, Callable[[Bench], list[Part]]] = {
     "latency": Bench.latency,
     "memory": Bench.memory,
     "alerts": Bench.alerts,
+    "muting": Bench.muting,
     "hook": Bench.hook,
 }
 

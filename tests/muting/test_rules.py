@@ -9,8 +9,8 @@ from tests.fakes import NOW
 from tests.muting.build import a_dependency, a_maintenance, a_silence, at, labels, matchers
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.errors import InvalidInput
-from tocsin.muting.matching import Conditions
-from tocsin.muting.model import Dependency, Maintenance, MuteReason, Silence
+from tocsin.muting.matching import Conditions, any_of
+from tocsin.muting.model import Dependency, Maintenance, MuteReason, Op, Silence
 from tocsin.muting.rules import (
     Active,
     Chain,
@@ -191,9 +191,27 @@ def test_of_several_that_match_the_one_that_lasts_longest_is_named() -> None:
     "texts", [("host=web-1",), ("attributes.rack=7",), ("type^disk.",), ("site=main", "subject~disk:.*"), ("severity=3", "host!=web-2")]
 )
 def test_the_index_finds_what_each_would_find_by_itself(texts: tuple[str, ...]) -> None:
-    crowd = [open_until(NOW + HOUR, f"host=other-{n}", number=n + 2) for n in range(20)]
+    forms = (
+        "host=other-{}",
+        "host^other-{}",
+        "host~other-{}[0-9]*",
+        "site=main host~other-{}",
+        "type^disk. subject^x{}",
+        "host!=web-1 severity={}",
+    )
+    crowd = [open_until(NOW + HOUR, *forms[n % 6].format(n).split(), number=n + 2) for n in range(400)]
     mine = open_until(NOW + HOUR, *texts)
-    assert Index([*crowd, mine]).why(labels(attributes='{"rack": 7}')) == mine.reason
+    index = Index([*crowd[:200], mine, *crowd[200:]])
+    assert index.why(labels(attributes='{"rack": 7}')) == mine.reason
+    assert index.why(labels(host="other-7", subject="y"))
+
+
+def test_expressions_that_are_too_large_together_are_tried_one_by_one() -> None:
+    large = [open_until(NOW + HOUR, f"host~x{n}y\\pL{{12}}", number=n + 2) for n in range(50)]
+    assert any_of(Op.REGEX, [one.conditions.screen.value for one in large if one.conditions.screen]) is None
+    index = Index([*large, mine := open_until(NOW + 2 * HOUR, "host~web-[0-9]")])
+    assert index.why(labels()) == mine.reason
+    assert index.why(labels(host="x7yabcdefghijkl"))
 
 
 def test_a_trouble_of_tocsin_itself_is_quiet_only_if_its_type_is_named() -> None:

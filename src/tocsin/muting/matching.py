@@ -1,6 +1,6 @@
 """Matchers, checked and made ready: regular expressions by RE2, whose time grows with the length of the text and no faster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tocsin.core.errors import FieldError, InvalidInput
@@ -10,7 +10,11 @@ MAX_MATCHERS = 20
 MAX_VALUE = 500
 MAX_ATTRIBUTE_NAME = 100
 RE2_MEMORY = 1 << 18  # bytes for one compiled expression: hundreds of alternatives, not a million states
-REMEMBERED = 1_000  # answers of one expression, as the same hosts come again and again
+TOGETHER = 50  # expressions that are tried as one
+TOGETHER_MEMORY = 1 << 22
+REMEMBERED = 2_000  # answers of expressions that are tried as one: the same hosts come again and again
+
+_WIDTH = {"host": 0, "subject": 1, "type": 2, "site": 4, "severity": 5}  # how many alerts share a value; attributes stand between
 
 Predicate = Callable[[str], bool]
 
@@ -18,17 +22,20 @@ Predicate = Callable[[str], bool]
 class Conditions:
     """All matchers of one silence, maintenance or side of a dependency, made ready once.
 
-    ``exact`` are its conditions for one value of a field: what an index can be built on. ``names_type``: it says which types it means.
+    ``exact`` are its conditions for one value of a field, the narrowest first; ``screen`` is a prefix, else an expression, that must match
+    too: what an index can be built on. ``names_type``: it says which types it means.
     """
 
-    __slots__ = ("_rest", "exact", "names_type")
+    __slots__ = ("_rest", "exact", "names_type", "screen")
 
     def __init__(self, matchers: Matchers, where: str = "matchers") -> None:
         """Raises `InvalidInput` with the path of the matcher that cannot be used, below *where*."""
         check(matchers, where)
-        self.exact = tuple((m.field, m.value) for m in matchers if m.op is Op.EQUAL)
+        narrow_first = sorted(matchers, key=lambda m: _WIDTH.get(m.field, 3))
+        self.exact = tuple((m.field, m.value) for m in narrow_first if m.op is Op.EQUAL)
         self.names_type = any(m.field == "type" and m.op is not Op.NOT for m in matchers)
-        slower = sorted((m for m in matchers if m.op is not Op.EQUAL), key=lambda m: m.op is Op.REGEX)
+        slower = sorted((m for m in narrow_first if m.op is not Op.EQUAL), key=lambda m: m.op is Op.REGEX)
+        self.screen = next((m for op in (Op.PREFIX, Op.REGEX) for m in slower if m.op is op), None)
         self._rest = tuple((m.field, predicate(m, f"{where}[{matchers.index(m)}].value")) for m in slower)
 
     def holds(self, labels: Labels) -> bool:
@@ -110,32 +117,37 @@ def predicate(matcher: Matcher, where: str = "value") -> Predicate:
         case Op.PREFIX:
             return lambda text: text.startswith(value)
         case Op.REGEX:
-            return _Expression(value, where)
+            match = _compiled(value, where).fullmatch
+            return lambda text: match(text) is not None
 
 
-class _Expression:
-    """An anchored regular expression that remembers what it has said."""
+def any_of(op: Op, values: Sequence[str]) -> Predicate | None:
+    """Whether a text has one of these prefixes, or matches one of these expressions; None if they cannot be tried as one."""
+    if op is Op.PREFIX:
+        prefixes = tuple(values)
+        return lambda text: text.startswith(prefixes)
+    try:
+        match = _compiled("|".join(f"(?:{value})" for value in values), "value", TOGETHER_MEMORY).fullmatch
+    except InvalidInput:
+        return None  # too large together
+    said: dict[str, bool] = {}
 
-    __slots__ = ("_match", "_said")
+    def fits(text: str) -> bool:
+        known = said.get(text)
+        if known is None:
+            if len(said) >= REMEMBERED:
+                said.clear()
+            known = said[text] = match(text) is not None
+        return known
 
-    def __init__(self, pattern: str, where: str) -> None:
-        self._match = _compiled(pattern, where).fullmatch
-        self._said: dict[str, bool] = {}
-
-    def __call__(self, text: str) -> bool:
-        said = self._said.get(text)
-        if said is None:
-            if len(self._said) >= REMEMBERED:
-                self._said.clear()
-            said = self._said[text] = self._match(text) is not None
-        return said
+    return fits
 
 
-def _compiled(pattern: str, where: str) -> Any:
+def _compiled(pattern: str, where: str, memory: int = RE2_MEMORY) -> Any:
     import re2  # type: ignore[import-untyped]  # noqa: PLC0415 - three megabytes that an installation without such a matcher need not have
 
     options = re2.Options()
-    options.max_mem = RE2_MEMORY
+    options.max_mem = memory
     options.log_errors = False
     try:
         return re2.compile(pattern, options)

@@ -10,7 +10,7 @@ from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.errors import InvalidInput
 from tocsin.core.text import cut
 from tocsin.core.times import to_datetime, to_text
-from tocsin.muting.matching import Conditions, predicate
+from tocsin.muting.matching import TOGETHER, Conditions, Predicate, any_of, predicate
 from tocsin.muting.model import Dependency, Labels, Maintenance, Matcher, Matchers, MuteKind, MuteReason, Op, Silence, Standing, Window
 from tocsin.muting.recurrence import HORIZON, Recurring, next_windows, read_rule, windows
 
@@ -235,29 +235,60 @@ class Active:
 class Index:
     """What is open at one moment, found by the values that it names: looking costs next to nothing for the rest."""
 
-    def __init__(self, active: Iterable[Active]) -> None:
-        self._by_value: dict[tuple[str, str], list[Active]] = {}
-        self._others: list[Active] = []
+    def __init__(self, active: Collection[Active]) -> None:
+        self._size = len(active)
+        by_value: dict[tuple[str, str], list[Active]] = {}
+        others: list[Active] = []
         for one in active:
-            exact = sorted(one.conditions.exact, key=lambda pair: _NARROW.get(pair[0], 0))
-            (self._by_value.setdefault(exact[0], []) if exact else self._others).append(one)
-        self._fields = tuple(dict.fromkeys(field for field, _ in self._by_value))
+            exact = one.conditions.exact
+            (by_value.setdefault(exact[0], []) if exact else others).append(one)
+        self._by_value = {value: _Screened(found) for value, found in by_value.items()}
+        self._others = _Screened(others)
+        self._fields = tuple(dict.fromkeys(field for field, _ in by_value))
 
     def why(self, labels: Labels) -> MuteReason | None:
         """Of all that matches, what lasts longest; None if nothing does."""
         found: MuteReason | None = None
         for field in self._fields:
-            for one in self._by_value.get((field, labels.get(field)), ()):
-                found = _longer(found, one, labels)
-        for one in self._others:
-            found = _longer(found, one, labels)
-        return found
+            screened = self._by_value.get((field, labels.get(field)))
+            if screened is not None:
+                found = screened.longest(labels, found)
+        return self._others.longest(labels, found)
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_value.values())) + len(self._others)
+        return self._size
 
 
-_NARROW = {"host": -4, "subject": -3, "type": -2, "site": 1, "severity": 2}  # the attributes stand between
+class _Screened:
+    """Some of what is open, sorted by field: one look at all prefixes or expressions for a field tells whether any could match."""
+
+    def __init__(self, active: Iterable[Active]) -> None:
+        self._plain: list[Active] = []
+        self._behind: list[tuple[str, Predicate, list[Active]]] = []
+        kinds: dict[tuple[Op, str], list[Active]] = {}
+        for one in active:
+            screen = one.conditions.screen
+            (self._plain if screen is None else kinds.setdefault((screen.op, screen.field), [])).append(one)
+        for (op, field), members in kinds.items():
+            for start in range(0, len(members), TOGETHER):
+                self._put_behind(op, field, members[start : start + TOGETHER])
+
+    def _put_behind(self, op: Op, field: str, members: list[Active]) -> None:
+        fits = any_of(op, [one.conditions.screen.value for one in members if one.conditions.screen]) if len(members) > 1 else None
+        if fits is None:
+            self._plain.extend(members)
+        else:
+            self._behind.append((field, fits, members))
+
+    def longest(self, labels: Labels, found: MuteReason | None) -> MuteReason | None:
+        """What lasts longest of all that matches and *found*."""
+        for one in self._plain:
+            found = _longer(found, one, labels)
+        for field, fits, members in self._behind:
+            if fits(labels.get(field)):
+                for one in members:
+                    found = _longer(found, one, labels)
+        return found
 
 
 def _longer(found: MuteReason | None, one: Active, labels: Labels) -> MuteReason | None:
