@@ -6,9 +6,11 @@
 A *shift* is one turn of one layer, or one override, as far as it wins. Two turns of the same person are two shifts.
 """
 
+from bisect import insort
 from collections.abc import Collection, Iterator, Sequence
 from heapq import merge
 from itertools import pairwise
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -124,18 +126,31 @@ def _stretches(schedule: Schedule, overrides: Sequence[Override], start: int, en
     """``[start, end)`` cut wherever something changes, in order."""
     touching = [o for o in overrides if o.starts_at < end and o.ends_at > start]
     base = _flattened(schedule, start, end)
-    cuts = sorted(
-        {start, end, *(a for a, _, _ in base), *(max(start, o.starts_at) for o in touching), *(min(end, o.ends_at) for o in touching)}
-    )
+    edges = [edge for o in touching for edge in (max(start, o.starts_at), min(end, o.ends_at))]
+    cuts = sorted({start, end, *(begins for begins, _, _ in base), *edges})
+    held = _Held(touching)
     place = 0
     for begins, ends in pairwise(cuts):
         while place + 1 < len(base) and base[place + 1][0] <= begins:
             place += 1
         on = base[place][2]
-        for override in touching:
-            if override.starts_at <= begins < override.ends_at:
-                on = _changed(on, override)
+        for override in held.at(begins):
+            on = _changed(on, override)
         yield Stretch(begins, ends, on)
+
+
+class _Held:
+    """The overrides that hold at a moment, in the order in which they were made; asked with moments that only rise."""
+
+    def __init__(self, overrides: Sequence[Override]) -> None:
+        self._coming = sorted(enumerate(overrides), key=lambda one: one[1].starts_at, reverse=True)
+        self._now: list[tuple[int, Override]] = []
+
+    def at(self, moment: int) -> list[Override]:
+        while self._coming and self._coming[-1][1].starts_at <= moment:
+            insort(self._now, self._coming.pop(), key=itemgetter(0))
+        self._now = [one for one in self._now if one[1].ends_at > moment]
+        return [override for _, override in self._now]
 
 
 def _flattened(schedule: Schedule, start: int, end: int) -> list[tuple[int, int, On]]:
