@@ -1,6 +1,8 @@
 """Schedules, overrides and teams as they are stored, on both databases."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -214,3 +216,15 @@ def test_a_team_is_changed_and_removed(office: Office) -> None:
     office.writer.call(lambda tx: service.remove_team(tx, WHO, team.id, NOW))
     with pytest.raises(NotFound):
         office.writer.call(lambda tx: store.get_team(tx.sql, team.id))
+
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "on-call.md"
+
+
+def test_the_example_of_the_reference_is_a_schedule(office: Office) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", REFERENCE.read_text(), flags=re.DOTALL)
+    wanted = msgspec.json.decode(example, type=ScheduleChange)
+    schedule = office.writer.call(lambda tx: service.add_schedule(tx, WHO, wanted, NOW))
+    assert office.on_call(schedule, "2026-01-07T12:00") == [office.carl]  # a Wednesday, in office hours
+    assert office.on_call(schedule, "2026-01-07T17:00") == [office.anna]
+    assert office.on_call(schedule, "2026-01-18T12:00") == [office.ben]

@@ -10,6 +10,7 @@ from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.errors import InvalidInput
 from tocsin.core.text import cut
 from tocsin.core.times import to_datetime, to_text
+from tocsin.core.zones import is_zone
 from tocsin.muting.matching import TOGETHER, Conditions, Predicate, any_of, predicate
 from tocsin.muting.model import Dependency, Labels, Maintenance, Matcher, Matchers, MuteKind, MuteReason, Op, Silence, Standing, Window
 from tocsin.muting.recurrence import HORIZON, Recurring, next_windows, read_rule, windows
@@ -80,15 +81,6 @@ def _check_pauses(recurring: Recurring, now: int) -> None:
         if following.starts_at <= one.ends_at:
             text = f"the window that starts at {to_text(one.starts_at)} would not be over when the next one starts"
             raise InvalidInput.of("ends_at", f"{text}, at {to_text(following.starts_at)}: that would be quiet for ever; make it shorter")
-
-
-def is_zone(name: str) -> bool:
-    """Whether *name* is a time zone of the IANA list."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError):  # unknown; a folder of the list; a path
-        return False
-    return True
 
 
 def check_dependency(dependency: Dependency, others: Iterable[Dependency]) -> None:

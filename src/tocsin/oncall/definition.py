@@ -6,9 +6,7 @@ What the API takes, what the database keeps and what an export holds is this one
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time
-from functools import cache
 from typing import Annotated
-from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +14,7 @@ from msgspec import Meta
 from tocsin.core.clock import DAY
 from tocsin.core.errors import FieldError, InvalidInput
 from tocsin.core.times import from_datetime
+from tocsin.core.zones import is_zone
 from tocsin.oncall.model import Layer, Override, OverrideKind, Restriction, Rotation, Schedule, Turn, Unit
 
 EARLIEST = from_datetime(datetime.fromisoformat("1970-01-01T00:00:00Z"))
@@ -109,7 +108,7 @@ class _Reader:
         return name
 
     def zone(self, field: str, text: str) -> str:
-        if text not in _zones():
+        if not is_zone(text):
             self.wrong(field, f"{text!r} is no time zone. Example: Europe/Berlin")
         return text
 
@@ -160,12 +159,6 @@ class _Reader:
         except ValueError:
             self.wrong(field, f"{text!r} is no time of day. Example: 09:00")
             return time()
-
-
-@cache
-def _zones() -> frozenset[str]:
-    """The zones of the IANA database, read once."""
-    return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 # From text.
