@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from tocsin.core.clock import DAY
 from tocsin.notify.announce import Leased
 from tocsin.notify.model import Contact, Kind, Letter, Outcome, Presence, Result
+from tocsin.notify.render import Mail
 
 NOW = 1_764_028_800_000  # 2025-11-25 00:00:00 UTC, a Tuesday
 SENT = Outcome(Result.SENT, receipt="r-1")
@@ -42,6 +43,7 @@ class FakeChannel:
         self.presence = Presence.CANNOT_TELL
         self.letters: list[Letter] = []
         self.looked_up: list[Letter] = []
+        self.mails: list[tuple[str, Mail]] = []
         self.before_departure: Callable[[Letter], None] | None = None
         self.hangs_for: set[str] = set()
         self._clock = clock
@@ -59,6 +61,18 @@ class FakeChannel:
         self.letters.append(letter)
         await asyncio.sleep(0)
         return outcome
+
+    async def write(self, target: str, mail: Mail, mail_id: str, now: int) -> Outcome:
+        """Keeps a mail about an account, if it is to be taken."""
+        if self.outcome is SENT:
+            self.mails.append((target, mail))
+        await asyncio.sleep(0)
+        return self.outcome
+
+    def link(self) -> str:
+        """The path of the link in the last mail about an account."""
+        _, mail = self.mails[-1]
+        return "/" + mail.text.partition("alarm.example.com/")[2].split()[0]
 
     async def look_up(self, letter: Letter, attempted_at: int) -> Presence:
         """What the test says is at the provider."""

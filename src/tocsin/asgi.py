@@ -31,6 +31,7 @@ from tocsin.api.problems import UnsupportedContent, problem_of
 from tocsin.api.silences import SilencesApi
 from tocsin.api.sites import SitesApi
 from tocsin.api.stream import StreamApi
+from tocsin.api.users import UsersApi
 from tocsin.bootstrap import Server
 from tocsin.core.errors import NotAuthenticated, TocsinError
 from tocsin.engine.loop import Engine
@@ -50,6 +51,11 @@ from tocsin.web.links import LinkPages
 from tocsin.web.login import LoginPages
 from tocsin.web.overview.page import OverviewPage
 from tocsin.web.pages import notice
+from tocsin.web.passes import PassPages
+from tocsin.web.settings.audit import AuditPages
+from tocsin.web.settings.keys import KeyPages
+from tocsin.web.settings.me import MePages, SettingsPage
+from tocsin.web.settings.people import PeoplePages
 from tocsin.web.start import StartPages
 from tocsin.web.viewer import viewer_of
 
@@ -99,6 +105,12 @@ def build(server: Server, engine: Engine | None) -> Front:
             OriginPages,
             DesignPage,
             LoginPages,
+            PassPages,
+            SettingsPage,
+            MePages,
+            PeoplePages,
+            KeyPages,
+            AuditPages,
         ],
         dependencies={
             **dependencies(server, _watch(server, engine)),
@@ -131,7 +143,7 @@ def build(server: Server, engine: Engine | None) -> Front:
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
 _QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, AuditApi, ChannelsApi, StreamApi, *_ON_CALL, *_QUIET)
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, UsersApi, AuditApi, ChannelsApi, StreamApi, *_ON_CALL, *_QUIET)
 
 
 def _hub(server: Server) -> Hub:

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from tocsin.audit.refusals import Refusals
     from tocsin.db.checkpoint import Checkpointer
     from tocsin.events.sites import SiteBook
+    from tocsin.identity.login import Porter
     from tocsin.identity.passwords import Passwords
     from tocsin.identity.service import KeyRing
     from tocsin.identity.sessions import SessionBook
     from tocsin.muting.book import MuteBook
     from tocsin.net.http import HttpDoor
+    from tocsin.notify.accounts import Courier, Writes
     from tocsin.notify.announce import Announcer
     from tocsin.notify.contacts import ContactBook
     from tocsin.notify.delivery import Delivery
@@ -95,6 +97,8 @@ class Server:
     sessions: "SessionBook"
     passwords: "Passwords"
     refusals: "Refusals"
+    porter: "Porter"
+    courier: "Courier"
     delivery: "Delivery"
     channels: "dict[str, Channel]"
     door: "HttpDoor"
@@ -104,15 +108,21 @@ class Server:
     lock: IO[str] | None  # None: this process sends nothing
     news: "News | None" = None  # PostgreSQL: what other processes commit
 
+    @property
+    def mail(self) -> "Writes | None":
+        """The mail channel, if a mail server is set up."""
+        return self.channels.get("email")  # type: ignore[return-value]  # the registry has it under its kind
+
     async def close(self, drain: float = 5.0) -> None:
         """Ends everything in the opposite order of its making; messages under way get *drain* seconds."""
+        await self.courier.close()
+        await self.refusals.close()
         await self.delivery.drain(drain)
         for channel in self.channels.values():
             await channel.close()
         await self.door.close()
         self.checkpointer.stop()
         self.passwords.close()
-        self.refusals.close()
         self.core.close()
         self.departures.close()
         if self.lock is not None:
@@ -181,11 +191,13 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     """
     from tocsin.audit.refusals import Refusals
     from tocsin.db.checkpoint import Checkpointer
+    from tocsin.identity.login import Porter
     from tocsin.identity.passwords import Passwords
     from tocsin.identity.service import KeyRing
     from tocsin.identity.sessions import SessionBook
     from tocsin.net.http import HttpDoor
     from tocsin.notify import contacts as contact_store
+    from tocsin.notify.accounts import Courier
     from tocsin.notify.channels import channels
     from tocsin.notify.delivery import Delivery
     from tocsin.notify.departures import Departures
@@ -222,14 +234,17 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         core.writer.follow(news.committed)
     if delivers:
         core.announcer.use(delivery)
+    passwords, refusals = Passwords(), Refusals(core.writer, the_clock)
     checkpointer = Checkpointer(core.database)
     checkpointer.start()
     return Server(
         core=core,
         keys=KeyRing(core.database, the_clock),
         sessions=SessionBook(core.database, the_clock, settings.public_url),
-        passwords=Passwords(),
-        refusals=Refusals(core.writer, the_clock),
+        passwords=passwords,
+        refusals=refusals,
+        courier=Courier(core.writer, the_clock, the_channels.get("email"), settings.public_url),  # type: ignore[arg-type]  # see `mail`
+        porter=Porter(core.database, core.writer, the_clock, passwords, refusals, secret),
         delivery=delivery,
         channels=the_channels,
         door=door,

@@ -16,12 +16,15 @@ from tocsin.engine.loop import StepHealth
 from tocsin.engine.steps import STEPS
 from tocsin.events import sites
 from tocsin.identity import service as identity
+from tocsin.identity.login import Porter
 from tocsin.identity.model import Role, Scope
 from tocsin.identity.passwords import Passwords
 from tocsin.identity.service import KeyRing
 from tocsin.identity.sessions import SessionBook
+from tocsin.notify.accounts import Courier
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+SECRET = b"s" * 32
 OTHER_SITE = "kiezhost"
 THE_TEST = Who("the test")
 
@@ -94,18 +97,21 @@ class Service:
         core = world.core
         keys = KeyRing(core.database, world.clock)
         unused: Any = None
+        passwords, refusals = Passwords(QUICK), Refusals(core.writer, world.clock)
         server = Server(
             core=core,
             keys=keys,
             sessions=SessionBook(core.database, world.clock, world.settings.public_url),
-            passwords=Passwords(QUICK),
-            refusals=Refusals(core.writer, world.clock),
+            passwords=passwords,
+            refusals=refusals,
+            courier=Courier(core.writer, world.clock, world.email, world.settings.public_url),
+            porter=Porter(core.database, core.writer, world.clock, passwords, refusals, SECRET),
             delivery=world.delivery,
             channels={"ntfy": world.ntfy, "email": world.email},
             door=unused,
             checkpointer=unused,
             departures=world.departures,
-            secret=b"s" * 32,
+            secret=SECRET,
             lock=unused,
         )
         engine = FakeEngine(world.clock.now())

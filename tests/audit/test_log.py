@@ -1,6 +1,5 @@
 """The log in the database: one chain with any number of writers, written with the change or not at all, and hard to bend."""
 
-import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -141,13 +140,8 @@ def test_a_change_that_changes_nothing_leaves_no_entry(database: Database, write
 
 
 async def refused(database: Database) -> list[tuple[str, str | None, str | None]]:
-    await asyncio.sleep(0)
     with database.read() as connection:
         return [(e.actor, e.address, e.after) for e in reversed(store.page(connection, store.Filter(action="refused"), None, 1_000))]
-
-
-async def settled(writer: Writer) -> None:
-    await writer.run(lambda tx: None)
 
 
 @pytest.mark.claim("S5")
@@ -155,11 +149,11 @@ async def test_refusals_are_noted_at_once_and_their_repeats_counted(database: Da
     refusals = Refusals(writer, clock)
     for _ in range(10_000):
         refusals.note("nobody", "192.0.2.9", "refused", "POST /login", "wrong password")
-    await settled(writer)
+    await refusals.settle()
     assert await refused(database) == [("nobody", "192.0.2.9", '{"reason":"wrong password"}')]
     clock.advance(MINUTE)
     refusals.flush()
-    await settled(writer)
+    await refusals.settle()
     assert (await refused(database))[1:] == [("nobody", "192.0.2.9", '{"reason":"wrong password","times_more":9999}')]
     assert verified(database) is None
 
@@ -168,8 +162,7 @@ async def test_whoever_comes_from_everywhere_fills_neither_memory_nor_disk(datab
     refusals = Refusals(writer, clock)
     for n in range(5_000):
         refusals.note("nobody", f"10.{n >> 8}.{n & 255}.1", "refused", "POST /login", "wrong password")
-    refusals.close()
-    await settled(writer)
+    await refusals.close()
     found = await refused(database)
     assert len(found) == MAX_KINDS + 2
     assert ("many others", None, f'{{"reason":"","times_more":{5_000 - MAX_KINDS - 1}}}') in found

@@ -18,7 +18,7 @@ def test_the_first_start_with_no_setting_at_all_works_and_says_what_to_do_next(p
         assert started["listens_on"] == server.url
         assert started["database"].startswith("SQLite, ")
         assert started["tells"] == "nobody yet"
-        for wanted in ("tocsin user add", "tocsin key add", "NTFY_SERVER_URL", "tocsin test-alert", "bridge"):
+        for wanted in (f"open {server.url}/setup/", "tocsin key add", "NTFY_SERVER_URL", "tocsin test-alert", "bridge"):
             assert wanted in steps
         assert program.folder.stat().st_mode & 0o777 == 0o700
         assert {path.stat().st_mode & 0o077 for path in program.folder.iterdir()} == {0}

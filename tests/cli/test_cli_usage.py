@@ -80,7 +80,7 @@ def test_a_value_that_makes_no_sense_is_wrong_usage_and_leaves_no_trace(program:
     ("password", "words"),
     [
         (b"", "there is no password on standard input"),
-        (b"short\n", "has 5 characters; at least 10 are needed"),
+        (b"short\n", "has 5 characters; at least 12 are needed"),
         (b"\xff\xfe\xfd" * 5, "is not UTF-8 text"),
     ],
 )

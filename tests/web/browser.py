@@ -51,6 +51,12 @@ class Browser:
         return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", self.page.text)))
 
     @property
+    def error(self) -> str:
+        """What the page at hand says is wrong."""
+        found = re.search(r'class="error"[^>]*>.*?<span>(.*?)</span>', self.page.text, re.DOTALL)
+        return unescape(found[1]) if found else ""
+
+    @property
     def place(self) -> str:
         """Where the page at hand sends the browser."""
         assert self.page.status_code == 303, (self.page.status_code, self.page.text)

@@ -55,7 +55,7 @@ async def test_who_logs_out_is_out_everywhere_at_once(service: Service, marta: B
     assert marta.place == "./"
     viewer = service.server.sessions.look_up(marta.client.cookies["__Host-tocsin"])
     await marta.post("/logout", csrf=viewer.csrf)
-    assert marta.place == "./login"
+    assert marta.place == "./login?done=out"
     copy.client.cookies.set("__Host-tocsin", "x")
     await copy.post("/logout", csrf=viewer.csrf)
     assert copy.place == "./login?next=%2F"

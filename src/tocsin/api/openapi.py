@@ -16,6 +16,7 @@ from tocsin.events.model import MAX_ARRAY, MAX_LINES, EventInput
 from tocsin.identity import permissions
 from tocsin.identity.model import Permission
 from tocsin.identity.permissions import Row
+from tocsin.identity.rules import cookie_name
 
 Document = dict[str, Any]
 REF = "#/components/schemas/{name}"
@@ -48,6 +49,8 @@ _PARAMETERS = {
     "event_id": "An event's id.",
     "message_id": "A notification's id.",
     "key_id": "A key's id.",
+    "user_id": "A person's id.",
+    "session_id": "A session's id.",
     "event_type": "An event type, such as `invoice.payment_failed`.",
     "name": "The name of a pattern.",
     "schedule_id": "A schedule's id.",
@@ -77,8 +80,16 @@ def document(routes: Sequence[object], public_url: str) -> Document:
         "info": {"title": "Tocsin", "version": __version__, "description": DESCRIPTION},
         "servers": [{"url": public_url}],
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": components, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}, "session": _session(public_url)},
+        },
     }
+
+
+def _session(public_url: str) -> dict[str, Any]:
+    told = "The dashboard's login. What changes something carries the session's token in `X-CSRF-Token`."
+    return {"type": "apiKey", "in": "cookie", "name": cookie_name(public_url), "description": told}
 
 
 def _operations(routes: Sequence[object]) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
@@ -137,7 +148,11 @@ def _operation(
         "description": "\n\n".join([*([_dedent(more)] if more.strip() else []), _who(row)]),
         "parameters": [*_path_parameters(path), *_query_parameters(_shape(handler, "asked"), components)],
         "responses": _responses(path, handler, schemas, row),
-        "security": ([{}, {"key": []}] if handler.opt.get("details") else []) if is_open else [{"key": []}],
+        "security": ([{}, {"key": []}] if handler.opt.get("details") else [])
+        if is_open
+        else [{"session": []}]
+        if row.scope is None
+        else [{"key": []}, {"session": []}],
     }
     sent = _shape(handler, "sent")
     if sent is not None:
@@ -159,6 +174,8 @@ def _who(row: Row) -> str:
     """Who may call it, in words."""
     if row.permission is Permission.OPEN:
         return "Open to anybody."
+    if row.scope is None:
+        return "For people who are logged in; no key may do it."
     return f"Scope: `{row.scope}`" + (", of a key that is for all sites." if row.whole else ".")
 
 

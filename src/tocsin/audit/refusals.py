@@ -3,7 +3,7 @@
 Kinds are told apart by who, from where, what and why; at most a hundred a minute, all others count as one.
 """
 
-from collections.abc import Callable
+import asyncio
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
@@ -36,6 +36,7 @@ class Refusals:
         self._writer, self._clock = writer, clock
         self._since = 0
         self._repeats: dict[Refusal, int] = {}
+        self._under_way: set[asyncio.Future[None]] = set()
 
     def note(self, actor: str, address: str, action: str, thing: str, reason: str) -> None:
         """Notes that *actor* was refused *action* on *thing*. Writes in the background; a full disk is no reason to answer later."""
@@ -56,9 +57,14 @@ class Refusals:
         if now - self._since >= WINDOW:
             self._turn(now)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Writes what is still counted."""
         self._turn(self._clock.now())
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Waits until what was noted is written."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _turn(self, now: int) -> None:
         again = [(kind, count) for kind, count in self._repeats.items() if count]
@@ -71,16 +77,19 @@ class Refusals:
             for done in deeds:
                 tx.at_end(store.append, done)
 
-        _in_background(self._writer, work)
+        writing = self._writer.run(work)
+        self._under_way.add(writing)
+        writing.add_done_callback(self._written)
+
+    def _written(self, writing: "asyncio.Future[None]") -> None:
+        self._under_way.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # it is in the log; whoever was refused does not care
 
 
 def _repeated(now: int, kind: Refusal, count: int) -> Deed:
     after: dict[str, Any] = {"reason": kind.reason, "times_more": count}
     return rules.deed(now, kind.actor, kind.address or None, kind.action, kind.object, None, None, after)
-
-
-def _in_background(writer: Writer, work: Callable[[Tx], None]) -> None:
-    writer.run(work).add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def network_of(address: str) -> str:

@@ -14,7 +14,7 @@ from tocsin.settings import Settings
 
 @dataclass(frozen=True)
 class Facts:
-    """What the banner is made of: nothing in it is a secret."""
+    """What the banner is made of. ``setup_link`` makes the first administrator, once: it is shown on purpose, to who started this."""
 
     version: str
     does: str  # everything, requests only, engine only
@@ -26,12 +26,15 @@ class Facts:
     has_key: bool
     has_user: bool
     program: str = "tocsin"
+    setup_link: str | None = None
 
 
 def next_steps(facts: Facts) -> list[str]:
     """What still has to be done, in the order of doing it; empty for an installation that is complete."""
     tocsin, steps = facts.program, []
-    if not facts.has_user:
+    if facts.setup_link:
+        steps.append(f"make your account, which is the administrator's: open {facts.setup_link} (works once, within 24 hours)")
+    elif not facts.has_user:
         steps.append(f"add the first administrator: {tocsin} user add you@example.com --name You --role admin --password-stdin")
     if not facts.has_key:
         steps.append(f"make a key for the bridge or your programs: {tocsin} key add whmcs --scope ingest")

@@ -123,17 +123,33 @@ def user() -> None:
     "--password-stdin",
     is_flag=True,
     required=True,
-    help="Read the password from standard input: one line, at least 10 characters.",
+    help="Read the password from standard input: one line, at least 12 characters.",
 )
+@click.option("--site", "sites", multiple=True, help="Limits the person to this site; may be given several times.")
+@click.option("--time-zone", default="UTC", show_default=True, help="Whose clock the person goes by, such as Europe/Berlin.")
 @as_json
 @click.pass_obj
-def user_add(start: Start, *, email: str, name: str, role: str, password_stdin: bool, as_json: bool) -> None:
+def user_add(
+    start: Start, *, email: str, name: str, role: str, password_stdin: bool, sites: tuple[str, ...], time_zone: str, as_json: bool
+) -> None:
     """Makes a user. The password is read from standard input and from nowhere else."""
     from tocsin.cli import users
 
     if not password_stdin:
         raise click.UsageError("give --password-stdin and the password on standard input")
-    users.add(start, email, name, role, as_json=as_json)
+    users.add(start, email, name, role, sites, time_zone, as_json=as_json)
+
+
+@user.command("reset", epilog=example("tocsin user reset marta@example.com", "tocsin user reset marta@example.com --second-factor"))
+@click.argument("email")
+@click.option("--second-factor", is_flag=True, help="Take the second factor away as well: phone and recovery codes are lost.")
+@as_json
+@click.pass_obj
+def user_reset(start: Start, *, email: str, second_factor: bool, as_json: bool) -> None:
+    """Prints a link, alone, on standard output, by which a person sets a new password. It works once, within an hour."""
+    from tocsin.cli import users
+
+    users.reset(start, email, second_factor=second_factor, as_json=as_json)
 
 
 @user.command("list", epilog=example("tocsin user list"))
@@ -304,6 +320,28 @@ def contacts_list(start: Start, *, as_json: bool) -> None:
     from tocsin.cli.contacts import show_contacts
 
     show_contacts(start, as_json=as_json)
+
+
+# --- The audit log ----------------------------------------------------------------------------------------------------
+
+
+@tocsin.group(epilog=example("tocsin audit verify"))
+def audit() -> None:
+    """Who did what, and what was refused."""
+
+
+@audit.command("verify", epilog=example("tocsin audit verify", "tocsin audit verify --head 1204:9f86d081884c7d65..."))
+@click.option("--head", help="A head that was printed earlier: is that entry still the same?")
+@as_json
+@click.pass_obj
+def audit_verify(start: Start, *, head: str | None, as_json: bool) -> int:
+    """Walks the whole chain and names the first link that somebody broke. Exit code 1 if there is one.
+
+    Changes nothing, and works while the server runs.
+    """
+    from tocsin.cli import audit as work
+
+    return work.verify(start, head, as_json=as_json)
 
 
 # --- The database ------------------------------------------------------------------------------------------------------

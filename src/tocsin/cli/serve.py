@@ -18,15 +18,18 @@ import uvloop
 
 from tocsin import __version__, asgi
 from tocsin.api.fast_lane import protocol_for
+from tocsin.audit.model import Who
 from tocsin.bootstrap import Server, build_server
 from tocsin.cli import logs
 from tocsin.cli.banner import Facts, announce, is_loopback, program, where
 from tocsin.cli.start import Start, refuse_unknown_schema, settle, understood
 from tocsin.core.clock import monotonic
 from tocsin.core.errors import TocsinError
+from tocsin.db.writer import Tx
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import HTTP_ONLY_STEPS, STEPS
-from tocsin.identity import store as identity_store
+from tocsin.identity import people, store as identity_store
+from tocsin.identity.model import PassKind
 from tocsin.settings import Settings
 
 log = structlog.get_logger()
@@ -225,6 +228,17 @@ async def supervised(name: str, work: Callable[[], Awaitable[None]], pause: floa
             return
 
 
+def _setup_link(settings: Settings, server: Server) -> str | None:
+    """The link by which the first administrator is made; None if there is somebody already."""
+    now = server.core.clock.now()
+
+    def work(tx: Tx) -> people.NewPass | None:
+        return None if identity_store.has_user(tx.sql) else people.make_pass(tx, Who("tocsin"), PassKind.SETUP, None, now)
+
+    made = server.core.writer.call(work)
+    return None if made is None else people.address(settings.public_url, made)
+
+
 def _facts(settings: Settings, parts: Parts, server: Server) -> Facts:
     with server.core.database.read() as connection:
         has_key = any(key.revoked_at is None for key in identity_store.list_keys(connection))
@@ -240,6 +254,7 @@ def _facts(settings: Settings, parts: Parts, server: Server) -> Facts:
         has_key=has_key,
         has_user=has_user,
         program=program(sys.argv[0], shutil.which("tocsin")),
+        setup_link=_setup_link(settings, server) if parts.http else None,
     )
 
 

@@ -14,7 +14,9 @@ _SECRETS = (
     re.compile(r"tk_[A-Za-z0-9]{8,}"),  # ntfy access tokens
     re.compile(r"(?<=/a/)[A-Za-z0-9_=-]{16,}"),  # action links
     re.compile(r"(?<=/ical/)[A-Za-z0-9_-]{16,}"),  # calendar feeds
-    *[re.compile(rf"(?<=/{page}/)[A-Za-z0-9_=-]{{16,}}") for page in ("invite", "reset", "setup")],  # links that work once
+    *[
+        re.compile(rf"(?<=/{page}/)[A-Za-z0-9_=-]{{16,}}") for page in ("invite", "reset")
+    ],  # links that work once; /setup/ is shown on purpose, once
 )
 _SECRET_NAMES = re.compile(r"(?i)password|passwd|secret|authorization|cookie|(^|_)token$|(^|_)(api_?)?key$")
 

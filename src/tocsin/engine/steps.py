@@ -10,7 +10,7 @@ from tocsin.core.clock import MINUTE, SECOND
 from tocsin.db.writer import Tx
 from tocsin.engine import tidy
 from tocsin.events import counts
-from tocsin.identity import store as identity_store
+from tocsin.identity import logins, store as identity_store
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ async def _note_use(server: Server) -> None:
 
         def note(tx: Tx) -> None:
             identity_store.note_use(tx, used)
-            identity_store.note_sessions(tx, seen)
+            logins.note_sessions(tx, seen)
 
         await server.core.writer.run(note)
 

@@ -3,14 +3,16 @@
 from tocsin.core.clock import DAY
 from tocsin.db.writer import Tx
 from tocsin.events import counts
+from tocsin.identity import logins
 
 KEEP_QUARANTINE = 30 * DAY
 MAX_QUARANTINE = 10_000
 
 
 def run(tx: Tx, now: int) -> None:
-    """Quarantine: 30 days and 10,000 members at most. Counts of events: 120 days."""
+    """Quarantine: 30 days and 10,000 members at most. Counts of events: 120 days. Logins: when they are over."""
     counts.tidy(tx, now)
+    logins.tidy(tx, now)
     mark = "?" if tx.is_sqlite else "%s"
     tx.driver.execute(f"DELETE FROM quarantine WHERE received_at < {mark}", (now - KEEP_QUARANTINE,))  # noqa: S608
     tx.driver.execute(

@@ -35,6 +35,7 @@ class Permission(enum.StrEnum):
     ACT = "act"
     COVER = "cover"
     CONFIGURE = "configure"
+    PEOPLE = "people"
     KEYS = "keys"
     AUDIT = "audit"
 
@@ -68,6 +69,7 @@ class Caller(msgspec.Struct, frozen=True):
     permissions: frozenset[Permission]
     site_ids: frozenset[int] | None
     user_id: str | None = None
+    session_id: str | None = None
 
     @property
     def who(self) -> Who:
@@ -83,18 +85,6 @@ class Caller(msgspec.Struct, frozen=True):
         return self.site_ids is None or site_id in self.site_ids
 
 
-class User(msgspec.Struct, frozen=True):
-    """A person with an account."""
-
-    id: str
-    email: str
-    name: str
-    role: Role
-    time_zone: str
-    created_at: int
-    disabled_at: int | None
-
-
 class Theme(enum.StrEnum):
     """Which colours a person wants."""
 
@@ -108,6 +98,25 @@ class Contrast(enum.StrEnum):
 
     SYSTEM = "system"
     MORE = "more"
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person with an account. ``site_ids`` None: every site, those to come included."""
+
+    id: str
+    email: str
+    name: str
+    role: Role
+    time_zone: str
+    created_at: int
+    disabled_at: int | None = None
+    site_ids: frozenset[int] | None = None
+    theme: Theme = Theme.SYSTEM
+    contrast: Contrast = Contrast.SYSTEM
+    locale: str = "en"
+    has_password: bool = False
+    totp_since: int | None = None
+    last_login_at: int | None = None
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -140,7 +149,7 @@ class Viewer(msgspec.Struct, frozen=True):
 
     def calling(self, address: str) -> Caller:
         """The same person as a caller, from *address*."""
-        return Caller(self.email, address, self.permissions, self.site_ids, self.user_id)
+        return Caller(self.email, address, self.permissions, self.site_ids, self.user_id, self.session_id)
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -153,3 +162,22 @@ class Session(msgspec.Struct, frozen=True):
     ends_at: int
     address: str
     agent: str
+
+
+class PassKind(enum.StrEnum):
+    """What a link that works once is for."""
+
+    INVITE = "invite"  # a new person chooses a password
+    RESET = "reset"  # somebody who has forgotten theirs
+    SETUP = "setup"  # the first administrator, who is no user yet
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """A link that works once, as it is stored: its token itself is not."""
+
+    id: str
+    kind: PassKind
+    user_id: str | None
+    created_at: int
+    expires_at: int
+    used_at: int | None

@@ -13,11 +13,12 @@ from tocsin.core.ids import new_id
 from tocsin.core.times import to_text_or_none
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
-from tocsin.identity import rules, store
+from tocsin.identity import people, rules, store
 from tocsin.identity.model import ApiKey, Role, Scope, User
 
 FRESH_FOR = 2 * SECOND  # how long a revoked key may still work
 MAX_CACHED = 10_000
+TOCSIN = Who("tocsin")
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -50,12 +51,8 @@ def revoke_key(tx: Tx, who: Who, key_id: str, now: int) -> None:
 
 
 def add_user(tx: Tx, email: str, name: str, role: Role, password_hash: str | None, now: int) -> User:
-    """Makes a user; without a password nobody can log in as them yet. Raises `InvalidInput`, `Conflict`."""
-    if not 1 <= len(name.strip()) <= 100:
-        raise InvalidInput.of("name", "must have 1 to 100 characters")
-    user = User(new_id(now), rules.check_email(email), name.strip(), role, "UTC", now, None)
-    store.add_user(tx, user, password_hash)
-    return user
+    """A user who is simply there, made by Tocsin itself. Raises `InvalidInput`, `Conflict`."""
+    return people.add(tx, TOCSIN, email, name, role, now, password_hash=password_hash)
 
 
 class KeyRing:

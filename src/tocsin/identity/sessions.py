@@ -10,7 +10,7 @@ from tocsin.core.ids import new_id
 from tocsin.core.text import cut, one_line
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
-from tocsin.identity import rules, store
+from tocsin.identity import logins, rules
 from tocsin.identity.model import Session, Viewer
 
 FRESH_FOR = 2 * SECOND  # how long a session that was ended on another node may still work
@@ -31,7 +31,7 @@ def begin(tx: Tx, user_id: str, address: str, agent: str, now: int) -> NewSessio
     session = Session(
         new_id(now), user_id, now, now, now + rules.SESSION_LASTS, cut(one_line(address), 64), cut(one_line(agent), MAX_AGENT)
     )
-    store.add_session(tx, session, rules.digest(token))
+    logins.add_session(tx, session, rules.digest(token))
     return NewSession(session, token)
 
 
@@ -57,17 +57,21 @@ class SessionBook:
         """The same from the database; blocks. Raises `NotAuthenticated` for a session that is not there or over, `Unavailable`."""
         now, digest = self._clock.now(), rules.digest(token)
         with self._database.read() as connection:
-            found = store.find_session(connection, digest, rules.csrf_token(token))
+            found = logins.find_session(connection, digest, rules.csrf_token(token))
         if found is None:
             raise NotAuthenticated("you are not logged in")
         session, viewer = found
-        if rules.session_is_over(session, self.seen.get(session.id, 0), now):
+        if rules.session_is_over(session, self.last_seen(session), now):
             raise NotAuthenticated("your login has run out")
         self._known[digest] = (viewer, now + FRESH_FOR)
         while len(self._known) > MAX_CACHED:
             self._known.popitem(last=False)
         self.seen[session.id] = now
         return viewer
+
+    def last_seen(self, session: Session) -> int:
+        """When *session* was last used, as far as this process knows (ms)."""
+        return max(session.seen_at, self.seen.get(session.id, 0))
 
     def forget(self) -> None:
         """Looks every session up anew: one has ended, or somebody's rights have changed."""

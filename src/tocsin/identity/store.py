@@ -1,14 +1,15 @@
-"""The SQL of users, keys and sessions."""
+"""The SQL of users and keys."""
 
-import msgspec
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.db import tables
 from tocsin.db.writer import Tx
-from tocsin.identity import permissions
-from tocsin.identity.model import ApiKey, Contrast, Role, Scope, Session, Theme, User, Viewer
+from tocsin.identity.model import ApiKey, Contrast, Role, Scope, Theme, User
 
+_USERS, _USER_SITES = tables.users, tables.user_sites
 _KEYS = tables.api_keys.outerjoin(tables.sites, tables.api_keys.c.site_id == tables.sites.c.id)
 
 
@@ -64,85 +65,113 @@ def note_use(tx: Tx, used: dict[str, int]) -> None:
         tx.sql.execute(tables.api_keys.update().where(tables.api_keys.c.id == key_id).values(last_used_at=at))
 
 
-def add_user(tx: Tx, user: User, password_hash: str | None) -> None:
-    """Stores a user. Raises `Conflict` if the address is taken."""
-    table = tables.users
-    if tx.sql.execute(sa.select(table.c.id).where(table.c.email == user.email)).first() is not None:
-        raise Conflict(f"there is already a user {user.email}")
-    tx.sql.execute(
-        table.insert().values(
-            id=user.id,
-            email=user.email,
-            name=user.name,
-            role=user.role.value,
-            time_zone=user.time_zone,
-            created_at=user.created_at,
-            password_hash=password_hash,
-        )
-    )
+# --- People
+
+
+def _users() -> sa.Select[tuple[object, ...]]:
+    has_password = _USERS.c.password_hash.is_not(None).label("has_password")
+    return sa.select(*[_USERS.c[name] for name in User.__struct_fields__ if name in _USERS.c], _USERS.c.every_site, has_password)
+
+
+def _user(row: sa.Row[tuple[object, ...]], sites: Mapping[str, frozenset[int]]) -> User:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    every_site = values.pop("every_site")
+    values["role"], values["theme"], values["contrast"] = Role(values["role"]), Theme(values["theme"]), Contrast(values["contrast"])
+    values["has_password"] = bool(values["has_password"])
+    return User(**values, site_ids=None if every_site else sites.get(values["id"], frozenset()))
+
+
+def _sites(connection: sa.Connection, user_id: str | None = None) -> dict[str, frozenset[int]]:
+    query = sa.select(_USER_SITES.c.user_id, _USER_SITES.c.site_id)
+    found: dict[str, set[int]] = {}
+    for row in connection.execute(query if user_id is None else query.where(_USER_SITES.c.user_id == user_id)):
+        found.setdefault(row.user_id, set()).add(row.site_id)
+    return {user: frozenset(ids) for user, ids in found.items()}
 
 
 def list_users(connection: sa.Connection) -> list[User]:
     """All users by address."""
-    rows = connection.execute(sa.select(tables.users).order_by(tables.users.c.email))
-    return [User(r.id, r.email, r.name, Role(r.role), r.time_zone, r.created_at, r.disabled_at) for r in rows]
+    sites = _sites(connection)
+    return [_user(row, sites) for row in connection.execute(_users().order_by(_USERS.c.email))]
 
 
-# --- Sessions
+def find_user(connection: sa.Connection, user_id: str) -> User | None:
+    """The user with this id, disabled or not."""
+    row = connection.execute(_users().where(_USERS.c.id == user_id)).one_or_none()
+    return None if row is None else _user(row, _sites(connection, user_id))
 
 
-def add_session(tx: Tx, session: Session, digest: str) -> None:
-    """Stores a session by the digest of its token."""
-    tx.sql.execute(tables.sessions.insert().values(digest=digest, **msgspec.structs.asdict(session)))
+def find_email(connection: sa.Connection, email: str) -> User | None:
+    """The user with this address, disabled or not."""
+    user_id = connection.execute(sa.select(_USERS.c.id).where(_USERS.c.email == email)).scalar_one_or_none()
+    return None if user_id is None else find_user(connection, user_id)
 
 
-def find_session(connection: sa.Connection, digest: str, csrf: str) -> tuple[Session, Viewer] | None:
-    """The session with this digest, run out or not, and whose it is; None if there is none, or its user is disabled."""
-    s, u = tables.sessions.c, tables.users.c
-    joined = tables.sessions.join(tables.users, s.user_id == u.id)
-    query = sa.select(*[s[name].label(f"s_{name}") for name in Session.__struct_fields__], *tables.users.c).select_from(joined)
-    row = connection.execute(query.where(s.digest == digest, u.disabled_at.is_(None))).one_or_none()
-    if row is None:
-        return None
-    r = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
-    session = Session(*[r[f"s_{name}"] for name in Session.__struct_fields__])
-    role, every_site = Role(r["role"]), bool(r["every_site"])
-    viewer = Viewer(
-        user_id=r["id"],
-        session_id=session.id,
-        email=r["email"],
-        name=r["name"],
-        role=role,
-        permissions=permissions.of_role(role, whole=every_site),
-        site_ids=None if every_site else sites_of(connection, r["id"]),
-        csrf=csrf,
-        theme=Theme(r["theme"]),
-        contrast=Contrast(r["contrast"]),
-        locale=r["locale"],
-        time_zone=r["time_zone"],
-    )
-    return session, viewer
+def get_user(connection: sa.Connection, user_id: str) -> User:
+    """The user with this id, disabled or not. Raises `NotFound`."""
+    user = find_user(connection, user_id)
+    if user is None:
+        raise NotFound(f"there is no user {user_id[:40]}")
+    return user
 
 
-def sites_of(connection: sa.Connection, user_id: str) -> frozenset[int]:
-    """The sites that a user who may not see every site may see."""
-    table = tables.user_sites
-    return frozenset(connection.execute(sa.select(table.c.site_id).where(table.c.user_id == user_id)).scalars())
+def add_user(tx: Tx, user: User, password_hash: str | None) -> None:
+    """Stores a user. Raises `Conflict` if the address is taken."""
+    _refuse_taken(tx, user)
+    tx.sql.execute(_USERS.insert().values(id=user.id, created_at=user.created_at, password_hash=password_hash, **_decided(user)))
+    _set_sites(tx, user)
 
 
-def note_sessions(tx: Tx, seen: dict[str, int]) -> None:
-    """Writes when sessions were last used."""
-    for session_id, at in seen.items():
-        tx.sql.execute(tables.sessions.update().where(tables.sessions.c.id == session_id).values(seen_at=at))
+def save_user(tx: Tx, user: User) -> None:
+    """Writes what can be changed of a user. Raises `Conflict` if the address is taken."""
+    _refuse_taken(tx, user)
+    tx.sql.execute(_USERS.update().where(_USERS.c.id == user.id).values(**_decided(user)))
+    _set_sites(tx, user)
 
 
-def end_session(tx: Tx, session_id: str) -> None:
-    """Ends a session; doing it again changes nothing."""
-    tx.sql.execute(tables.sessions.delete().where(tables.sessions.c.id == session_id))
+def _refuse_taken(tx: Tx, user: User) -> None:
+    if tx.sql.execute(sa.select(_USERS.c.id).where(_USERS.c.email == user.email, _USERS.c.id != user.id)).first() is not None:
+        raise Conflict(f"there is already a user {user.email}")
 
 
-def find_login(connection: sa.Connection, email: str) -> tuple[str | None, str | None]:
-    """The id and the password hash of the user with this address who is not disabled; None twice if there is none."""
-    u = tables.users.c
-    row = connection.execute(sa.select(u.id, u.password_hash).where(u.email == email, u.disabled_at.is_(None))).one_or_none()
-    return (None, None) if row is None else (row.id, row.password_hash)
+def _decided(user: User) -> dict[str, object]:
+    names = ("email", "name", "time_zone", "disabled_at", "locale")
+    enums = {name: getattr(user, name).value for name in ("role", "theme", "contrast")}
+    return {**{name: getattr(user, name) for name in names}, **enums, "every_site": user.site_ids is None}
+
+
+def _set_sites(tx: Tx, user: User) -> None:
+    tx.sql.execute(_USER_SITES.delete().where(_USER_SITES.c.user_id == user.id))
+    for site_id in sorted(user.site_ids or ()):
+        tx.sql.execute(_USER_SITES.insert().values(user_id=user.id, site_id=site_id))
+
+
+def admins(tx: Tx) -> frozenset[str]:
+    """Who can log in and do everything; nobody else changes that before this transaction ends."""
+    u = _USERS.c
+    able = (u.role == Role.ADMIN.value, u.disabled_at.is_(None), u.every_site, u.password_hash.is_not(None))
+    return frozenset(tx.sql.execute(sa.select(u.id).where(*able).order_by(u.id).with_for_update()).scalars())
+
+
+def has_user(connection: sa.Connection) -> bool:
+    """Whether there is a user at all."""
+    return connection.execute(sa.select(_USERS.c.id).limit(1)).first() is not None
+
+
+def remove_user(tx: Tx, user_id: str) -> bool:
+    """Removes a user to whom nothing refers; False, and nothing is changed, if something does."""
+    if any(tx.sql.execute(sa.select(sa.literal(1)).where(named).limit(1)).first() for named in _references(user_id)):
+        return False
+    for table in _OWN:
+        tx.sql.execute(table.delete().where(table.c.user_id == user_id))
+    tx.sql.execute(_USERS.delete().where(_USERS.c.id == user_id))
+    return True
+
+
+def _references(user_id: str) -> list[sa.ColumnElement[bool]]:
+    """What is true of the rows that name a user: contacts, overrides, teams; schedules name theirs in their layers."""
+    columns = [table.c.user_id for table in tables.metadata.sorted_tables if "user_id" in table.c and table not in _OWN]
+    return [*[column == user_id for column in columns], tables.schedules.c.layers.contains(user_id)]
+
+
+_OWN = (tables.user_sites, tables.sessions, tables.passes, tables.recovery_codes, tables.preferences)  # what goes with a user

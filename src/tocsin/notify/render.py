@@ -283,7 +283,7 @@ def _tags(letter: Letter) -> tuple[str, ...]:
 def mail_text(letter: Letter) -> Mail:
     """The mail for *letter*: subject, plain text and HTML that say the same."""
     view = _view(letter)
-    return Mail(subject=_subject(letter), text=_template("mail.txt").render(view).strip() + "\n", html=_template("mail.html").render(view))
+    return Mail(subject=_subject(letter), text=template("mail.txt").render(view).strip() + "\n", html=template("mail.html").render(view))
 
 
 def _subject(letter: Letter) -> str:
@@ -394,7 +394,8 @@ def _facts(letter: Letter) -> list[_Fact]:
 
 
 @cache
-def _template(name: str) -> Template:
+def template(name: str) -> Template:
+    """One of the templates of mails."""
     # Plain text needs no escaping: nothing interprets it. Line ends and controls are gone by then.
     loader = PackageLoader("tocsin.notify")
     return Environment(

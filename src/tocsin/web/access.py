@@ -24,6 +24,14 @@ MAX_NEXT = 2_000
 AFTER_LOGIN = "/"
 
 
+class Problems(dict[str, str]):
+    """What is wrong with a form, by field; nothing with any other."""
+
+    def __missing__(self, field: str) -> str:
+        """For templates, which ask for each field."""
+        return ""
+
+
 async def form(request: AnyRequest, shape: type[Shape]) -> Shape:
     """The form's fields as a *shape*. Raises `InvalidInput` for each that is wrong, or that the form does not have."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -35,6 +43,11 @@ async def form(request: AnyRequest, shape: type[Shape]) -> Shape:
 def address_of(request: AnyRequest) -> str:
     """The caller's address: behind a proxy on this machine, the one that the proxy names."""
     return request.client.host if request.client else ""
+
+
+def problems(error: InvalidInput) -> Problems:
+    """What is wrong, by field, as sentences to stand below the field."""
+    return Problems({one.field: f"{one.message[:1].upper()}{one.message[1:].rstrip('.')}." for one in error.errors})
 
 
 # --- The cookie

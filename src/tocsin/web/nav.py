@@ -23,4 +23,13 @@ PLACES: tuple[Place, ...] = (
     Place("overview", "Overview", "i-home", "/", main=True),
     Place("alerts", "Alerts", "i-bell", "/alerts", main=True),
     Place("events", "Events", "i-events", "/events", main=True),
+    Place("settings", "Settings", "i-sliders", "/settings", permission="own-account"),
+)
+
+# The tabs of the settings.
+SETTINGS: tuple[Place, ...] = (
+    Place("people", "People", "i-users", "/settings/people", permission="people"),
+    Place("keys", "Keys", "i-key", "/settings/keys", permission="keys"),
+    Place("audit", "Audit", "i-book", "/settings/audit", permission="audit"),
+    Place("me", "Your account", "i-user", "/settings/me", permission="own-account"),
 )

@@ -16,8 +16,9 @@ from litestar import Request, Response
 from markupsafe import Markup, escape
 
 from tocsin.web.desk import Desk
+from tocsin.web.devices import device
 from tocsin.web.markdown import markdown
-from tocsin.web.nav import places
+from tocsin.web.nav import SETTINGS, places
 from tocsin.web.statics import Statics
 from tocsin.web.times import Times
 from tocsin.web.viewer import Viewer, zone_named
@@ -33,7 +34,7 @@ _ALWAYS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # and not `no-referrer`: browsers would then not say of a form where it comes from
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
@@ -64,6 +65,8 @@ def environment() -> Environment:
     made = Environment(loader=PackageLoader("tocsin.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters["nb"] = nb
     made.filters["markdown"] = markdown
+    made.filters["device"] = device
+    made.globals["settings_places"] = SETTINGS
     made.globals["static"] = lambda name: f"static/{statics().name(name)}"
     return made
 

@@ -80,13 +80,20 @@ class Email:
 
     async def send(self, letter: Letter, departing: Callable[[], None]) -> Outcome:
         """Sends *letter* within 30 seconds, waiting for a free connection included."""
-        if not _ADDRESS.fullmatch(letter.contact.target):
+        return await self._post(letter.contact.target, lambda: self.compose(letter, mail_text(letter)), departing)
+
+    async def write(self, target: str, mail: Mail, mail_id: str, now: int) -> Outcome:
+        """Sends a mail that is about no alert: an invitation, a link for a new password."""
+        return await self._post(target, lambda: self._mail(target, mail, mail_id, now), lambda: None)
+
+    async def _post(self, target: str, compose: Callable[[], EmailMessage], departing: Callable[[], None]) -> Outcome:
+        if not _ADDRESS.fullmatch(target):
             return Outcome(Result.PERMANENT, "the contact is not one mail address")
         attempt = _Attempt(departing)
         try:
             async with asyncio.timeout(self._total_seconds), self._places:
                 attempt.waiting = False
-                return await self._sent(letter, attempt)
+                return await self._sent(target, compose().as_bytes(), attempt)
         except TimeoutError:
             return self._too_late(attempt)
 
@@ -101,11 +108,10 @@ class Email:
             return Outcome(Result.TEMPORARY, f"{AT_ONCE} mails were under way and none of them ended within {self._total_seconds:g} s")
         return Outcome(Result.TEMPORARY, f"{self._where} did not answer within {self._total_seconds:g} s")
 
-    async def _sent(self, letter: Letter, attempt: _Attempt) -> Outcome:
-        content = self.compose(letter, mail_text(letter)).as_bytes()
+    async def _sent(self, target: str, content: bytes, attempt: _Attempt) -> Outcome:
         try:
             async with self._session() as client:
-                await self._envelope(client, letter.contact.target)
+                await self._envelope(client, target)
                 attempt.outcome = await self._content(client, content, attempt)
             return attempt.outcome
         except _Settled as settled:
@@ -261,26 +267,31 @@ class Email:
 
     def compose(self, letter: Letter, mail: Mail) -> EmailMessage:
         """*mail* with all its headers. The Message-ID is the outbox id, so that a repeat is the same mail to the reader's program."""
-        message = EmailMessage(policy=SMTP_POLICY.clone(utf8=not letter.contact.target.isascii()))
-        message["From"] = formataddr((clean_line(self._name), self._address))
-        message["To"] = letter.contact.target
-        message["Subject"] = mail.subject
-        message["Date"] = format_datetime(to_datetime(letter.now))
-        message["Message-ID"] = f"<{_token(letter.message.id)}@{self._domain}>"
+        message = self._mail(letter.contact.target, mail, letter.message.id, letter.now)
         self._mark(message, letter)
+        return message
+
+    def _mail(self, target: str, mail: Mail, mail_id: str, now: int) -> EmailMessage:
+        """A mail that a machine writes: no out-of-office answers, please."""
+        message = EmailMessage(policy=SMTP_POLICY.clone(utf8=not target.isascii()))
+        message["From"] = formataddr((clean_line(self._name), self._address))
+        message["To"] = target
+        message["Subject"] = mail.subject
+        message["Date"] = format_datetime(to_datetime(now))
+        message["Message-ID"] = f"<{_token(mail_id)}@{self._domain}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message["X-Auto-Response-Suppress"] = "All"
         message.set_content(mail.text, cte="quoted-printable")
         message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
         return message
 
     def _mark(self, message: EmailMessage, letter: Letter) -> None:
-        """Thread, kind and loudness, for programs: no out-of-office answers, one thread per alert, a filter per site."""
+        """Thread and loudness, for programs: one thread per alert, a filter per site."""
         if letter.message.kind != Kind.DIGEST:
             # No mail has this id itself. Programs thread all mails that name the same one, whichever came first.
             root = f"<alert-{_token(letter.alert.id)}@{self._domain}>"
             message["In-Reply-To"] = root
             message["References"] = root
-        message["Auto-Submitted"] = "auto-generated"
-        message["X-Auto-Response-Suppress"] = "All"
         slug = _token(letter.site) or "all"
         message["List-Id"] = f"Tocsin alerts <{slug}.alerts.{self._domain}>"
         if letter.alert.severity == Severity.CRITICAL and letter.message.kind not in (Kind.ACKNOWLEDGED, Kind.RESOLVED):

@@ -1,0 +1,1 @@
+"""``/settings``: people, keys, the audit log, one's own account."""

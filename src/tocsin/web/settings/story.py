@@ -1,0 +1,137 @@
+"""An entry of the audit log as a person reads it: who did what to which thing, and what it changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tocsin.audit.model import Entry
+from tocsin.core.times import to_text
+from tocsin.web.devices import device
+from tocsin.web.people import Name
+
+VERBS: Mapping[str, str] = {
+    "login": "signed in",
+    "logout": "signed out",
+    "login.refused": "was refused a login for",
+    "refused": "was refused",
+    "session.ended": "ended a session of",
+    "user.made": "made an account for",
+    "user.changed": "changed the account of",
+    "user.disabled": "shut out",
+    "user.enabled": "let in again",
+    "user.removed": "removed the account of",
+    "link.invite": "invited",
+    "link.reset": "had a link for a new password made for",
+    "link.setup": "made the link for the first account",
+    "password.changed": "changed the password of",
+    "password.invite": "chose a first password",
+    "password.reset": "set a new password",
+    "second_factor.added": "turned on the second factor of",
+    "second_factor.removed": "turned off the second factor of",
+    "recovery_codes.renewed": "made new recovery codes for",
+    "key.made": "made the key",
+    "key.revoked": "revoked the key",
+    "site.made": "made the site",
+    "catalogue.changed": "changed the catalogue row",
+    "catalogue.reset": "reset the catalogue row",
+    "pattern.changed": "changed the pattern",
+    "pattern.removed": "removed the pattern",
+    "links.revoked": "revoked the links of the message",
+    "alert.tested": "raised the test",
+    "audit.exported": "exported",
+}
+OF_ONESELF = frozenset(("login", "logout", "password.invite", "password.reset"))
+FIRST = frozenset(("reason", "role", "sites", "status", "scopes", "by", "times_more"))
+SHOWN = 5  # fields beside the sentence; the rest is behind a click
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One field that an entry is about."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An entry in words. ``path``: where the thing itself can be looked at."""
+
+    verb: str
+    thing: str
+    path: str | None
+    changes: list[Change]
+    more: list[Change]
+
+
+def tell(entry: Entry, name: Name) -> Told:
+    """The words for *entry*; *name* knows the people."""
+    changes = [one for one in _changes(entry) if one.before is not None or one.after is not None]
+    thing, path = _thing(entry, name)
+    if entry.action in OF_ONESELF:
+        thing, path = "", None
+    return Told(_verb(entry), thing, path, changes[:SHOWN], changes[SHOWN:])
+
+
+def _verb(entry: Entry) -> str:
+    known = VERBS.get(entry.action)
+    if known is not None:
+        return known
+    kind, _, deed = entry.action.partition(".")
+    return deed.replace("_", " ") if deed and entry.object.startswith(f"{kind}:") else entry.action.replace(".", " ").replace("_", " ")
+
+
+def _thing(entry: Entry, name: Name) -> tuple[str, str | None]:
+    kind, _, rest = entry.object.partition(":")
+    match kind:
+        case "user":
+            return name(entry.object), f"/settings/people/{rest}"
+        case "alert":
+            return f"alert {rest}", f"/alerts/{rest}"
+        case "key":
+            return _named(entry) or rest, "/settings/keys"
+        case "account":
+            return "an address that nobody has", None
+        case _:
+            return rest if rest and kind in ("site", "catalogue", "pattern", "notification") else entry.object, None
+
+
+def _named(entry: Entry) -> str | None:
+    for text in (entry.after, entry.before):
+        found = _fields(text).get("name")
+        if isinstance(found, str):
+            return found
+    return None
+
+
+def _changes(entry: Entry) -> list[Change]:
+    before, after = _fields(entry.before), _fields(entry.after)
+    left_out = {"name"} if entry.object.startswith("key:") else set()
+    names = sorted({**after, **before}.keys() - left_out, key=lambda name: (name not in FIRST, name))
+    return [Change(_label(name), _text(before, name), _text(after, name)) for name in names]
+
+
+def _label(name: str) -> str:
+    return name.removesuffix("_at").replace("_", " ")
+
+
+def _fields(text: str | None) -> dict[str, Any]:
+    found = None if text is None else msgspec.json.decode(text)
+    return found if isinstance(found, dict) else {}
+
+
+def _text(fields: dict[str, Any], name: str) -> str | None:
+    """A value in words; None for one that is not there, or empty."""
+    match fields.get(name):
+        case None:
+            return None
+        case str() as text:
+            return device(text) if name == "agent" else text or None
+        case bool() as yes:
+            return "yes" if yes else "no"
+        case int() as number if name.endswith(("_at", "_until")):
+            return to_text(number)[:16].replace("T", " ")
+        case list() as items:
+            return ", ".join(map(str, items)) or "none"
+        case other:
+            return msgspec.json.encode(other).decode()
