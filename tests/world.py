@@ -138,6 +138,8 @@ class World:
             pass
         while await self.write(self.core.sweep.step):
             pass
+        while await self.write(self.core.actions.escalate_due):
+            pass
         await self.delivery.look_up_unknown()
         await asyncio.gather(*self.delivery.asking.values())
         for _ in range(100):
@@ -168,6 +170,11 @@ class World:
             blocked = status == "pending" and contact_id in faults
             moments.append(max(moment, faults[contact_id].until) if blocked else moment)
         moments.append(self.core.mutes.at(now).until)
+        outbox, alerts, escalations = tables.outbox.c, tables.alerts.c, tables.escalations.c
+        moments = [fault.until for fault in self.delivery.faults.values()]
+        with self.core.database.read() as connection:
+            for column in (outbox.next_attempt_at, alerts.due_at, escalations.next_at):
+                moments.extend(connection.execute(sa.select(column).where(column.is_not(None))).scalars())
         later = [moment for moment in moments if moment > now]
         overdue = len(later) < len(moments)
         return min([*later, now + STEP if overdue else now + 10 * MINUTE])

@@ -26,6 +26,7 @@ from tocsin.settings import Settings
 if TYPE_CHECKING:
     from tocsin.audit.refusals import Refusals
     from tocsin.db.checkpoint import Checkpointer
+    from tocsin.escalation.service import PolicyBook
     from tocsin.events.sites import SiteBook
     from tocsin.identity.login import Porter
     from tocsin.identity.passwords import Passwords
@@ -73,6 +74,7 @@ class Core(Store):
     sites: "SiteBook"
     contacts: "ContactBook"
     mutes: "MuteBook"
+    policies: "PolicyBook"
     ingest: "Ingest"
     actions: "Actions"
     announcer: "Announcer"
@@ -81,10 +83,11 @@ class Core(Store):
     duty: "DutyWatch"
 
     def refresh(self) -> None:
-        """Reads again what is kept in memory: sites, catalogues, contacts, and what mutes."""
+        """Reads again what is kept in memory: sites, catalogues, people, contacts, policies, and what mutes."""
         with self.database.read() as connection:
             self.sites.load(connection)
-            self.contacts.load(connection)
+            self.contacts.load(connection, self.clock.now())
+            self.policies.load(connection)
             self.mutes.load(connection, self.clock.now())
 
 
@@ -142,6 +145,7 @@ def build_store(settings: Settings, clock: Clock | None = None) -> Store:
 def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     """The database with the decisions on top. Raises what `build_store` raises."""
     from tocsin.alerts.model import Policy
+    from tocsin.escalation.service import PolicyBook
     from tocsin.events import sites as site_store
     from tocsin.muting.book import MuteBook
     from tocsin.notify.announce import Announcer
@@ -155,8 +159,8 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
 
     store = build_store(settings, clock)
     now = store.clock.now
-    sites, contacts, mutes = site_store.SiteBook(), ContactBook(), MuteBook()
-    announcer = Announcer(contacts, Quiet(mutes, sites.slug_of))
+    sites, contacts, policies, mutes = site_store.SiteBook(), ContactBook(), PolicyBook(), MuteBook()
+    announcer = Announcer(contacts, policies, Quiet(mutes, sites.slug_of))
     policy = Policy(flap_window=settings.flap_window_minutes * MINUTE, ack_expiry=settings.ack_expiry_minutes * MINUTE)
     ingest = Ingest(store.clock, sites, announcer, policy)
     actions = Actions(store.clock, ingest, announcer, policy)
@@ -171,6 +175,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         sites,
         contacts,
         mutes,
+        policies,
         ingest,
         actions,
         announcer,

@@ -20,6 +20,7 @@ from tests.fakes import NOW
 from tests.world import World
 from tocsin.alerts import rules
 from tocsin.alerts.model import Alert, AlertChange, Policy
+from tocsin.audit.model import Who
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import Conflict
 
@@ -201,7 +202,7 @@ class Store(RuleBasedStateMachine):
         assert taken.accepted == len(members)
 
     @precondition(lambda self: self.before)
-    @rule(data=st.data(), act=st.sampled_from(["acknowledge", "unacknowledge", "snooze", "resolve", "comment"]))
+    @rule(data=st.data(), act=st.sampled_from(["acknowledge", "unacknowledge", "snooze", "escalate", "resolve", "comment"]))
     def a_person_acts(self, data: st.DataObject, act: str) -> None:
         alert = self.before[data.draw(st.sampled_from(sorted(self.before)))]
         decisions: dict[str, Callable[[Alert, int], AlertChange]] = {
@@ -212,7 +213,10 @@ class Store(RuleBasedStateMachine):
             "comment": lambda a, now: rules.comment(a, "marta", "hm", now),
         }
         with suppress(Conflict):
-            self.do(self.world.act(alert, decisions[act]))
+            if act == "escalate":
+                self.do(self.world.write(self.world.core.actions.escalate(alert.id, Who("marta"))))
+            else:
+                self.do(self.world.act(alert, decisions[act]))
 
     @rule(length=DELAYS)
     def time_passes(self, length: int) -> None:

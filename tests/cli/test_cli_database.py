@@ -39,7 +39,7 @@ def _message(**changes: object) -> str:
     return MESSAGE.format(**{**values, "next": 0, "digest": "NULL", **changes})
 
 
-SOUND = (_alert(), HISTORY.format(number=1), CONTACT, "INSERT INTO sites VALUES (1, 'main', 'main', 0)")
+SOUND = (_alert(), HISTORY.format(number=1), CONTACT, "INSERT INTO sites(id, slug, name, created_at) VALUES (1, 'main', 'main', 0)")
 
 BROKEN: dict[str, tuple[str, ...]] = {
     "dedup keys with more than one unresolved alert": ("DROP INDEX alerts_unresolved", _alert(2), HISTORY.format(number=2)),

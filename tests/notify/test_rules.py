@@ -7,7 +7,6 @@ from hypothesis import given, strategies as st
 
 from tests.build import EVERYONE, ONCALL_MAIL, ONCALL_PHONE, OWNER_PHONE, a_contact, a_message, an_alert
 from tests.fakes import DOWN, LOST, NO_SUCH_ADDRESS, NOW, SENT, WRONG_TOKEN
-from tocsin.alerts.model import Notice
 from tocsin.core.clock import MINUTE, SECOND
 from tocsin.notify.model import Kind, Outcome, Result, State
 from tocsin.notify.rules import (
@@ -16,7 +15,6 @@ from tocsin.notify.rules import (
     Pointless,
     Verdict,
     after_attempt,
-    audience,
     backoff,
     fall_back_to,
     pointless,
@@ -47,13 +45,6 @@ def test_without_the_wanted_channel_the_others_stand_in(severity: int) -> None:
     assert recipients(severity, (SMS,)) == (SMS,)
     assert recipients(2, (ONCALL_MAIL,)) == (ONCALL_MAIL,)
     assert recipients(severity, ()) == ()
-
-
-def test_good_news_goes_to_those_who_heard_the_bad() -> None:
-    for notice in (Notice.ACKNOWLEDGED, Notice.RESOLVED):
-        assert audience(notice, an_alert(severity=5), EVERYONE, {OWNER_PHONE.id}) == (OWNER_PHONE,)
-        assert audience(notice, an_alert(severity=5), EVERYONE, ()) == ()
-    assert audience(Notice.OPENED, an_alert(severity=5), EVERYONE, ()) == EVERYONE
 
 
 # Hard rule 5: the look just before sending.

@@ -60,6 +60,15 @@ async def test_many_alerts_come_due_at_once(world: World) -> None:
     assert {alert.status for alert in world.alerts()} == {"open"}
 
 
+async def test_who_takes_an_alert_again_after_a_snooze_is_announced_again(world: World) -> None:
+    await world.people(ONCALL_PHONE)
+    await world.report(a_report(severity=4))
+    await world.acknowledge(world.alert())
+    await world.act(world.alert(), lambda alert, now: rules.snooze(alert, "marta", now + HOUR, None, now))
+    await world.acknowledge(world.alert(), "ben@example.com")
+    assert world.ntfy.told == ["opened Disk full", "acknowledged Disk full", "acknowledged Disk full"]
+
+
 @pytest.mark.claim("A9")
 async def test_each_step_of_a_person_is_written_down_with_name_and_time(world: World) -> None:
     await world.report(a_report(severity=1))

@@ -251,7 +251,7 @@ async def test_a_gap_is_announced_a_day_ahead_and_louder_when_it_begins(rota: Ro
     assert rota.gaps() == [("open", 3, title)]
     await rota.live(24 * HOUR)
     assert rota.gaps() == [("open", 4, "Nobody is on call in First line: now until Fri 9 Jan 2026, 09:00")]
-    assert [m.kind for m in rota.world.messages(contact_id=ONCALL_PHONE.id)] == ["opened", "escalated"]
+    assert [m.kind for m in rota.world.messages(contact_id=ONCALL_PHONE.id, step=0)] == ["opened", "escalated"]
     await rota.live(24 * HOUR)
     assert [gap[0] for gap in rota.gaps()] == ["resolved"]
     assert "resolved: a recovery event arrived" in rota.world.history(1)

@@ -62,6 +62,7 @@ class Reason(enum.StrEnum):
     MUTE_BEGAN = "a silence, maintenance or dependency began to keep it quiet"
     MUTE_CHANGED = "something else keeps it quiet now"
     MUTE_ENDED = "what kept it quiet ended with the problem still there"
+    ESCALATED = "somebody asked for more people to be told"
 
 
 class Action(enum.StrEnum):
@@ -81,6 +82,7 @@ class Action(enum.StrEnum):
     ASSIGNED = "assigned"
     COMMENTED = "commented"
     UNDONE = "undone"  # somebody took their last action back
+    ESCALATED = "escalated"  # a level of the policy was told: the details say which, and whom
     NOTIFIED = "notified"  # a message reached its provider, or did not: the details say which
 
 

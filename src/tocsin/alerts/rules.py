@@ -208,6 +208,18 @@ def wake(alert: Alert, actor: str, note: str | None, now: int) -> AlertChange:
     return _open_again(alert, HistoryLine(now, actor, Action.SNOOZE_ENDED, Reason.ASKED, _noted(note, {})))
 
 
+def escalate(alert: Alert, actor: str, now: int) -> AlertChange:
+    """*actor* wants more people to hear of it: who had taken it, or put it off, has it no longer. Raises `Conflict` if resolved.
+
+    Whom that means is the escalation's to decide.
+    """
+    _must_not_be_resolved(alert, "escalate")
+    if alert.status == Status.OPEN:
+        return AlertChange(alert)
+    action = Action.UNACKNOWLEDGED if alert.status == Status.ACKNOWLEDGED else Action.SNOOZE_ENDED
+    return replace(_open_again(alert, HistoryLine(now, actor, action, Reason.ESCALATED)), notice=None)
+
+
 def resolve(alert: Alert, actor: str, note: str | None, now: int) -> AlertChange:
     """*actor* says that it is over. Repeating it changes nothing."""
     if alert.status == Status.RESOLVED:

@@ -30,7 +30,8 @@ PROMISES: tuple[Promise, ...] = (
     Promise("events that exist twice", "SELECT count(*) FROM (SELECT 1 FROM events GROUP BY id HAVING count(*) > 1) AS t"),
     Promise(
         "messages about an alert that does not exist",
-        "SELECT count(*) FROM outbox WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.number = outbox.alert_number)",
+        "SELECT count(*) FROM outbox WHERE alert_number > 0"
+        " AND NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.number = outbox.alert_number)",
     ),
     Promise(
         "messages to a contact that does not exist",

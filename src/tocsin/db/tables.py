@@ -22,6 +22,7 @@ sites = sa.Table(
     sa.Column("slug", sa.Text, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("created_at", Millis, nullable=False),
+    sa.Column("default_policy", sa.Text),  # empty: the built-in one
 )
 
 users = sa.Table(
@@ -228,6 +229,54 @@ oncall_gaps = sa.Table(
     sa.Column("began", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
+# A code that was sent to a contact and has not come back yet. The code itself is not kept.
+contact_codes = sa.Table(
+    "contact_codes",
+    metadata,
+    sa.Column("contact_id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("sent_at", Millis, nullable=False),
+    sa.Column("expires_at", Millis, nullable=False),
+    sa.Column("tries_left", sa.Integer, nullable=False),
+    sa.Column("sends", sa.Integer, nullable=False),  # within the hour that began at `counted_from`
+    sa.Column("counted_from", Millis, nullable=False),
+)
+
+# How each person wants to be told; who has no row is told as the severity says.
+person_rules = sa.Table(
+    "person_rules",
+    metadata,
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("rules", sa.Text, nullable=False),
+    sa.Column("quiet_hours", sa.Text),
+    sa.Column("updated_at", Millis, nullable=False),
+)
+
+policies = sa.Table(
+    "policies",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("updated_at", Millis, nullable=False),
+    sa.Column("deleted_at", Millis),
+    sa.Index(
+        "policies_name", "name", unique=True, sqlite_where=sa.text("deleted_at IS NULL"), postgresql_where=sa.text("deleted_at IS NULL")
+    ),
+)
+
+# What each version of a policy said. Never changed: alerts that were opened with it keep to it.
+policy_versions = sa.Table(
+    "policy_versions",
+    metadata,
+    sa.Column("policy_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("definition", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+)
+
 catalogue = sa.Table(
     "catalogue",
     metadata,
@@ -379,6 +428,24 @@ alerts = sa.Table(
     ),
 )
 
+# How far each alert has come in its policy. One row for an alert of which people have to hear.
+escalations = sa.Table(
+    "escalations",
+    metadata,
+    sa.Column("alert_number", Number, primary_key=True, autoincrement=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("policy_id", sa.Text, nullable=False),
+    sa.Column("policy_version", sa.Integer, nullable=False),
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("cycle", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("next_at", Millis),
+    sa.Column("started_at", Millis, nullable=False),
+    sa.Column("reached", sa.Integer, nullable=False),
+    sa.Index("escalations_due", "next_at", sqlite_where=sa.text("next_at IS NOT NULL"), postgresql_where=sa.text("next_at IS NOT NULL")),
+)
+
 alert_history = sa.Table(
     "alert_history",
     metadata,
@@ -428,6 +495,7 @@ outbox = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("digest_id", sa.Text),  # the message that carried this one, when it was bundled
     sa.Column("links_revoked_at", Millis),
+    sa.Column("due_at", Millis),  # when it was to be sent, if not at once
     sa.Index("outbox_identity", "alert_number", "generation", "kind", "step", "contact_id", unique=True),
     sa.Index(
         "outbox_due",

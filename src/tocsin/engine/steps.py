@@ -56,6 +56,12 @@ async def _find_gaps(server: Server) -> None:
         await core.writer.run(duty.tell_of_gaps)
 
 
+async def _escalate(server: Server) -> None:
+    """Steps of policies whose time has come."""
+    while await server.core.writer.run(server.core.actions.escalate_due):
+        pass
+
+
 async def _deliver(server: Server) -> None:
     """Messages that are due: new ones of other processes, retries, what the rate held back."""
     await server.delivery.cycle()
@@ -110,6 +116,7 @@ async def _tidy(server: Server) -> None:
 STEPS: tuple[Step, ...] = (
     Step("come due", SECOND, _come_due),
     Step("mute", SECOND, _mute),
+    Step("escalate", SECOND, _escalate),
     Step("hand over", 5 * SECOND, _hand_over),
     Step("find gaps", MINUTE, _find_gaps),
     Step("deliver", SECOND, _deliver),

@@ -341,7 +341,7 @@ class Delivery:
             site=self._site_slug(alert.site_id),
             links=None if message.kind == Kind.NOTICE else links(self._secret, self._public_url, message.id),
             now=now,
-            delay=now - message.created_at,
+            delay=now - (message.due_at or message.created_at),
             others=others.listed if others else (),
             more=others.more if others else 0,
         )
@@ -391,10 +391,7 @@ class Delivery:
         members = store.members(tx, message.id) if message.kind == Kind.DIGEST else [message]
         for member in members:
             if member.kind in rules.PROBLEM_KINDS:
-                alert = alert_store.by_number(tx, member.alert_number)
-                asked = store.asked(tx, alert.number, member.generation, member.kind)
-                people = rules.fall_back_to(asked, [c for c in self._contacts.all if rules.may_hear(c, alert)])
-                self._announcer.fall_back(tx, alert, member, people, now)
+                self._announcer.not_reached(tx, alert_store.by_number(tx, member.alert_number), member, now)
 
     # Health of contacts.
 

@@ -92,6 +92,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     last_error: str | None = None
     digest_id: str | None = None
     links_revoked_at: int | None = None
+    due_at: int | None = None  # when it was to be sent, if not in the moment in which it was made
 
 
 class Links(msgspec.Struct, frozen=True):

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from tocsin.alerts.model import Alert, Notice, Status
+from tocsin.alerts.model import Alert, Status
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.core.severity import Severity
-from tocsin.notify.model import CHANNEL_FAILED, Contact, Kind, Message, Outcome, Presence, Result, State, about
+from tocsin.notify.model import CHANNEL_FAILED, Contact, Kind, Message, Outcome, Presence, Result, State
 
 PROBLEM_KINDS = frozenset({Kind.OPENED, Kind.ESCALATED, Kind.REPEATED})
 BACKOFF = (2 * SECOND, 5 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE)
@@ -22,26 +22,20 @@ LOOK_UP_FOR = 10 * HOUR  # an ntfy server keeps messages for 12 hours; one that 
 def recipients(severity: int, contacts: Sequence[Contact]) -> tuple[Contact, ...]:
     """Who hears of a problem at once (A3): nobody at 1, push at 2, push and mail at 3, every channel from 4.
 
-    If no contact has a wanted channel, all the others stand in: a page must not be lost for want of a phone.
+    Chat rooms and programs count as push: they wake nobody. If no contact has a wanted channel, all the others stand in:
+    a page must not be lost for want of a phone.
     """
     if severity <= Severity.INFO:
         return ()
     if severity >= Severity.HIGH:
         return tuple(contacts)
-    wanted = ("ntfy",) if severity == Severity.LOW else ("ntfy", "email")
-    return tuple(c for c in contacts if c.kind in wanted) or tuple(contacts)
+    unwanted = ("email", "sms", "voice") if severity == Severity.LOW else ("sms", "voice")
+    return tuple(c for c in contacts if c.kind not in unwanted) or tuple(contacts)
 
 
-def audience(notice: Notice, alert: Alert, contacts: Sequence[Contact], told: Collection[str]) -> tuple[Contact, ...]:
-    """Who gets this notice: a problem's recipients, or, for good news, those who were told of the problem."""
-    if notice in (Notice.ACKNOWLEDGED, Notice.RESOLVED):
-        return tuple(c for c in contacts if c.id in told)
-    return recipients(alert.severity, [c for c in contacts if may_hear(c, alert)])
-
-
-def may_hear(contact: Contact, alert: Alert) -> bool:
-    """False for the news that *contact* itself cannot be written to: others have to hear that."""
-    return alert.type != CHANNEL_FAILED or alert.subject != about(contact)
+def concerned(alert: Alert) -> str | None:
+    """The id of the contact that cannot hear of *alert*, because the alert is that it cannot be written to."""
+    return (alert.subject or "").removeprefix("contact:") if alert.type == CHANNEL_FAILED else None
 
 
 def notice_readers(user_id: str | None, contacts: Sequence[Contact]) -> tuple[Contact, ...]:

@@ -7,7 +7,7 @@ import msgspec
 from tocsin.db import bulk, tables
 from tocsin.db.writer import Tx
 from tocsin.notify.model import Message, Outcome
-from tocsin.notify.rules import Verdict, Waiting
+from tocsin.notify.rules import Pointless, Verdict, Waiting
 
 COLUMNS: tuple[str, ...] = Message.__struct_fields__
 _CLAIM = ("outbox_id", "fence", "node", "contact_id", "claimed_at")
@@ -53,10 +53,40 @@ def told(tx: Tx, alert_number: int, since_generation: int = 0) -> set[str]:
     return {row[0] for row in tx.driver.execute(_sql(tx, sql), (alert_number, since_generation)).fetchall()}
 
 
-def asked(tx: Tx, alert_number: int, generation: int, kind: str) -> set[str]:
-    """The contacts that have a message of this kind for this generation of the alert."""
-    sql = "SELECT contact_id FROM outbox WHERE alert_number = ? AND generation = ? AND kind = ?"
-    return {row[0] for row in tx.driver.execute(_sql(tx, sql), (alert_number, generation, kind)).fetchall()}
+def next_step(tx: Tx, alert_number: int, generation: int, kind: str) -> int:
+    """A step under which no message of this kind was kept in this generation: who takes an alert twice is announced twice."""
+    sql = "SELECT coalesce(max(step) + 1, 0) FROM outbox WHERE alert_number = ? AND generation = ? AND kind = ?"
+    return int(tx.driver.execute(_sql(tx, sql), (alert_number, generation, kind)).fetchone()[0])
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One contact that was asked on a step, and whether that has come to something or still may (a refusal of ours mends slowly)."""
+
+    contact_id: str
+    hopeful: bool
+
+
+def asked(tx: Tx, message: Message) -> list[Asked]:
+    """The contacts that have a message of the same generation, kind and step as *message*."""
+    sql = (
+        "SELECT contact_id, status NOT IN ('failed', 'cancelled') AND NOT (status = 'pending' AND EXISTS"
+        " (SELECT 1 FROM attempts WHERE attempts.outbox_id = outbox.id AND attempts.outcome = 'refused'))"
+        " FROM outbox WHERE alert_number = ? AND generation = ? AND kind = ? AND step = ?"
+    )
+    rows = tx.driver.execute(_sql(tx, sql), (message.alert_number, message.generation, message.kind, message.step)).fetchall()
+    return [Asked(row[0], bool(row[1])) for row in rows]
+
+
+def asked_at_all(tx: Tx, alert_number: int, generation: int) -> set[str]:
+    """The contacts that have any page of this generation of the alert."""
+    sql = "SELECT contact_id FROM outbox WHERE alert_number = ? AND generation = ? AND kind IN ('opened', 'escalated', 'repeated')"
+    return {row[0] for row in tx.driver.execute(_sql(tx, sql), (alert_number, generation)).fetchall()}
+
+
+def owner_of(tx: Tx, contact_id: str) -> str | None:
+    """Whose contact this is or was; None if nobody's, or not known any more."""
+    row = tx.driver.execute(_sql(tx, "SELECT user_id FROM contacts WHERE id = ?"), (contact_id,)).fetchone()
+    return None if row is None else row[0]
 
 
 def cancel_pending(tx: Tx, alert_number: int, reason: str) -> int:
@@ -66,6 +96,31 @@ def cancel_pending(tx: Tx, alert_number: int, reason: str) -> int:
         " WHERE alert_number = ? AND status = 'pending' AND kind <> 'digest'"
     )
     return int(tx.driver.execute(_sql(tx, sql), (reason, alert_number)).rowcount)
+
+
+class Unsent(msgspec.Struct, frozen=True):
+    """A page that has not left yet: when it is to be tried (again), and when it was to be sent."""
+
+    id: str
+    at: int
+    due_at: int
+
+
+def unsent_pages(tx: Tx, numbers: Iterable[int]) -> dict[int, dict[str, list[Unsent]]]:
+    """The pages of these alerts that wait to be sent, by alert and contact."""
+    columns = ("alert_number", "contact_id", "id", "next_attempt_at", "created_at", "due_at")
+    where = "status = 'pending' AND kind IN ('opened', 'escalated', 'repeated') AND next_attempt_at IS NOT NULL AND alert_number"
+    found: dict[int, dict[str, list[Unsent]]] = {}
+    for number, contact_id, message_id, at, created_at, due_at in bulk.fetch(tx, tables.outbox, columns, where, numbers):
+        found.setdefault(number, {}).setdefault(contact_id, []).append(Unsent(message_id, at, due_at or created_at))
+    return found
+
+
+def overtake(tx: Tx, ids: Iterable[str]) -> None:
+    """These pages have been overtaken by later ones of the same alert to the same contact; what is under way already goes on."""
+    sql = "UPDATE outbox SET status = 'cancelled', last_error = ?, next_attempt_at = NULL WHERE id = ? AND status = 'pending'"
+    for message_id in ids:
+        tx.driver.execute(_sql(tx, sql), (Pointless.SUPERSEDED.value, message_id))
 
 
 def waiting(tx: Tx, now: int, blocked: Iterable[str]) -> list[Waiting]:
@@ -195,5 +250,6 @@ def retry_contact(tx: Tx, contact_id: str, now: int) -> None:
 
 
 def retry_at_once(tx: Tx, now: int) -> None:
-    """After a start: whatever waits for its next attempt is due now, since the fault may have been mended."""
-    tx.driver.execute(_sql(tx, "UPDATE outbox SET next_attempt_at = ? WHERE next_attempt_at > ? AND status = 'pending'"), (now, now))
+    """After a start: whatever was tried in vain is due now, since the fault may have been mended. What has its moment to come keeps it."""
+    sql = "UPDATE outbox SET next_attempt_at = ? WHERE next_attempt_at > ? AND status = 'pending' AND attempts > 0"
+    tx.driver.execute(_sql(tx, sql), (now, now))

@@ -11,6 +11,8 @@ from tocsin.core.errors import Conflict, NotFound, TocsinError
 from tocsin.core.ids import new_id
 from tocsin.core.severity import Severity
 from tocsin.db.writer import Tx
+from tocsin.escalation import store as escalation_store
+from tocsin.escalation.model import Standing
 from tocsin.events.model import EventInput, Incoming
 from tocsin.notify.announce import Announcer
 from tocsin.pipeline.ingest import Batch, Ingest
@@ -18,6 +20,7 @@ from tocsin.pipeline.ingest import Batch, Ingest
 Decide = Callable[[Alert, int], AlertChange]
 TEST_TYPE = "tocsin.test"
 DUE_AT_ONCE = 500
+ESCALATED_AT_ONCE = 200
 
 
 class Actions:
@@ -84,6 +87,54 @@ class Actions:
         alerts = alert_store.due(tx, now, DUE_AT_ONCE)
         self._save(tx, [rules.come_due(alert, now) for alert in alerts], now)
         return len(alerts)
+
+    def escalate(
+        self, alert_id: str, who: Who, from_level: int | None = None, site_ids: frozenset[int] | None = None
+    ) -> Callable[[Tx], Alert]:
+        """Has the next level of the alert's policy told at once, and answers the alert as it then is.
+
+        *from_level*: the level that *who* saw; if it has changed since, nothing is done. The work raises as that of `act`.
+        """
+
+        def work(tx: Tx) -> Alert:
+            alert = alert_store.by_id(tx, alert_id)
+            if site_ids is not None and alert.site_id not in site_ids:
+                raise NotFound(f"there is no alert {alert_id}")
+            now = self._clock.now()
+            change = rules.escalate(alert, who.name, now)
+            asked = self._announcer.next_level(tx, alert, from_level, now)
+            if asked is None:
+                return alert
+            if change.changed:
+                self._save(tx, [change], now)
+            self._announcer.carry_out(tx, change.alert, asked, who.name, now)
+            level = asked.plan.progress.level
+            audit.record(tx, who, "alert.escalated", f"alert:{alert.number}", now, after={"level": level}, site_id=alert.site_id)
+            return change.alert
+
+        return work
+
+    def escalate_due(self, tx: Tx) -> int:
+        """The steps of policies that are due; returns how many alerts were concerned (at most 200 at a time)."""
+        now = self._clock.now()
+        due = escalation_store.due(tx, now, ESCALATED_AT_ONCE)
+        alerts = alert_store.by_numbers(tx, [progress.alert_number for progress in due])
+        look = self._announcer.quiet.look(tx, now)
+        running, muted, over = [], [], []
+        for progress in due:
+            alert = alerts[progress.alert_number]
+            reason = look.why(alert)
+            if alert.status != Status.OPEN or alert.generation != progress.generation:
+                over.append(alert.number)  # only a hand in the database can bring this about
+            elif reason is not None or alert.muted_by is not None:
+                muted.append(rules.mute(alert, reason.words if reason else alert.muted_by, now))
+            else:
+                running.append((progress, alert))
+        self._announcer.carry_on(tx, running, now)
+        self._save(tx, [change for change in muted if change.changed], now)
+        escalation_store.stop(tx, [change.alert.number for change in muted], Standing.MUTED)
+        escalation_store.stop(tx, over, Standing.STOPPED)
+        return len(due)
 
     def test_alert(self, severity: Severity, site: str, who: Who) -> Callable[[Tx], Alert]:
         """A test alert through the real pipeline; a new one each time."""

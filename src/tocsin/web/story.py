@@ -134,8 +134,14 @@ def _what(line: HistoryLine, details: dict[str, object]) -> tuple[str, str]:
         before=_severity(details.get("from")),
         after=_severity(details.get("to")),
         user=clean_line(str(details.get("to")), 80),
+        level=clean_line(str(details.get("level")), 10),
+        why=clean_line(line.reason, 100),
     )
-    return icon, f"{text}, and there was nobody to tell" if "told" in details else text
+    return icon, f"{text}, and there was nobody to tell" if _nobody(details.get("told")) else text
+
+
+def _nobody(told: object) -> bool:
+    return told == [] or (isinstance(told, str) and told.startswith("nobody"))
 
 
 _WORDS: dict[str, tuple[str, str]] = {
@@ -150,6 +156,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     Action.RESOLVED: ("i-checks", "{who} resolved it"),
     Action.ASSIGNED: ("i-user", "{who} assigned it to {user}"),
     Action.COMMENTED: ("i-note", "{who} left a note"),
+    Action.ESCALATED: ("i-bell", "Escalated to level {level}: {why}"),
 }
 
 

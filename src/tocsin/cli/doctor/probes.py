@@ -21,7 +21,7 @@ from tocsin.cli.banner import is_loopback, where
 from tocsin.cli.contacts import all_contacts, not_taken_up
 from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Reach, Running, Times
 from tocsin.cli.schema import fault_of
-from tocsin.core.clock import DAY
+from tocsin.core.clock import DAY, SystemClock
 from tocsin.core.errors import TocsinError
 from tocsin.db import tables
 from tocsin.db.engine import Database, explain
@@ -209,7 +209,7 @@ def contacts(settings: Settings, connection: sa.Connection | None) -> list[Conta
     """The active contacts, and those of the settings that no server has taken up yet."""
     lines, book = all_contacts(connection) if connection is not None else [], ContactBook()
     if connection is not None:
-        book.load(connection)
+        book.load(connection, SystemClock().now())
     return [*book.all] + [Contact("from the settings", kind, target) for kind, target in not_taken_up(lines, wanted_contacts(settings))]
 
 
