@@ -21,7 +21,8 @@ def tx(database: Database) -> Iterator[Tx]:
 
 
 def stored(tx: Tx) -> dict[str, str]:
-    return {row.name: row.value for row in tx.sql.execute(sa.select(tables.settings))}
+    ours = sa.select(tables.settings).where(tables.settings.c.name != "schema_oldest")
+    return {row.name: row.value for row in tx.sql.execute(ours)}
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 127, 128, 129, 300, 1000])

@@ -11,10 +11,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from tests.conftest import Databases
 from tocsin.core.errors import Conflict, NotFound, Unavailable
 from tocsin.db import tables
-from tocsin.db.engine import Database, explain
-from tocsin.db.writer import MAX_WORKS, Tx, Writer, is_fault
+from tocsin.db.engine import Database, explain, is_fault
+from tocsin.db.writer import MAX_WORKS, Tx, Writer
 
 
 @pytest.fixture
@@ -25,8 +26,9 @@ def writer(database: Database) -> Iterator[Writer]:
 
 
 def names(database: Database) -> list[str]:
+    name = tables.settings.c.name
     with database.read() as connection:
-        return list(connection.execute(sa.select(tables.settings.c.name).order_by(tables.settings.c.name)).scalars())
+        return list(connection.execute(sa.select(name).where(name != "schema_oldest").order_by(name)).scalars())
 
 
 def put(tx: Tx, name: str) -> None:
@@ -187,6 +189,22 @@ async def test_the_backlog_counts_what_is_handed_in_until_it_is_answered(writer:
     assert writer.backlog == 0
 
 
+async def test_a_mishap_in_what_follows_a_commit_keeps_no_caller_waiting(writer: Writer, database: Database) -> None:
+    writer.start()
+
+    def mishap() -> None:
+        raise ZeroDivisionError
+
+    def work(tx: Tx) -> str:
+        put(tx, "a")
+        tx.after_commit(mishap)
+        return "done"
+
+    async with asyncio.timeout(10):
+        assert await writer.run(work) == "done"
+    assert names(database) == ["a"]
+
+
 async def test_a_caller_who_went_away_harms_nobody(writer: Writer, database: Database) -> None:
     futures = [writer.run(partial(put, name=f"n{n}")) for n in range(3)]
     futures[1].cancel()
@@ -246,8 +264,77 @@ async def test_a_missing_folder_is_unavailable_not_the_end(tmp_path: Path) -> No
     with pytest.raises(Unavailable, match="the database file cannot be opened"):
         await writer.run(lambda tx: put(tx, "a"))
     (tmp_path / "later").mkdir()
-    with pytest.raises(Unavailable, match="run `tocsin db upgrade`"):
+    with pytest.raises(Unavailable, match="the database file cannot be opened"):
         await writer.run(lambda tx: put(tx, "a"))
+    assert list((tmp_path / "later").iterdir()) == [], "no empty database stands in for the one that is missing"
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+async def test_a_database_file_that_was_taken_away_takes_no_more(sqlite_url: str, databases: Databases, replaced: bool) -> None:
+    """SQLite itself would go on with the deleted file, and all that it takes from then on would be gone after the next start."""
+    database = Database(sqlite_url)
+    assert database.path is not None
+    writer = Writer(database)
+    writer.start()
+    await writer.run(lambda tx: put(tx, "a"))
+    assert names(database) == ["a"]
+    database.path.unlink()
+    if replaced:
+        databases.sqlite(database.path)
+    for _ in range(2):  # nor does a new connection make or find another one
+        with pytest.raises(Unavailable, match=r"the database file (was deleted or replaced|cannot be opened)"):
+            await writer.run(lambda tx: put(tx, "b"))
+        with pytest.raises(Unavailable, match="the database file was deleted or replaced"), database.read():
+            pass
+    assert writer.last_fault is not None
+    assert database.path.exists() == replaced
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+async def test_prepared_statements_that_a_pooler_loses_are_done_without(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    writer = Writer(database)
+    writer.start()
+    lose_all = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"
+    for n in range(10):  # psycopg prepares what it has seen five times
+        await writer.run(partial(put, name=f"n{n}"))
+        assert len(names(database)) == n + 1
+    await writer.run(lambda tx: tx.driver.execute(lose_all))
+    await writer.run(lambda tx: put(tx, "m"))
+    for n in range(10):
+        await writer.run(partial(put, name=f"o{n}"))
+        await writer.run(lambda tx: tx.driver.execute(lose_all))
+    assert len(names(database)) == 21
+    await asyncio.to_thread(writer.stop)
+    database.close()
+
+
+async def test_a_reader_whose_prepared_statement_was_lost_is_asked_to_try_again_and_then_succeeds(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    for _ in range(10):
+        assert names(database) == []
+    with pytest.raises(Unavailable, match="try again"), database.read() as connection:
+        connection.exec_driver_sql("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$")
+    assert names(database) == []
+    database.close()
+
+
+async def test_a_server_that_was_made_read_only_is_named_and_works_again_when_it_is_not(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    writer = Writer(database)
+    writer.start()
+    name = postgresql_url.rpartition("/")[2]
+    with psycopg.connect(postgresql_url, autocommit=True) as other:
+        other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        with pytest.raises(Unavailable, match="takes no changes"):
+            await writer.run(lambda tx: put(tx, "a"))
+        other.execute("SET default_transaction_read_only = off")
+        other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    await writer.run(lambda tx: put(tx, "a"))
+    assert names(database) == ["a"]
     await asyncio.to_thread(writer.stop)
     database.close()
 

@@ -20,7 +20,8 @@ def upgrade(start: Start, *, as_json: bool) -> None:
     database = Database(settings.database_url)
     try:
         with understood():
-            before = schema_version(database)
+            is_new = settings.is_sqlite and not settings.sqlite_path.exists()
+            before = None if is_new else schema_version(database)
             changed = schema.upgrade(database)
     finally:
         database.close()

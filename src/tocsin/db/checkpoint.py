@@ -34,7 +34,7 @@ class Checkpointer:
         connection = None
         while not self._stop.wait(EVERY):
             try:
-                connection = connection or self._database.writer_connection()
+                connection = connection or self._database.writer_connection(create=False)
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             except Exception as error:  # noqa: BLE001 - the disk may be full now and free in a minute; the thread must live
                 log.warning("checkpoint failed", reason=str(error))

@@ -5,12 +5,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import psycopg
 import sqlalchemy as sa
+import structlog
 
 from tocsin.core.errors import Unavailable
 
+log = structlog.get_logger()
+
 BUSY_TIMEOUT_MS = 5_000
+GONE = "the database file is gone"
+
+# What a pooler between us and PostgreSQL makes of prepared statements.
+_STATEMENT_LOST = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
+_POSTGRESQL_FAULTS = (
+    psycopg.OperationalError,
+    psycopg.InternalError,  # a server that was made read-only, and its own mistakes
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InsufficientPrivilege,
+)
 
 
 class Database:
@@ -21,37 +36,75 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self.path = Path(url.removeprefix("sqlite:///")) if self.is_sqlite else None
         self._url = url if self.is_sqlite else "postgresql+psycopg" + url[len("postgresql") :]
-        self._readers = self._engine(read_only=True, pool_size=8, max_overflow=0, pool_timeout=30)
+        self._file: tuple[int, int] | None = None  # which file is meant: SQLite goes on with one that was deleted
+        self._prepares = True
+        self._readers = self._engine(read_only=True, poolclass=sa.QueuePool, pool_size=8, max_overflow=0, pool_timeout=30)
 
-    def _engine(self, *, read_only: bool, **pool: Any) -> sa.Engine:
+    def _engine(self, *, read_only: bool, create: bool = False, **pool: Any) -> sa.Engine:
         # AUTOCOMMIT: transactions are begun and ended by us, in one place, with the words the driver understands.
-        engine = sa.create_engine(self._url, isolation_level="AUTOCOMMIT", **pool)
         if self.is_sqlite:
+            engine = sa.create_engine("sqlite://", isolation_level="AUTOCOMMIT", creator=lambda: self._open_file(create=create), **pool)
             sa.event.listen(engine, "connect", _prepare_sqlite_reader if read_only else _prepare_sqlite_writer)
-        elif not read_only:
+            return engine
+        engine = sa.create_engine(self._url, isolation_level="AUTOCOMMIT", **pool)
+        sa.event.listen(engine, "connect", self._prepare_postgresql)
+        if not read_only:
             sa.event.listen(engine, "connect", _prepare_postgresql_writer)
         return engine
 
-    def writer_connection(self) -> sa.Connection:
-        """A connection that may write, in autocommit mode, for one thread. The caller begins and commits; closing it ends it."""
-        return self._engine(read_only=False, poolclass=sa.NullPool).connect()
+    def _open_file(self, *, create: bool) -> sqlite3.Connection:
+        """Only who may make a database opens one that is not there: an empty file in its place would hide the loss."""
+        mode = "rwc" if create else "rw"
+        connection = sqlite3.connect(f"file:{quote(str(self.path))}?mode={mode}", uri=True, check_same_thread=False)
+        self._file = self._file or self._identity()
+        return connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat() if self.path else None
+        except OSError:
+            return None
+        return None if found is None else (found.st_dev, found.st_ino)
+
+    def check_file(self) -> None:
+        """Raises the driver's error if the file that was opened is no longer there, or another one is in its place."""
+        if self._file is not None and self._identity() != self._file:
+            raise sqlite3.OperationalError(GONE)
+
+    def _prepare_postgresql(self, connection: Any, _record: object) -> None:
+        if not self._prepares:
+            connection.prepare_threshold = None
+
+    def stop_preparing(self) -> None:
+        """From now on no statement is prepared: something between us and the server loses them."""
+        if self._prepares:
+            log.warning("prepared statements are lost on the way to the database, so none are used any more; is there a pooler?")
+        self._prepares = False
+        self._readers.dispose()
+
+    def writer_connection(self, *, create: bool = True) -> sa.Connection:
+        """A connection that may write, in autocommit mode, for one thread. The caller begins and commits; closing it ends it.
+
+        *create*: whether a SQLite file that is not there is made.
+        """
+        return self._engine(read_only=False, create=create, poolclass=sa.NullPool).connect()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A read connection inside one consistent snapshot. Raises `Unavailable` when the database cannot be read."""
         try:
+            self.check_file()
             with self._readers.connect() as connection:
                 connection.exec_driver_sql("BEGIN" if self.is_sqlite else "BEGIN READ ONLY")
                 try:
                     yield connection
                 finally:
                     connection.exec_driver_sql("ROLLBACK")
-        except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
-            raise Unavailable(explain(error)) from error
-        except sa.exc.DatabaseError as error:
-            if isinstance(error.orig, sqlite3.DatabaseError) and not isinstance(
-                error.orig, sqlite3.IntegrityError | sqlite3.ProgrammingError
-            ):
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.OperationalError) as error:
+            if is_statement_lost(error):
+                self.stop_preparing()
+                raise Unavailable("the database server lost a prepared statement: try again", retry_after=1) from error
+            if isinstance(error, sa.exc.TimeoutError) or is_fault(error):
                 raise Unavailable(explain(error)) from error
             raise
 
@@ -97,6 +150,19 @@ def _pragmas(connection: sqlite3.Connection, *pragmas: str) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+def is_fault(error: BaseException) -> bool:
+    """Whether *error* is the database's (disk, lock, connection) and not the caller's."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        return False
+    return isinstance(cause, (sqlite3.DatabaseError, *_POSTGRESQL_FAULTS))
+
+
+def is_statement_lost(error: BaseException) -> bool:
+    """Whether a prepared statement was not where we had left it: on a new connection the same work succeeds."""
+    return isinstance(getattr(error, "orig", None) or error, _STATEMENT_LOST)
+
+
 def explain(error: BaseException) -> str:
     """What a database fault means for the person who runs Tocsin, without addresses or passwords."""
     cause: Any = getattr(error, "orig", None) or error
@@ -109,6 +175,7 @@ def explain(error: BaseException) -> str:
 
 
 _MEANINGS = (
+    (GONE, "the database file was deleted or replaced: stop Tocsin, put the file or a backup back, and start it again"),
     ("database or disk is full", "the disk is full: free some space on the data folder's disk"),
     ("no space left", "the disk is full: free some space on the database's disk"),
     ("readonly database", "the database is read-only: check owner and mode of the data folder"),
@@ -118,6 +185,8 @@ _MEANINGS = (
     ("not a database", "the database file is damaged: stop Tocsin and restore a backup"),
     ("disk i/o error", "the disk reports errors: check the data folder's disk"),
     ("connection refused", "the database server does not answer: check that PostgreSQL runs"),
+    ("read-only transaction", "the database server takes no changes: it is a standby, or was made read-only"),
+    ("permission denied", "the database user may not do this: it must own the tables"),
     ("password authentication failed", "the database server refuses the password: check TOCSIN_DATABASE_URL"),
     ("no such table", "the database is not set up: run `tocsin db upgrade`"),
     ("does not exist", "the database is not set up: run `tocsin db upgrade`"),

@@ -6,7 +6,6 @@ answers everybody after the commit. See docs/adr/0003-writer-thread.md.
 
 import asyncio
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -19,7 +18,7 @@ import structlog
 
 from tocsin.core import failpoints
 from tocsin.core.errors import TocsinError, Unavailable
-from tocsin.db.engine import Database, explain
+from tocsin.db.engine import Database, explain, is_fault, is_statement_lost
 
 log = structlog.get_logger()
 
@@ -160,19 +159,19 @@ class Writer:
 
     def _connect(self, works: list[_Work]) -> sa.Connection | None:
         try:
-            return self._database.writer_connection()
+            return self._database.writer_connection(create=False)
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it and the thread must live
             self._fail(works, error)
             return None
 
     def _do(self, connection: sa.Connection, works: list[_Work]) -> bool:
-        """Does *works* in one transaction, or one by one if that fails. False: the connection is of no more use."""
+        """Does *works* in one transaction, or one by one if that fails. False: the connection is not to be trusted any more."""
         error = self._transaction(connection, works)
         if error is None:
             return True
         if is_fault(error):
             self._fail(works, error)
-            return not _is_lost(connection)
+            return False
         if len(works) == 1:
             self._fail(works, error)
             return True
@@ -180,23 +179,35 @@ class Writer:
 
     def _transaction(self, connection: sa.Connection, works: list[_Work]) -> Exception | None:
         for _ in range(CONFLICT_RETRIES):
-            tx = Tx(connection, is_sqlite=self._database.is_sqlite)
             try:
+                self._database.check_file()
+                tx = Tx(connection, is_sqlite=self._database.is_sqlite)
                 results = _commit(tx, works)
             except Exception as error:  # noqa: BLE001 - handed to the callers, whatever it is
-                with suppress(Exception):
-                    tx.driver.execute("ROLLBACK")
-                if isinstance(getattr(error, "orig", error), _CONFLICTS):
-                    failure: Exception = error
-                    continue  # another node was first: look again, with its rows now visible
-                return error
+                failure = error
+                if not self._may_repeat(connection, error):
+                    return error
+                continue
             self.last_fault = None
             self._answer(tx, works, results)
             return None
         return failure
 
+    def _may_repeat(self, connection: sa.Connection, error: Exception) -> bool:
+        """Undoes what was begun. True: nothing was wrong with the work itself, and it is to be done again."""
+        with suppress(Exception):
+            driver: Any = connection.connection.driver_connection
+            driver.execute("ROLLBACK")
+        if is_statement_lost(error):
+            self._database.stop_preparing()
+            connection.invalidate()
+            connection.rollback()  # SQLAlchemy's own word for it; the next transaction gets a new connection
+            return True
+        # Another node was first: look again, with its rows now visible.
+        return isinstance(getattr(error, "orig", error), _CONFLICTS)
+
     def _answer(self, tx: Tx, works: list[_Work], results: list[Any]) -> None:
-        self._pending -= sum(work.weight for work in works)
+        self._settle(works)
         answers = list(zip(works, results, strict=True))
         loop = self._loop
         if loop is None:
@@ -209,8 +220,13 @@ class Writer:
             loop.call_soon_threadsafe(_resolve_in_loop, actions, [answer for answer in answers if answer[0].loop is not None])
         _resolve([answer for answer in answers if answer[0].loop is None])
 
+    def _settle(self, works: list[_Work]) -> None:
+        """So much less waits. One step for the interpreter: a sum made in between would lose what is handed in meanwhile."""
+        weight = sum(work.weight for work in works)
+        self._pending -= weight
+
     def _fail(self, works: list[_Work], error: Exception) -> None:
-        self._pending -= sum(work.weight for work in works)
+        self._settle(works)
         if is_fault(error):
             reason = explain(error)
             self.last_fault = reason
@@ -250,7 +266,10 @@ def _each_alone(tx: Tx, works: Sequence[Callable[[Tx], Any]]) -> list[Any]:
 
 def _resolve_in_loop(actions: list[Callable[[], None]], answers: list[tuple[_Work, Any]]) -> None:
     for action in actions:
-        action()
+        try:
+            action()
+        except Exception:  # what follows a commit may fail; those who wait for it hear of it all the same
+            log.exception("something that follows a commit failed")
     failpoints.reach("answer.before")
     _resolve(answers)
 
@@ -264,18 +283,3 @@ def _resolve(answers: list[tuple[_Work, Any]]) -> None:
 def _reject(future: "asyncio.Future[Any]", error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
-
-
-def is_fault(error: BaseException) -> bool:
-    """Whether *error* is the database's (disk, lock, connection) and not the caller's."""
-    cause = getattr(error, "orig", None) or error
-    if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-        return False
-    return isinstance(cause, sqlite3.DatabaseError | psycopg.OperationalError | psycopg.errors.UndefinedTable | psycopg.errors.DiskFull)
-
-
-def _is_lost(connection: sa.Connection) -> bool:
-    if connection.invalidated:  # SQLAlchemy has noticed it; to ask it for the driver's connection would open a new one
-        return True
-    driver: Any = connection.connection.driver_connection
-    return bool(getattr(driver, "closed", False) or getattr(driver, "broken", False))

@@ -142,7 +142,7 @@ def _wal_bytes(settings: Settings) -> int:
 
 def _database_write_error(database: Database) -> str | None:
     try:
-        connection = database.writer_connection()
+        connection = database.writer_connection(create=False)
     except sa.exc.SQLAlchemyError as error:
         return explain(error)
     try:
