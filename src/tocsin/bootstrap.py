@@ -218,8 +218,9 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     the_channels = channels(settings, door)
     core = build_core(settings, the_clock)
     secret = core.writer.call(_instance_secret)
-    core.writer.call(lambda tx: contact_store.follow_settings(tx, wanted_contacts(settings), the_clock.now()))
-    core.refresh()
+    if delivers:  # who only takes requests may have other settings, or none: they are not what messages go by
+        core.writer.call(lambda tx: contact_store.follow_settings(tx, wanted_contacts(settings), the_clock.now()))
+        core.refresh()
     delivery = Delivery(
         clock=the_clock,
         writer=core.writer,

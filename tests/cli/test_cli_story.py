@@ -115,6 +115,15 @@ def test_requests_and_engine_can_be_two_processes_on_one_data_folder(program: Pr
         assert _both_end_well(engine, http)
 
 
+def test_the_process_for_requests_may_have_other_settings_and_messages_go_by_those_of_the_engine(program: Program, ntfy_url: str) -> None:
+    front = Program(program.folder)
+    program.settings |= {"NTFY_SERVER_URL": ntfy_url, "NTFY_TOPIC": "night-shift"}
+    with program.serving("--engine-only", log="engine-log"), front.serving("--http-only", log="http-log") as http:
+        assert http.post(program.key(), EVENT)["accepted"] == 1
+        until(lambda: len(_received(ntfy_url)) == 1)
+        assert [contact["state"] for contact in program.run("contacts", "list", "--json").json] == ["active"]
+
+
 def _both_end_well(*servers: Serving) -> bool:
     return [server.stop() for server in servers] == [0, 0]
 
