@@ -38,6 +38,18 @@ async def test_a_snooze_that_ends_pages_again_and_until_then_it_is_quiet(world: 
     assert world.ntfy.told == ["opened Disk full", "repeated Disk full"]
 
 
+@pytest.mark.claim("A1", "A6")
+async def test_who_takes_it_again_after_a_snooze_is_told_of_again(world: World) -> None:
+    await world.people(ONCALL_PHONE)
+    await world.report(a_report())
+    for _ in range(3):
+        await world.acknowledge(world.alert())
+        await world.act(world.alert(), lambda alert, now: rules.snooze(alert, "marta", now + HOUR, None, now))
+    await world.acknowledge(world.alert())
+    assert world.alert().status == "acknowledged"
+    assert world.ntfy.told == ["opened Disk full", *["acknowledged Disk full"] * 4]
+
+
 async def test_what_is_resolved_in_the_meantime_stays_so(world: World) -> None:
     await world.people(ONCALL_PHONE)
     await world.report(a_report())

@@ -193,11 +193,19 @@ def snooze(alert: Alert, actor: str, until: int, note: str | None, now: int) -> 
         raise InvalidInput.of("until", "is more than 30 days away; silence the alert by a rule, or resolve it")
     if alert.status == Status.SNOOZED and alert.snoozed_until == until:
         return AlertChange(alert)
-    snoozed = replace(alert, status=Status.SNOOZED.value, snoozed_until=until, due_at=until, acknowledged_at=None, acknowledged_by=None)
-    line = HistoryLine(now, actor, Action.SNOOZED, Reason.ASKED, _noted(note, {"until": to_text(until)}))
-    return AlertChange(
-        snoozed, ("status", "snoozed_until", "due_at", "acknowledged_at", "acknowledged_by"), (line,), None, silence_pending=True
+    snoozed = replace(
+        alert,
+        status=Status.SNOOZED.value,
+        # That somebody had it is over: if somebody takes it again, people have to be told of that anew.
+        generation=alert.generation + (alert.status == Status.ACKNOWLEDGED),
+        snoozed_until=until,
+        due_at=until,
+        acknowledged_at=None,
+        acknowledged_by=None,
     )
+    line = HistoryLine(now, actor, Action.SNOOZED, Reason.ASKED, _noted(note, {"until": to_text(until)}))
+    changed = ("status", "generation", "snoozed_until", "due_at", "acknowledged_at", "acknowledged_by")
+    return AlertChange(snoozed, changed, (line,), None, silence_pending=True)
 
 
 def wake(alert: Alert, actor: str, note: str | None, now: int) -> AlertChange:
