@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.lanes import Lanes
 from tests.api.service import Service
 from tests.world import World
 
@@ -23,3 +24,10 @@ async def sqlite_service(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Servi
     service = await Service.start(World(sqlite_url, tmp_path))
     yield service
     await service.close()
+
+
+@pytest.fixture
+async def lanes(sqlite_service: Service) -> AsyncIterator[Lanes]:
+    """The service behind the real HTTP server."""
+    async with Lanes.open(sqlite_service) as lanes:
+        yield lanes

@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from tocsin.core.errors import FieldError, InvalidInput, TooLarge
+from tocsin.core.text import cut, one_line
 from tocsin.events.model import MAX_ARRAY, MAX_LINES, EventInput, Incoming, Rejected
 from tocsin.events.rules import check
 
@@ -115,16 +116,17 @@ def _explain(index: int, raw: bytes, error: Exception, admit: Any) -> Rejected:
         )
     except _BROKEN as broken:
         return Rejected(index, None, (FieldError("body", f"is not JSON: {_plain(broken)}"),), raw)
-    errors = [e for name, value in fields.items() if (e := _field_error(name, value))]
+    errors = _field_errors(fields)
     if "type" not in fields:
         errors.insert(0, FieldError("type", "is required, such as invoice.payment_failed"))
-    errors.extend(_further_errors(fields, {e.field for e in errors}, admit))
+    if len(fields) <= len(_TYPES) + MAX_UNKNOWN:
+        errors.extend(_further_errors(fields, {e.field for e in errors}, admit))
     return Rejected(index, _id_of(fields), tuple(errors) or (FieldError("body", _plain(error)),), raw)
 
 
 def _further_errors(fields: dict[str, msgspec.Raw], bad: set[str], admit: Any) -> tuple[FieldError, ...]:
     """What is wrong with the fields whose JSON type is right, so that one answer names everything."""
-    good = {name: value for name, value in fields.items() if name not in bad}
+    good = {name: value for name, value in fields.items() if name in _TYPES and name not in bad}
     try:
         checked = admit(0, _one.decode(msgspec.json.encode({"type": "unknown", **good})))
     except _BROKEN:
@@ -132,12 +134,21 @@ def _further_errors(fields: dict[str, msgspec.Raw], bad: set[str], admit: Any) -
     return checked.errors if isinstance(checked, Rejected) else ()
 
 
+MAX_UNKNOWN = 10
 _TYPES = get_type_hints(EventInput, include_extras=True)
 
 
+def _field_errors(fields: dict[str, msgspec.Raw]) -> list[FieldError]:
+    """What is wrong with each field by itself. Of unknown ones the first few are named: there may be a million."""
+    unknown = [name for name in fields if name not in _TYPES]
+    known = f"is no field of an event; known are {', '.join(_TYPES)}"
+    errors = [FieldError(cut(one_line(name), 60), known) for name in unknown[:MAX_UNKNOWN]]
+    if len(unknown) > MAX_UNKNOWN:
+        errors.append(FieldError("body", f"has {len(unknown) - MAX_UNKNOWN} further fields that are none of an event"))
+    return errors + [e for name in _TYPES if name in fields and (e := _field_error(name, fields[name]))]
+
+
 def _field_error(name: str, value: msgspec.Raw) -> FieldError | None:
-    if name not in _TYPES:
-        return FieldError(name, f"is no field of an event; known are {', '.join(_TYPES)}")
     try:
         msgspec.json.decode(bytes(value), type=_TYPES[name])
     except _BROKEN as error:
