@@ -13,6 +13,7 @@ from tocsin.alerts.model import Alert
 from tocsin.api import errors, shapes
 from tocsin.api.access import Guard, authorization, is_refusal
 from tocsin.api.alerts import AlertsApi
+from tocsin.api.analytics import AnalyticsApi
 from tocsin.api.audit import AuditApi
 from tocsin.api.channels import ChannelsApi
 from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
@@ -143,7 +144,8 @@ def build(server: Server, engine: Engine | None) -> Front:
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
 _QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, UsersApi, AuditApi, ChannelsApi, StreamApi, *_ON_CALL, *_QUIET)
+_LOOKING_BACK = (AuditApi, AnalyticsApi)
+_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, UsersApi, ChannelsApi, StreamApi, *_ON_CALL, *_QUIET, *_LOOKING_BACK)
 
 
 def _hub(server: Server) -> Hub:

@@ -307,6 +307,18 @@ def oncall(start: Start, *, at: str | None, as_json: bool) -> None:
     show_on_call(start, at, as_json=as_json)
 
 
+@tocsin.command(epilog=example("tocsin report", "tocsin report --days 30 --time-zone Europe/Berlin --json"))
+@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="How many days back.")
+@click.option("--time-zone", default="UTC", show_default=True, help="Whose clock the hours and weekdays are of.")
+@as_json
+@click.pass_obj
+def report(start: Start, *, days: int, time_zone: str, as_json: bool) -> None:
+    """How quickly people answered, how long problems lasted, what was noisy and whom it woke."""
+    from tocsin.cli.report import show_report
+
+    show_report(start, days, time_zone, as_json=as_json)
+
+
 @tocsin.group(epilog=example("tocsin contacts list"))
 def contacts() -> None:
     """Who can be told."""

@@ -1,0 +1,78 @@
+"""Reports as they are asked for: read, fold, done."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from tocsin.core.zones import is_zone
+from tocsin.reports import rules, store
+from tocsin.reports.model import Figures, Happening, Pages, Period, Point, Step, Summary
+from tocsin.reports.store import Sites
+
+Key = TypeVar("Key", int, str)
+
+
+def summary(connection: sa.Connection, period: Period, zone: ZoneInfo, sites: Sites) -> Summary:
+    """The figures of *period* beside those of the one before. *sites*: those that the reader may see; None: all."""
+    first, since, until = period.before.since, period.since, period.until
+    span = store.numbers(connection, period)
+    now, earlier, cells = Figures(), Figures(), Counter[int]()
+    for one in rules.happenings(store.lines(connection, store.numbers(connection, Period(first, until)), sites)):
+        at = one[1]
+        if since <= at < until:
+            rules.add(now, one)
+            if one[0] is Happening.BEGAN:
+                cells[at // rules.CELL] += 1
+        elif first <= at < since:
+            rules.add(earlier, one)
+    volume = store.volume(connection, span, period, sites)
+    return Summary(
+        period=period,
+        time_zone=str(zone),
+        now=now,
+        before=earlier,
+        still_open=store.still_open(connection, sites),
+        by_severity=_sums((severity, count) for _, severity, count in volume),
+        by_type=dict(list(_sums((kind, count) for kind, _, count in volume).items())[: store.TYPES]),
+        weekdays=rules.weekdays(cells.items(), zone),
+        noisiest=store.noisiest(connection, span, period, sites),
+        people=_people(connection, period, sites),
+    )
+
+
+def _sums(counts: Iterable[tuple[Key, int]]) -> dict[Key, int]:
+    """The sum for each key, the largest first."""
+    found: dict[Key, int] = {}
+    for key, count in counts:
+        found[key] = found.get(key, 0) + count
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _people(connection: sa.Connection, period: Period, sites: Sites) -> list[Pages]:
+    owners = store.owners(connection)
+    zones: dict[str, ZoneInfo] = {}
+    found: dict[str, Pages] = {}
+    for contact_id, cell, count in store.pages(connection, period, sites):
+        owner = owners.get(contact_id)
+        if owner is None:
+            continue
+        key = owner.user_id or contact_id
+        if key not in found:
+            who = owner.user_name or f"{owner.kind} {owner.name}"
+            found[key] = Pages(who, owner.time_zone if owner.time_zone and is_zone(owner.time_zone) else "UTC", owner.user_id)
+        person = found[key]
+        zone = zones.setdefault(person.time_zone, ZoneInfo(person.time_zone))
+        if rules.is_night(cell, zone):
+            person.night += count
+        else:
+            person.day += count
+    return sorted(found.values(), key=lambda one: (-one.day - one.night, one.who))
+
+
+def series(connection: sa.Connection, period: Period, step: Step, zone: ZoneInfo, sites: Sites) -> list[Point]:
+    """The figures of *period*, point by point."""
+    lines = store.lines(connection, store.numbers(connection, period), sites)
+    return rules.series(rules.happenings(lines), period, rules.steps(period, step, zone))

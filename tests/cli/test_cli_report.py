@@ -1,0 +1,26 @@
+"""The figures, asked at the terminal."""
+
+import pytest
+
+from tests.cli.program import Inside
+
+pytestmark = pytest.mark.claim("A11")
+
+
+def test_the_report_says_how_it_was_in_words_and_in_the_words_of_the_api(ready: Inside) -> None:
+    ready.run("test-alert", "--severity", "5", "--wait", "0")
+    (alert,) = ready.run("alerts", "list", "--json").json
+    ready.run("alerts", "ack", str(alert["number"]))
+    found = ready.run("report", "--json").json
+    assert (found["alerts"], found["acknowledged"], found["unresolved"], found["by_severity"]["5"]) == (1, 1, 1, 1)
+    said = ready.run("report", "--days", "1")
+    assert "The last 1 day, and the 1 day before." in said.out
+    assert "time to acknowledge" in said.out
+    assert "1 critical" in said.out
+
+
+def test_an_empty_house_and_a_zone_that_is_none(ready: Inside) -> None:
+    assert ready.run("report").code == 0
+    wrong = ready.run("report", "--time-zone", "Mars/Olympus")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "Europe/Berlin" in wrong.err
