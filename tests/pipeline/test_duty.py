@@ -1,6 +1,7 @@
 """What people are told about schedules, as stories: a whole Tocsin, a fake clock, channels that keep what they were given."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -325,6 +326,36 @@ async def test_a_gap_is_announced_once_by_two_looks(rota: Rota) -> None:
         await rota.world.write(rota.world.core.duty.tell_of_gaps)
     assert len(rota.gaps()) == 1
     assert rota.world.alert().occurrences == 1
+
+
+async def test_two_nodes_that_find_a_gap_at_once_open_one_alert(postgresql_url: str, tmp_path: Path) -> None:
+    world = World(postgresql_url, tmp_path)
+    other = World(postgresql_url, tmp_path / "other", clock=world.clock, node="node-2")
+    rota = await Rota(world).start()
+    await rota.schedule()
+    found, other_looks = threading.Event(), threading.Event()
+
+    def find_and_wait(tx: Tx) -> None:
+        world.core.duty.tell_of_gaps(tx)
+        found.set()
+        other_looks.wait(10)
+
+    first = asyncio.ensure_future(world.write(find_and_wait))
+    await asyncio.to_thread(found.wait, 10)
+    second = asyncio.ensure_future(other.write(other.core.duty.tell_of_gaps))
+    await asyncio.sleep(0.3)  # time enough to look, if nothing held it back
+    other_looks.set()
+    await asyncio.gather(first, second)
+    assert len(rota.gaps()) == 1
+    assert world.alert().occurrences == 1
+    await other.close()
+    await world.close()
+
+
+async def test_who_has_a_long_turn_hears_when_it_ends(sqlite_rota: Rota) -> None:
+    await sqlite_rota.schedule(sqlite_rota.ben, sqlite_rota.anna, unit="month")
+    await sqlite_rota.live(3 * HOUR)
+    assert sqlite_rota.told() == [("owner-phone", until("Thu 5").replace("Thu 5 Jan", "Thu 5 Feb"))]
 
 
 async def test_nothing_to_tell_costs_no_transaction(sqlite_rota: Rota) -> None:

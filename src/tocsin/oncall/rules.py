@@ -23,6 +23,8 @@ from tocsin.oncall.model import Duty, Gap, Layer, Override, OverrideKind, Schedu
 FIRST_REACH = 2 * DAY  # how far `who_is_on_call` looks at first for the start and the end of a duty
 LONGEST_REACH = 512 * DAY  # and at last: longer than any turn or override that is accepted
 
+MAX_TURNS_IN_A_ROW = 32  # of one person: who has more has nobody to hand over to
+
 NOBODY = ""  # takes the place of somebody who cannot be on call: the turn stays, and is empty
 
 Origin = tuple[int, int] | str  # of a duty: layer and turn, or the override's id
@@ -64,13 +66,14 @@ def shifts(schedule: Schedule, overrides: Sequence[Override], start: int, end: i
     return Shifts(tuple(_shifts(stretches)), tuple(_gaps(stretches)))
 
 
-def on_until(schedule: Schedule, overrides: Sequence[Override], user: str, at: int, horizon: int) -> int | None:
-    """Until when *user*, who is on call at *at*, is so without a break, whatever the reasons; None: at least until *horizon*."""
-    until = at
-    for shift in shifts(schedule, overrides, at, horizon).shifts:
-        if shift.user == user and shift.starts_at <= until:
-            until = max(until, shift.ends_at)
-    return None if until >= horizon else until
+def on_until(schedule: Schedule, overrides: Sequence[Override], user: str, at: int) -> int | None:
+    """Until when *user*, who is on call at *at*, is so without a break, by whatever turns and overrides; None: no end in sight."""
+    for _ in range(MAX_TURNS_IN_A_ROW):
+        duty = next((one for one in who_is_on_call(schedule, overrides, at) if one.user == user), None)
+        if duty is None:
+            return at
+        at = duty.until
+    return None
 
 
 def without(schedule: Schedule, overrides: Sequence[Override], gone: Collection[str]) -> tuple[Schedule, list[Override]]:

@@ -279,12 +279,19 @@ def calendar(connection: sa.Connection, schedule_id: str | None, user_id: str | 
 
     Raises `NotFound` if the schedule is gone.
     """
-    schedules = store.schedules(connection) if schedule_id is None else [store.get_schedule(connection, schedule_id)]
+    schedules = _naming(connection, user_id, now) if schedule_id is None else [store.get_schedule(connection, schedule_id)]
     names = {person.id: person.name for person in store.people(connection).by_id.values()}
     entries = [entry for one in schedules for entry in _entries(connection, one, user_id, names, now)]
     person = names.get(user_id or "", "")
     title = " ".join([person, "on call", *([f"({schedules[0].name})"] if schedule_id is not None else [])]).strip()
     return ical.write(f"{title[:1].upper()}{title[1:]}", entries, now)
+
+
+def _naming(connection: sa.Connection, user_id: str | None, now: int) -> list[Schedule]:
+    """The schedules in which a person (None: anybody) may be on call within the time that a calendar shows."""
+    schedules = store.schedules(connection)
+    made = store.overrides(connection, [s.id for s in schedules], now - CALENDAR_BACK, now + CALENDAR_AHEAD)
+    return [s for s in schedules if user_id is None or user_id in _named(s, made[s.id])]
 
 
 def _entries(connection: sa.Connection, schedule: Schedule, user_id: str | None, names: dict[str, str], now: int) -> list[ical.Entry]:

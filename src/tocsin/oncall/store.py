@@ -280,6 +280,12 @@ def on_duty(connection: sa.Connection) -> dict[str, set[str]]:
     return found
 
 
+def lock_schedules(tx: Tx) -> None:
+    """Has other nodes wait that want to tell of the same (PostgreSQL; SQLite has one writer): then they find what was told."""
+    if not tx.is_sqlite:
+        tx.sql.execute(sa.select(_SCHEDULES.c.id).order_by(_SCHEDULES.c.id).with_for_update()).all()
+
+
 def came_on_duty(tx: Tx, schedule_id: str, user: str, now: int) -> None:
     """Notes that somebody is on duty since now."""
     tx.sql.execute(_DUTY.insert().values(schedule_id=schedule_id, user_id=user, since=now))

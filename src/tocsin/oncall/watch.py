@@ -13,7 +13,7 @@ from tocsin.oncall.calendar import wall_clock
 from tocsin.oncall.model import Override, Schedule
 
 AHEAD = DAY  # how long before its beginning a gap is announced
-IN_SIGHT = 31 * DAY  # how far ends are looked for
+IN_SIGHT = 31 * DAY  # how far the ends of gaps are looked for
 MAX_TITLE = 200
 
 

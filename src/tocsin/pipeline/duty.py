@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.core.clock import Clock
+from tocsin.core.clock import DAY, Clock
 from tocsin.core.ids import new_id
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
@@ -26,6 +26,7 @@ from tocsin.pipeline.ingest import Batch, Ingest
 SITE = "main"
 GAP = "tocsin.oncall_gap"
 BEFORE_IT, WITHIN_IT = 3, 4  # severities
+OVERRIDES_AHEAD = 366 * DAY
 
 
 class DutyWatch:
@@ -44,6 +45,7 @@ class DutyWatch:
     def hand_over(self, tx: Tx) -> int:
         """Tells those who have come on duty; returns in how many schedules somebody came or went."""
         now = self._clock.now()
+        store.lock_schedules(tx)
         changes = list(_changes(tx.sql, now))
         for schedule_id, schedule, change in changes:
             for user in change.went:
@@ -57,9 +59,8 @@ class DutyWatch:
     def _tell(self, tx: Tx, schedule: Schedule, user: str, now: int) -> None:
         readers = notice_readers(user, self._contacts.all)
         if readers:
-            horizon = now + watch.IN_SIGHT
-            ((present, overrides),) = service.present(tx.sql, [schedule], now, horizon)
-            until = rules.on_until(present, overrides, user, now, horizon)
+            ((present, overrides),) = service.present(tx.sql, [schedule], now, now + OVERRIDES_AHEAD)
+            until = rules.on_until(present, overrides, user, now)
             words = watch.hand_off_words(schedule, until)
             notice = notices.add(tx, self._sites.get(SITE).id, words.title, words.text, until, now)
             self._announcer.tell(tx, notice, readers, now)
@@ -74,6 +75,7 @@ class DutyWatch:
     def tell_of_gaps(self, tx: Tx) -> int:
         """Opens, changes and resolves the alerts about gaps, one for each; returns in how many schedules."""
         now = self._clock.now()
+        store.lock_schedules(tx)
         found = list(_gap_news(tx.sql, now))
         for schedule, news in found:
             if schedule is not None:
