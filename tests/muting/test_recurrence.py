@@ -4,6 +4,7 @@ import re
 import time
 from datetime import date, datetime, timedelta
 from itertools import pairwise, takewhile
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -14,8 +15,9 @@ from tests.muting.build import at
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.errors import InvalidInput
 from tocsin.core.times import to_text
+from tocsin.core.wall import moment
 from tocsin.muting.model import Window
-from tocsin.muting.recurrence import Recurring, days, moment_of, next_windows, read_rule, windows
+from tocsin.muting.recurrence import Recurring, days, next_windows, read_rule, windows
 
 FIRST = date(2026, 1, 31)
 
@@ -176,7 +178,7 @@ def test_a_window_starts_by_the_clock_on_the_wall_and_lasts_by_the_watch() -> No
     ],
 )
 def test_a_time_that_the_clocks_skip_is_the_first_moment_after_the_gap(wall: str, zone: str, expected: str) -> None:
-    assert to_text(moment_of(datetime.fromisoformat(wall), zone))[:16] == expected
+    assert to_text(moment(datetime.fromisoformat(wall), ZoneInfo(zone)))[:16] == expected
 
 
 def to_the_minute(wall: datetime) -> datetime:
@@ -191,7 +193,7 @@ def to_the_minute(wall: datetime) -> datetime:
     later=st.integers(-10, 900 * 24 * 60),
 )
 def test_looking_from_any_moment_finds_the_same_windows(first: datetime, zone: str, rule: str, length: int, later: int) -> None:
-    start = moment_of(first, zone)
+    start = moment(first, ZoneInfo(zone))
     recurring = Recurring(read_rule(rule), zone, Window(start, start + length * MINUTE))
     now, until = start + later * MINUTE, start + (900 * 24 * 60 + 60 * 24 * 60) * MINUTE
     everything = list(windows(recurring, start - DAY, until))

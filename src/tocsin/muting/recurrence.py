@@ -7,7 +7,6 @@ to dateutil: docs/adr/0014-recurring-windows.md.
 import calendar
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from itertools import islice
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -16,7 +15,8 @@ import msgspec
 
 from tocsin.core.clock import DAY
 from tocsin.core.errors import InvalidInput
-from tocsin.core.times import from_datetime, to_datetime
+from tocsin.core.times import from_datetime
+from tocsin.core.wall import moment, wall_clock
 from tocsin.muting.model import Window
 
 MAX_RULE = 500
@@ -121,12 +121,12 @@ def _read_weekday(text: str) -> int:
 def _read_until(text: str) -> date | datetime:
     for form in ("%Y%m%d", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ"):
         try:
-            moment = datetime.strptime(text, form)  # noqa: DTZ007 - a wall-clock time, unless it ends in Z
+            found = datetime.strptime(text, form)  # noqa: DTZ007 - a wall-clock time, unless it ends in Z
         except ValueError:
             continue
         if form.endswith("Z"):
-            return moment.replace(tzinfo=UTC)
-        return moment if "T" in form else moment.date()
+            return found.replace(tzinfo=UTC)
+        return found if "T" in form else found.date()
     raise _wrong(f"UNTIL={text[:20]} must be a day such as 20261231 or a moment such as 20261231T230000Z")
 
 
@@ -255,12 +255,12 @@ def windows(recurring: Recurring, since: int, until: int) -> Iterator[Window]:
     """The windows that end after *since* and start before *until*, in order."""
     zone = ZoneInfo(recurring.zone)
     length = recurring.first.ends_at - recurring.first.starts_at
-    start = to_datetime(recurring.first.starts_at).astimezone(zone).replace(tzinfo=None)
-    from_day = to_datetime(max(since - length - DAY, recurring.first.starts_at)).astimezone(zone).date()
-    to_day = to_datetime(until + DAY).astimezone(zone).date()
+    start = wall_clock(recurring.first.starts_at, zone)
+    from_day = wall_clock(max(since - length - DAY, recurring.first.starts_at), zone).date()
+    to_day = wall_clock(until + DAY, zone).date()
     for day in days(recurring.rule, start.date(), from_day, to_day):
         wall = datetime.combine(day, start.time())
-        starts_at = moment_of(wall, recurring.zone)
+        starts_at = moment(wall, zone)
         if starts_at >= until or _is_over(recurring.rule, wall, starts_at):
             return
         if starts_at + length > since:
@@ -282,22 +282,3 @@ def _is_over(rule: Rule, wall: datetime, starts_at: int) -> bool:
             return starts_at > from_datetime(rule.until)
         case _:
             return wall.date() > rule.until
-
-
-@lru_cache(maxsize=4_096)
-def moment_of(wall: datetime, zone: str) -> int:
-    """When a clock in *zone* shows *wall* (ms): the first time if it does so twice; if never, the first moment after the gap."""
-    place = ZoneInfo(zone)
-    moment = wall.replace(tzinfo=place, fold=0)
-    found = from_datetime(moment)
-    if to_datetime(found).astimezone(place).replace(tzinfo=None) == wall.replace(microsecond=wall.microsecond // 1000 * 1000):
-        return found
-    before, after = from_datetime(wall.replace(tzinfo=place, fold=1)), found  # on either side of the change
-    offset = to_datetime(before).astimezone(place).utcoffset()
-    while after - before > 1:
-        middle = (before + after) // 2
-        if to_datetime(middle).astimezone(place).utcoffset() == offset:
-            before = middle
-        else:
-            after = middle
-    return after

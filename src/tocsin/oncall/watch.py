@@ -8,8 +8,8 @@ import msgspec
 
 from tocsin.core.clock import DAY
 from tocsin.core.text import cut
+from tocsin.core.wall import wall_clock
 from tocsin.oncall import rules
-from tocsin.oncall.calendar import wall_clock
 from tocsin.oncall.model import Override, Schedule
 
 AHEAD = DAY  # how long before its beginning a gap is announced
