@@ -147,6 +147,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.alerts.model import Policy
     from tocsin.escalation.service import PolicyBook
     from tocsin.events import sites as site_store
+    from tocsin.muting import service as muting_service
     from tocsin.muting.book import MuteBook
     from tocsin.notify.announce import Announcer
     from tocsin.notify.contacts import ContactBook
@@ -183,7 +184,12 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         reminders,
         duty,
     )
-    core.writer.call(lambda tx: site_store.ensure(tx, "main", now()))
+
+    def begin(tx: Tx) -> None:
+        site_store.ensure(tx, "main", now())
+        muting_service.ship(tx, now())
+
+    core.writer.call(begin)
     core.refresh()
     return core
 

@@ -331,3 +331,20 @@ def test_a_hook_costs_the_page_far_less_than_a_millisecond() -> None:
     measured = json.loads(bench.stdout)
     assert measured["n"] == 3000
     assert measured["p99_us"] < 1000
+
+
+@pytest.mark.claim("M9")
+@pytest.mark.parametrize("variant", ["addon", "single file"])
+def test_maintenance_mode_is_told_once_when_it_starts_and_once_when_it_ends(whmcs: Whmcs, tocsin: TocsinStandIn, variant: str) -> None:
+    install = whmcs.install_addon if variant == "addon" else whmcs.install_single_file
+    install(**tocsin.settings)
+    cron = fire("AfterCronJob")
+    whmcs.page(cron)
+    (whmcs.root / "maintenance-mode").touch()
+    whmcs.page(cron)
+    whmcs.page(cron)
+    (whmcs.root / "maintenance-mode").unlink()
+    whmcs.page(cron)
+    whmcs.page(cron)
+    told = [event["type"] for event in tocsin.events() if event["type"] != "whmcs.metrics"]
+    assert told == ["system.maintenance_started", "system.maintenance_ended"]

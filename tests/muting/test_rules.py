@@ -21,6 +21,7 @@ from tocsin.muting.rules import (
     check_silence,
     coming,
     expect_site,
+    kinds_of,
     reason_of,
     why_quiet_by_parent,
 )
@@ -243,6 +244,23 @@ def test_a_child_is_quiet_while_a_parent_with_the_same_fields_is_down(child: Any
         assert found == MuteReason(
             found.kind, a_dependency().id, None, 'dependency "checks behind their host" while alert 7 (server.down web-1) is not resolved'
         )
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "concerned"),
+    [
+        ([], []),
+        ([a_dependency()], ["server.down", "check.http"]),
+        (
+            [a_dependency(), named("x", ("host=sw-1", "type=switch.down"), ("type^disk.",))],
+            ["server.down", "check.http", "switch.down", "disk.full"],
+        ),
+        ([a_dependency(), SWITCH], ["server.down", "check.http", "switch.down", "disk.full", "invoice.due"]),
+    ],
+)
+def test_most_alerts_are_known_by_their_type_to_depend_on_nothing(dependencies: list[Dependency], concerned: list[str]) -> None:
+    concerns = kinds_of([Chain(one) for one in dependencies])
+    assert [kind for kind in ("server.down", "check.http", "switch.down", "disk.full", "invoice.due") if concerns(kind)] == concerned
 
 
 def test_who_is_a_parent_is_never_a_child() -> None:

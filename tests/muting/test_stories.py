@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from msgspec import Raw
@@ -12,7 +13,8 @@ from tests.muting.build import a_dependency, a_maintenance, a_silence, at, drop,
 from tests.world import World
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.db import tables
-from tocsin.muting import store
+from tocsin.muting import service, store
+from tocsin.muting.model import Dependency
 
 HOST: dict[str, Any] = {"host": "web-1"}
 
@@ -244,6 +246,33 @@ async def test_a_parent_that_is_silenced_keeps_its_children_quiet_until_it_is_up
     assert pages(world) == []
     await world.pass_time(HOUR)
     assert pages(world) == ["repeated 1"], "the silence is over, the host still down: the check stays quiet behind it"
+
+
+@pytest.mark.claim("M9")
+async def test_in_whmcs_maintenance_mode_the_client_area_is_quiet_and_cron_and_payments_stay_armed(world: World) -> None:
+    await world.people(ONCALL_PHONE)
+    client_area, cron = {"area": "client"}, {"area": "cron"}
+    mode: dict[str, Any] = {"title": None, "severity": None, "status": None, "subject": None}
+    await world.report(a_report(type="system.maintenance_started", **mode))
+    assert (world.alert(1).title, world.alert(1).severity) == ("WHMCS is in maintenance mode", 3)
+    await world.report(
+        a_report("check:1", type="check.http", severity=4, attributes=Raw(msgspec.json.encode(client_area))),
+        a_report("check:2", type="check.cron", severity=4, attributes=Raw(msgspec.json.encode(cron))),
+        a_report("invoice:7", type="invoice.payment_failed", severity=4),
+        a_report("check:1", site="other", type="check.http", severity=4, attributes=Raw(msgspec.json.encode(client_area))),
+    )
+    assert [(a.number, a.muted_by is not None) for a in world.alerts()] == [(1, False), (2, True), (3, False), (4, False), (5, False)]
+
+    await world.report(a_report(type="system.maintenance_ended", **mode))
+    await world.pass_time(SECOND)
+    assert pages(world)[-2:] == ["resolved 1", "repeated 2"], "the mode is off, the client area still down"
+
+
+async def test_what_an_installation_begins_with_stays_away_once_it_is_removed(world: World) -> None:
+    (shipped,) = world.rows(sa.select(tables.dependencies.c.id))
+    await world.write(lambda tx: store.remove(tx, Dependency, shipped.id))
+    await world.write(lambda tx: service.ship(tx, NOW))
+    assert world.rows(sa.select(tables.dependencies.c.id)) == []
 
 
 @pytest.mark.claim("A7")

@@ -9,7 +9,8 @@ from hypothesis import example, given, strategies as st
 from tests.oncall.build import a_layer, a_schedule, between, gaps_between, told_between, utc, wall
 from tocsin.core.clock import MINUTE, SECOND
 from tocsin.core.times import from_datetime, to_datetime
-from tocsin.oncall.calendar import moment, turn_at, turn_start, wall_clock
+from tocsin.core.wall import moment, wall_clock
+from tocsin.oncall.calendar import turn_at, turn_start
 from tocsin.oncall.model import Rotation, Unit
 
 pytestmark = pytest.mark.claim("A5")

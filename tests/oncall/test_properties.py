@@ -12,7 +12,8 @@ from hypothesis import given, settings, strategies as st
 from tests.oncall.build import a_layer, a_schedule, between, utc
 from tests.oncall.test_calendar import ZONES
 from tocsin.core.clock import DAY, HOUR, MINUTE
-from tocsin.oncall.calendar import moment, turn_start, wall_clock
+from tocsin.core.wall import moment, wall_clock
+from tocsin.oncall.calendar import turn_start
 from tocsin.oncall.definition import People, Person, layers_of, layers_text, read_schedule, stored_layers
 from tocsin.oncall.model import Duty, Layer, Override, OverrideKind, Restriction, Rotation, Schedule, Shifts, Unit
 from tocsin.oncall.rules import shifts, users_on_call, who_is_on_call

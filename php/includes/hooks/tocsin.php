@@ -260,9 +260,20 @@ final class Bridge
         }
     }
 
+    private function noteMaintenance(): void
+    {
+        $mode = new MaintenanceMode(Folder::opened($this->settings->folder));
+        $type = $mode->change();
+        if ($type !== null) {
+            $this->spool()->append(Spool::LOUD, Event::json(['type' => $type], microtime(true)));
+            $mode->keep($type);
+        }
+    }
+
     public function flush(float $seconds, bool $insist = false): FlushResult
     {
         $this->foldCounters();
+        $this->noteMaintenance();
         return Flusher::of($this->settings, $this->spool())->run(microtime(true) + $seconds, $insist);
     }
 
@@ -1291,6 +1302,46 @@ PATTERNS;
         $broken = preg_match($pattern, '') === false;
         restore_error_handler();
         return $broken;
+    }
+}
+
+/**
+ * Tells when WHMCS goes into its maintenance mode and leaves it: no hook does. The last answer is kept as a file.
+ */
+final class MaintenanceMode
+{
+    const STARTED = 'system.maintenance_started';
+    const ENDED = 'system.maintenance_ended';
+    const FILE = 'maintenance';
+
+    private $folder;
+
+    public function __construct(Folder $folder)
+    {
+        $this->folder = $folder;
+    }
+
+    /** @return string|null the type of the event to send; null while nothing has changed, or WHMCS is not loaded */
+    public function change()
+    {
+        if (!class_exists('\WHMCS\Config\Setting')) {
+            return null;
+        }
+        $on = in_array(\WHMCS\Config\Setting::getValue('MaintenanceMode'), ['on', '1', 1, true], true);
+        if ($on === is_file($this->folder->path(self::FILE))) {
+            return null;
+        }
+        return $on ? self::STARTED : self::ENDED;
+    }
+
+    /** After the event is in the spool: a crash in between sends it twice, which changes nothing, rather than never. */
+    public function keep(string $type): void
+    {
+        if ($type === self::STARTED) {
+            $this->folder->write(self::FILE, '');
+        } else {
+            @unlink($this->folder->path(self::FILE));
+        }
     }
 }
 

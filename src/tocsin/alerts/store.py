@@ -64,14 +64,19 @@ def due(tx: Tx, now: int, limit: int) -> list[Alert]:
 
 
 def unresolved_after(tx: Tx, place: tuple[int, str], limit: int, *, muted: bool = False) -> list[Alert]:
-    """The next *limit* unresolved alerts after *place* (site id, dedup key) in that order, locked; *muted*: only those that are quiet."""
-    mark, lock = ("?", "") if tx.is_sqlite else ("%s", " FOR UPDATE")
+    """The next *limit* unresolved alerts after *place* (site id, dedup key), in that order, not locked; *muted*: only quiet ones."""
+    mark = "?" if tx.is_sqlite else "%s"
     which = "muted_by IS NOT NULL" if muted else "status <> 'resolved'"
     sql = (
         f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE {which} AND (site_id, dedup_key) > ({mark}, {mark})"  # noqa: S608 - names from the code
-        f" ORDER BY site_id, dedup_key LIMIT {mark}{lock}"
+        f" ORDER BY site_id, dedup_key LIMIT {mark}"
     )
     return [Alert(*row) for row in tx.driver.execute(sql, (*place, limit)).fetchall()]
+
+
+def locked(tx: Tx, numbers: Iterable[int]) -> list[Alert]:
+    """The alerts with these numbers, as they are now, locked."""
+    return [Alert(*row) for row in bulk.fetch(tx, tables.alerts, COLUMNS, "number", numbers, lock=True)]
 
 
 def next_numbers(tx: Tx, count: int) -> Sequence[int]:

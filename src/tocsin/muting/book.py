@@ -11,7 +11,7 @@ from tocsin.core.errors import TocsinError
 from tocsin.muting import store
 from tocsin.muting.matching import Conditions
 from tocsin.muting.model import Dependency, Labels, Maintenance, MuteReason, Silence, Window
-from tocsin.muting.rules import Active, Chain, Index, Planned, coming, reason_of
+from tocsin.muting.rules import Active, Chain, Index, Planned, coming, kinds_of, reason_of
 
 log = structlog.get_logger()
 
@@ -26,14 +26,19 @@ class State:
     A new state is made whenever something opens, closes or is changed, so that the same state means that nothing has.
     """
 
-    __slots__ = ("chains", "index", "since", "until")
+    __slots__ = ("_kinds", "chains", "index", "since", "until")
 
     def __init__(self, since: int, until: int, index: Index, chains: Sequence[Chain]) -> None:
         self.since, self.until, self.index, self.chains = since, until, index, chains
+        self._kinds = kinds_of(chains)
 
     def __bool__(self) -> bool:
         """Whether anything could be quiet."""
         return len(self.index) > 0 or bool(self.chains)
+
+    def concerns(self, kind: str) -> bool:
+        """Whether alerts of a type could be quiet, or be the reason for it: most need no further look."""
+        return len(self.index) > 0 or self._kinds(kind)
 
     def is_parent(self, labels: Labels) -> bool:
         """Whether others may depend on such an alert."""

@@ -83,6 +83,22 @@ def _check_pauses(recurring: Recurring, now: int) -> None:
             raise InvalidInput.of("ends_at", f"{text}, at {to_text(following.starts_at)}: that would be quiet for ever; make it shorter")
 
 
+def shipped(dependency_id: str, now: int) -> Dependency:
+    """The dependency that each installation begins with: what looks at the client area is quiet while WHMCS is in its maintenance mode.
+
+    Cron and payments are not: they go on in that mode.
+    """
+    return Dependency(
+        dependency_id,
+        "client area while WHMCS is in maintenance mode",
+        (Matcher("type", Op.EQUAL, "system.maintenance_started"),),
+        (Matcher("type", Op.PREFIX, "check."), Matcher("attributes.area", Op.EQUAL, "client")),
+        ("site",),
+        "tocsin",
+        now,
+    )
+
+
 def check_dependency(dependency: Dependency, others: Iterable[Dependency]) -> None:
     """Raises `InvalidInput` for matchers that say nothing, and for one that would close a circle with *others*."""
     Conditions(dependency.parent, "parent")
@@ -298,10 +314,11 @@ def is_own(kind: str) -> bool:
 class Chain:
     """A dependency, ready to be asked."""
 
-    __slots__ = ("_children", "_parent", "dependency")
+    __slots__ = ("_children", "_parent", "dependency", "kinds")
 
     def __init__(self, dependency: Dependency) -> None:
         self.dependency = dependency
+        self.kinds = tuple(_kind(matchers) for matchers in (dependency.parent, dependency.children))
         self._parent, self._children = Conditions(dependency.parent, "parent"), Conditions(dependency.children, "children")
 
     def is_parent(self, labels: Labels) -> bool:
@@ -315,6 +332,21 @@ class Chain:
     def joins(self, parent: Labels, child: Labels) -> bool:
         """Whether *child* depends on this very *parent*."""
         return self._parent.holds(parent) and all(parent.get(f) and parent.get(f) == child.get(f) for f in self.dependency.same)
+
+
+def _kind(matchers: Matchers) -> Matcher | None:
+    """The matcher that says which types are meant, if there is a plain one."""
+    return next((m for m in matchers if m.field == "type" and m.op in (Op.EQUAL, Op.PREFIX)), None)
+
+
+def kinds_of(chains: Iterable[Chain]) -> Predicate:
+    """Whether alerts of a type can be on either side of any of *chains*. Says no only if that is certain, and says it soon."""
+    kinds = [kind for chain in chains for kind in chain.kinds]
+    if None in kinds:
+        return lambda _: True
+    whole = frozenset(kind.value for kind in kinds if kind and kind.op is Op.EQUAL)
+    starts = tuple(kind.value for kind in kinds if kind and kind.op is Op.PREFIX)
+    return lambda kind: kind in whole or kind.startswith(starts)
 
 
 def why_quiet_by_parent(labels: Labels, chains: Sequence[Chain], parents: Sequence[Parent]) -> MuteReason | None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
 from tocsin.core.errors import Conflict, NotFound
-from tocsin.core.ids import is_uuid
+from tocsin.core.ids import is_uuid, new_id
 from tocsin.core.times import to_text
 from tocsin.db.writer import Tx
 from tocsin.muting import rules, store
@@ -22,6 +22,12 @@ Sites = Collection[str] | None  # those that the caller may see; None: all
 MOST: dict[type, int] = {Silence: 1_000, Maintenance: 500, Dependency: 100}
 _PLURAL: dict[type, str] = {Silence: "silences", Maintenance: "maintenance windows", Dependency: "dependencies"}
 CHUNK = 500
+
+
+def ship(tx: Tx, now: int) -> None:
+    """Once in the life of an installation: the dependency that it begins with. One that was removed stays away."""
+    if store.note_shipped(tx, now):
+        store.add(tx, rules.shipped(new_id(now), now))
 
 
 def add(tx: Tx, who: Who, kept: Kept, now: int, sites: Sites = None) -> Kept:

@@ -118,6 +118,12 @@ def chunk(connection: sa.Connection, kind: type[Kept], after: str | None, limit:
     return [read(kind, row) for row in connection.execute(query)]
 
 
+def note_shipped(tx: Tx, now: int) -> bool:
+    """Notes that what an installation begins with has been made; False if it was noted before."""
+    sql = "INSERT INTO settings(name, value) VALUES ('dependencies_shipped_at', ?) ON CONFLICT DO NOTHING"
+    return bool(tx.driver.execute(sql if tx.is_sqlite else sql.replace("?", "%s"), (str(now),)).rowcount == 1)
+
+
 _PARENTS = (
     "SELECT number, site_id, type, severity, host, subject, attributes FROM alerts"
     " WHERE is_parent AND status <> 'resolved' ORDER BY number LIMIT 10000"

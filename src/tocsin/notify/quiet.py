@@ -35,17 +35,17 @@ class Quiet:
     def judge(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> list[AlertChange]:
         """The changes with what mutes them: news of trouble is asked about; good news follows what its alert is marked with."""
         state = self._book.at(now)
-        if not state and all(change.alert.muted_by is None for change in changes):
+        concerned = [change.alert.muted_by is not None or state.concerns(change.alert.type) for change in changes]
+        if not any(concerned):
             return list(changes)
-        if state.chains:
-            changes = [self._marked(change, state) for change in changes]
-        look = self.look(tx, now, [change.alert for change in changes] if state.chains else ())
-        return [_judged(change, look) for change in changes]
+        marked = [self._marked(change, state) if hit else change for change, hit in zip(changes, concerned, strict=True)]
+        look = self.look(tx, now, [change.alert for change in marked] if state.chains else ())
+        return [_judged(change, look) if hit else change for change, hit in zip(marked, concerned, strict=True)]
 
     def _marked(self, change: AlertChange, state: State) -> AlertChange:
         """The change with whether others may be quiet because of its alert."""
         alert = change.alert
-        if change.notice not in PROBLEMS:
+        if change.notice not in PROBLEMS or not state.chains:
             return change
         is_parent = state.is_parent(labels_of(alert, self._slug_of)) or None
         return change if is_parent == (alert.is_parent or None) else _with(change, is_parent=is_parent)
@@ -61,7 +61,7 @@ class Look:
     def why(self, alert: Alert) -> MuteReason | None:
         """What keeps *alert* quiet: a window, else a parent that is down."""
         state = self._state
-        if not state:
+        if not state.concerns(alert.type):
             return None
         labels = labels_of(alert, self._slug_of)
         reason = state.why(labels)
@@ -71,7 +71,7 @@ class Look:
 
     def is_parent(self, alert: Alert) -> bool:
         """Whether others may be quiet because of *alert*."""
-        return self._state.is_parent(labels_of(alert, self._slug_of))
+        return self._state.concerns(alert.type) and self._state.is_parent(labels_of(alert, self._slug_of))
 
     def _down(self, but: int) -> list[Parent]:
         if self._parents is None:

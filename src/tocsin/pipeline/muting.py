@@ -52,7 +52,9 @@ class Sweep:
         # With no window open and no dependency, what is quiet can only end to be so.
         alerts = alert_store.unresolved_after(tx, place, AT_ONCE, muted=not seen.state)
         look = self._announcer.quiet.look(tx, now)
-        changes = [change for alert in alerts for change in [_change(alert, look, now)] if change.changed]
+        # Only what changes is locked, and looked at once more: to lock all would be to write all (PostgreSQL).
+        changing = [alert.number for alert in alerts if _change(alert, look, now).changed]
+        changes = [_change(alert, look, now) for alert in alert_store.locked(tx, changing)]
         alert_store.save(tx, self._announcer.announce(tx, changes, now))
         tx.after_commit(lambda: self._go_on(going, alerts, now))
         return len(alerts)

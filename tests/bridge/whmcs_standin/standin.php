@@ -74,6 +74,9 @@ namespace WHMCS\Config {
     {
         public static function getValue($name)
         {
+            if ($name === 'MaintenanceMode') {
+                return is_file(ROOTDIR . '/maintenance-mode') ? 'on' : '';
+            }
             return $name === 'SystemURL' ? 'https://billing.example.test/' : null;
         }
     }

@@ -103,6 +103,8 @@ def test_types_without_a_hook_are_rows_of_their_own() -> None:
         "system.database_error",
         "system.license_problem",
         "system.mail_failed",
+        "system.maintenance_ended",
+        "system.maintenance_started",
         "system.module_error",
         "system.two_factor_failed",
         "whmcs.metrics",

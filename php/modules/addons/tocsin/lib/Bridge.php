@@ -84,9 +84,20 @@ final class Bridge
         }
     }
 
+    private function noteMaintenance(): void
+    {
+        $mode = new MaintenanceMode(Folder::opened($this->settings->folder));
+        $type = $mode->change();
+        if ($type !== null) {
+            $this->spool()->append(Spool::LOUD, Event::json(['type' => $type], microtime(true)));
+            $mode->keep($type);
+        }
+    }
+
     public function flush(float $seconds, bool $insist = false): FlushResult
     {
         $this->foldCounters();
+        $this->noteMaintenance();
         return Flusher::of($this->settings, $this->spool())->run(microtime(true) + $seconds, $insist);
     }
 

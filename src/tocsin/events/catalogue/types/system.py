@@ -62,6 +62,15 @@ DERIVED = (
     _WHMCS.row("system.cron_error", None, 4, title="WHMCS cron reports an error[: {description}]"),
     _WHMCS.row("system.module_error", None, 3, title="WHMCS reports a module error[: {description}]"),
     _WHMCS.row("system.mail_failed", None, 3, title="WHMCS failed to send a mail[: {description}]"),
+    _WHMCS.row("system.maintenance_started", None, 3, title="WHMCS is in maintenance mode", severity=Severity.MEDIUM),
+    _WHMCS.row(
+        "system.maintenance_ended",
+        None,
+        1,
+        title="WHMCS is out of maintenance mode",
+        severity=Severity.INFO,
+        recovers=("system.maintenance_started",),
+    ),
     _WHMCS.row(
         "bridge.spool_dropped",
         None,
