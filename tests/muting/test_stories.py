@@ -20,7 +20,7 @@ HOST: dict[str, Any] = {"host": "web-1"}
 
 
 def pages(world: World) -> list[str]:
-    """What the phone got on the first level, in order: ``opened 1``. (The levels after it have stories of their own.)"""
+    """What the phone got on the first level, in order: ``opened 1``; the levels after it have stories of their own."""
     return [f"{letter.message.kind} {letter.alert.number}" for letter in world.ntfy.letters if letter.message.step == 0]
 
 
