@@ -9,10 +9,10 @@ import msgspec
 
 from tocsin.core.clock import SECOND
 from tocsin.core.severity import Severity
+from tocsin.core.wall import moment, wall_clock
 from tocsin.escalation.model import Step, Target, TargetKind
 from tocsin.notify.model import Contact
 from tocsin.notify.rules import fall_back_to, recipients
-from tocsin.oncall import calendar
 from tocsin.oncall.model import Override, Schedule, Team
 from tocsin.oncall.rules import users_on_call
 
@@ -278,11 +278,11 @@ def quiet_until(quiet: QuietHours | None, time_zone: str, at: int) -> int:
     if quiet is None or quiet.begins == quiet.ends:
         return at
     zone = ZoneInfo(time_zone)
-    today = calendar.wall_clock(at, zone).date()
+    today = wall_clock(at, zone).date()
     for day in (today - timedelta(days=1), today):
         last = day if quiet.ends > quiet.begins else day + timedelta(days=1)
-        begins = calendar.moment(datetime.combine(day, quiet.begins), zone)
-        ends = calendar.moment(datetime.combine(last, quiet.ends), zone)
+        begins = moment(datetime.combine(day, quiet.begins), zone)
+        ends = moment(datetime.combine(last, quiet.ends), zone)
         if begins <= at < ends:
             return ends
     return at
