@@ -57,6 +57,8 @@ from tocsin.web.settings.audit import AuditPages
 from tocsin.web.settings.keys import KeyPages
 from tocsin.web.settings.me import MePages, SettingsPage
 from tocsin.web.settings.people import PeoplePages
+from tocsin.web.settings.health import HealthPage
+from tocsin.web.settings.sites import SitePages
 from tocsin.web.start import StartPages
 from tocsin.web.viewer import viewer_of
 
@@ -104,6 +106,8 @@ def build(server: Server, engine: Engine | None) -> Front:
             AlertPage,
             EventsPages,
             OriginPages,
+            HealthPage,
+            SitePages,
             DesignPage,
             LoginPages,
             PassPages,

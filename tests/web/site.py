@@ -18,7 +18,7 @@ from tests import cluster, showcase
 from tests.api.service import Service
 from tests.fakes import FakeClock
 from tests.world import World
-from tocsin.core.clock import monotonic
+from tocsin.core.clock import DAY, monotonic
 from tocsin.db import schema
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
@@ -58,12 +58,14 @@ class Site:
         """Plays *stage* and opens the doors."""
         port = port or cluster.free_port()
         url = f"http://127.0.0.1:{port}"
-        clock = RunningClock()
+        clock = RunningClock(showcase.NOW - 3 * DAY)
         world = World(database_url, folder, clock=clock, public_url=url, whmcs_env="development", **settings)
         service = await Service.start(world)
         await stage(world)
         await count_events(service)
         clock.run()
+        for step in service.engine.health.values():
+            step.ended_at = clock.now()
         cookies = await world.write(lambda tx: _log_everybody_in(tx, service))
         config = uvicorn.Config(service.app, port=port, log_config=None, access_log=False, lifespan="off", server_header=False)
         # The default shows all that every frame holds: seconds for a page's fault.

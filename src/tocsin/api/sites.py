@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 import msgspec
 import sqlalchemy as sa
-from litestar import Controller, delete, get, post, put
+from litestar import Controller, delete, get, patch, post, put
 from msgspec import Meta
 
 from tocsin.api import shapes
 from tocsin.api.context import Given, InPath, TheCaller, TheServer, own_site, visible_site
 from tocsin.api.fields import Level, Name, Slug, clean_name
 from tocsin.audit import service as audit
+from tocsin.audit.model import Who
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.db import tables
@@ -31,6 +32,12 @@ class NewSite(msgspec.Struct, frozen=True, kw_only=True):
 
     slug: Slug
     name: Name | None = None
+
+
+class SiteChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What people read."""
+
+    name: Name
 
 
 class CatalogueQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,61 +116,36 @@ class SitesApi(Controller):
     @post("/sites", status_code=201, opt={"conflict": True})
     async def add_site(self, server: TheServer, caller: TheCaller, sent: Given[NewSite]) -> shapes.SiteOut:
         """Makes a site."""
-        now = server.core.clock.now()
+        return shapes.site_out(await make_site(server, caller.who, sent))
 
-        def work(tx: Tx) -> None:
-            table = tables.sites
-            if tx.sql.execute(sa.select(table.c.id).where(table.c.slug == sent.slug)).first() is not None:
-                raise Conflict(f"there is already a site {sent.slug}")
-            site_id = site_store.ensure(tx, sent.slug, now)
-            name = (sent.name or sent.slug).strip()
-            tx.sql.execute(table.update().where(table.c.slug == sent.slug).values(name=name))
-            audit.record(tx, caller.who, "site.made", f"site:{sent.slug}", now, after={"name": name}, site_id=site_id)
-
-        await _change(server, work)
-        return shapes.site_out(server.core.sites.get(sent.slug))
+    @patch("/sites/{slug:str}")
+    async def rename_site(self, server: TheServer, caller: TheCaller, slug: InPath, sent: Given[SiteChange]) -> shapes.SiteOut:
+        """Changes what people call a site; its short name stays, since senders use it."""
+        return shapes.site_out(await rename(server, caller.who, visible_site(server.core.sites, caller, slug), sent.name))
 
     @get("/catalogue", sync_to_thread=True)
     def show_catalogue(self, server: TheServer, caller: TheCaller, asked: Given[CatalogueQuery]) -> Catalogue:
         """Shows what each type of event is at a site."""
         site = visible_site(server.core.sites, caller, asked.site or own_site(server.core.sites, caller))
-        changed = _changed_types(server, site)
+        changed = changed_types(server, site)
         return Catalogue(site.slug, [_row_out(row, changed=row.type in changed) for row in site.catalogue.rows()])
 
     @put("/sites/{slug:str}/catalogue/{event_type:str}")
-    async def change_row(
+    async def change_catalogue(
         self, server: TheServer, caller: TheCaller, slug: InPath, event_type: InPath, sent: Given[CatalogueChange]
     ) -> CatalogueRowOut:
         """Changes a row for a site, or adds one of its own; what an earlier change said is replaced."""
         site = visible_site(server.core.sites, caller, slug)
-        new = Override(type=event_type, **msgspec.structs.asdict(sent))
-        now = server.core.clock.now()
-
-        def work(tx: Tx) -> None:
-            old = site_store.replace_override(tx, site.id, event_type, new)
-            thing = f"catalogue:{slug}/{event_type}"
-            audit.record(tx, caller.who, "catalogue.changed", thing, now, before=old, after=new, site_id=site.id)
-
-        await _change(server, work)
+        await change_row(server, caller.who, site, Override(type=event_type, **msgspec.structs.asdict(sent)))
         row = server.core.sites.get(slug).catalogue.get(event_type)
         if row is None:
             raise NotFound(f"the row {event_type} was taken away again by somebody else")
         return _row_out(row, changed=True)
 
     @delete("/sites/{slug:str}/catalogue/{event_type:str}", status_code=204)
-    async def reset_row(self, server: TheServer, caller: TheCaller, slug: InPath, event_type: InPath) -> None:
+    async def reset_catalogue(self, server: TheServer, caller: TheCaller, slug: InPath, event_type: InPath) -> None:
         """Takes a site's change back: the row is again as it is shipped."""
-        site = visible_site(server.core.sites, caller, slug)
-        Override(type=event_type)  # refuses what can be no type
-        now = server.core.clock.now()
-
-        def work(tx: Tx) -> None:
-            old = site_store.replace_override(tx, site.id, event_type, None)
-            if old is None:
-                raise NotFound(f"{slug} has not changed {event_type}")
-            audit.record(tx, caller.who, "catalogue.reset", f"catalogue:{slug}/{event_type}", now, before=old, site_id=site.id)
-
-        await _change(server, work)
+        await reset_row(server, caller.who, visible_site(server.core.sites, caller, slug), event_type)
 
     @get("/sites/{slug:str}/patterns", sync_to_thread=True)
     def list_patterns(self, server: TheServer, caller: TheCaller, slug: InPath) -> Patterns:
@@ -206,13 +188,70 @@ class SitesApi(Controller):
         await _change(server, work)
 
 
+async def make_site(server: Server, who: Who, wanted: NewSite) -> Site:
+    """A new site. Raises `Conflict` if its short name is taken."""
+    now = server.core.clock.now()
+
+    def work(tx: Tx) -> None:
+        table = tables.sites
+        if tx.sql.execute(sa.select(table.c.id).where(table.c.slug == wanted.slug)).first() is not None:
+            raise Conflict(f"there is already a site {wanted.slug}")
+        site_id = site_store.ensure(tx, wanted.slug, now)
+        name = (wanted.name or wanted.slug).strip()
+        tx.sql.execute(table.update().where(table.c.slug == wanted.slug).values(name=name))
+        audit.record(tx, who, "site.made", f"site:{wanted.slug}", now, after={"name": name}, site_id=site_id)
+
+    await _change(server, work)
+    return server.core.sites.get(wanted.slug)
+
+
+async def rename(server: Server, who: Who, site: Site, name: str) -> Site:
+    """*site* under another name for people."""
+    now = server.core.clock.now()
+
+    def work(tx: Tx) -> None:
+        tx.sql.execute(tables.sites.update().where(tables.sites.c.id == site.id).values(name=name.strip()))
+        names = {"before": {"name": site.name}, "after": {"name": name.strip()}}
+        audit.record(tx, who, "site.renamed", f"site:{site.slug}", now, before=names["before"], after=names["after"], site_id=site.id)
+
+    await _change(server, work)
+    return server.core.sites.get(site.slug)
+
+
+async def change_row(server: Server, who: Who, site: Site, new: Override) -> None:
+    """Has *site* see events of a type as *new* says."""
+    now = server.core.clock.now()
+
+    def work(tx: Tx) -> None:
+        old = site_store.replace_override(tx, site.id, new.type, new)
+        thing = f"catalogue:{site.slug}/{new.type}"
+        audit.record(tx, who, "catalogue.changed", thing, now, before=old, after=new, site_id=site.id)
+
+    await _change(server, work)
+
+
+async def reset_row(server: Server, who: Who, site: Site, event_type: str) -> None:
+    """Takes what *site* changed in a row back. Raises `NotFound` if it has not changed it."""
+    Override(type=event_type)  # refuses what can be no type
+    now = server.core.clock.now()
+
+    def work(tx: Tx) -> None:
+        old = site_store.replace_override(tx, site.id, event_type, None)
+        if old is None:
+            raise NotFound(f"{site.slug} has not changed {event_type}")
+        audit.record(tx, who, "catalogue.reset", f"catalogue:{site.slug}/{event_type}", now, before=old, site_id=site.id)
+
+    await _change(server, work)
+
+
 async def _change(server: Server, work: Callable[[Tx], None]) -> None:
     """Does *work*, then has this node see it at once; others see it within five seconds."""
     await server.core.writer.run(work)
     await asyncio.to_thread(server.core.refresh)
 
 
-def _changed_types(server: Server, site: Site) -> set[str]:
+def changed_types(server: Server, site: Site) -> set[str]:
+    """The types whose rows *site* has changed."""
     table = tables.catalogue
     with server.core.database.read() as connection:
         return set(connection.execute(sa.select(table.c.type).where(table.c.site_id == site.id)).scalars())

@@ -42,25 +42,30 @@ class Look(msgspec.Struct, frozen=True):
     counts: tuple[Count, ...]
 
 
+def mark(connection: sa.Connection) -> int:
+    """The number of the last event that is counted."""
+    return int(connection.execute(sa.select(_SETTINGS.c.value).where(_SETTINGS.c.name == MARK)).scalar_one_or_none() or 0)
+
+
 def look(connection: sa.Connection, now: int) -> Look | None:
     """The next events that are not counted yet; None if there are none."""
     c = _EVENTS.c
-    mark = int(connection.execute(sa.select(_SETTINGS.c.value).where(_SETTINGS.c.name == MARK)).scalar_one_or_none() or 0)
+    before = mark(connection)
     settled = sa.select(c.number).where(c.received_at <= now - SETTLED).order_by(c.number.desc()).limit(1)
     newest = connection.execute(settled).scalar_one_or_none() or 0
-    reached = min(newest, mark + AT_ONCE)
-    if reached <= mark:
+    reached = min(newest, before + AT_ONCE)
+    if reached <= before:
         return None
     # Whole divisions in whole numbers on both databases.
     cell: sa.ColumnElement[int] = sa.literal_column(f"(occurred_at / {CELL})")
     problems = sa.func.sum(sa.case((c.status == "problem", 1), else_=0))
     query = (
         sa.select(c.site_id, cell, sa.func.count(), problems, sa.func.max(c.received_at))
-        .where(c.number > mark, c.number <= reached)
+        .where(c.number > before, c.number <= reached)
         .group_by(c.site_id, cell)
     )
     counts = tuple(Count(r[0], r[1] * CELL, r[2], int(r[3]), r[4]) for r in connection.execute(query))
-    return Look(mark, reached, counts)
+    return Look(before, reached, counts)
 
 
 def add(tx: Tx, found: Look) -> bool:
@@ -107,8 +112,7 @@ def cells(connection: sa.Connection, since: int, until: int, site_ids: frozenset
 def uncounted(connection: sa.Connection) -> list[tuple[int, int, int]]:
     """Site, moment and 1 for a problem of the newest events that are not in any count yet."""
     c = _EVENTS.c
-    mark = connection.execute(sa.select(_SETTINGS.c.value).where(_SETTINGS.c.name == MARK)).scalar_one_or_none()
-    query = sa.select(c.site_id, c.occurred_at, sa.case((c.status == "problem", 1), else_=0)).where(c.number > int(mark or 0))
+    query = sa.select(c.site_id, c.occurred_at, sa.case((c.status == "problem", 1), else_=0)).where(c.number > mark(connection))
     return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(c.number.desc()).limit(2_000))]
 
 
@@ -121,8 +125,7 @@ def last_seen(connection: sa.Connection, site_ids: Sequence[int]) -> dict[int, i
         if times:
             found[site_id] = max(times)
     c = _EVENTS.c
-    mark = connection.execute(sa.select(_SETTINGS.c.value).where(_SETTINGS.c.name == MARK)).scalar_one_or_none()
-    fresh = sa.select(c.site_id, c.received_at).where(c.number > int(mark or 0)).order_by(c.number.desc()).limit(2_000)
+    fresh = sa.select(c.site_id, c.received_at).where(c.number > mark(connection)).order_by(c.number.desc()).limit(2_000)
     for site_id, received_at in connection.execute(fresh):
         if site_id in site_ids:
             found[site_id] = max(received_at, found.get(site_id, 0))

@@ -136,6 +136,9 @@ TABLE: tuple[Row, ...] = (
             "GET /events/{event_id}",
             "GET /events/sources",
             "GET /events/quarantine",
+            "GET /settings/sites",
+            "GET /settings/sites/{slug}",
+            "GET /settings/sites/{slug}/{event_type}",
             "GET /design",
         ),
     ),
@@ -165,6 +168,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/dependencies",
             "GET /api/v1/dependencies/{dependency_id}",
         ),
+        pages=("GET /settings/health",),
     ),
     Row(
         permission=Permission.ACT,
@@ -215,6 +219,7 @@ TABLE: tuple[Row, ...] = (
         whole=True,
         calls=(
             "POST /api/v1/sites",
+            "PATCH /api/v1/sites/{slug}",
             "POST /api/v1/dependencies",
             "PATCH /api/v1/dependencies/{dependency_id}",
             "DELETE /api/v1/dependencies/{dependency_id}",
@@ -233,6 +238,7 @@ TABLE: tuple[Row, ...] = (
             "DELETE /api/v1/channels/{channel}",
             "POST /api/v1/channels/{channel}/test",
         ),
+        pages=("POST /settings/sites", "POST /settings/sites/{slug}", "POST /settings/sites/{slug}/{event_type}"),
     ),
     Row(
         permission=Permission.PEOPLE,

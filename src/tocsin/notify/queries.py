@@ -172,3 +172,19 @@ def overdue_since(connection: sa.Connection, now: int) -> int | None:
     query = sa.select(sa.func.min(o.created_at)).where(o.next_attempt_at <= now, o.status == State.PENDING.value)
     found: int | None = connection.execute(query).scalar_one()
     return found
+
+
+def waiting(connection: sa.Connection) -> int:
+    """How many messages wait for their moment or are under way."""
+    return int(
+        connection.execute(sa.select(sa.func.count()).select_from(_OUTBOX).where(_OUTBOX.c.next_attempt_at.is_not(None))).scalar_one()
+    )
+
+
+def counts_since(connection: sa.Connection, since: int) -> dict[str, int]:
+    """How many messages decided from *since* (ms) on are in each state. Ids are in the order of time."""
+    first = f"{since:012x}"
+    found = {state.value: 0 for state in State}
+    query = sa.select(_OUTBOX.c.status, sa.func.count()).where(_OUTBOX.c.id >= f"{first[:8]}-{first[8:]}").group_by(_OUTBOX.c.status)
+    found.update((row[0], row[1]) for row in connection.execute(query))
+    return found

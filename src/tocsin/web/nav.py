@@ -26,8 +26,10 @@ PLACES: tuple[Place, ...] = (
     Place("settings", "Settings", "i-sliders", "/settings", permission="own-account"),
 )
 
-# The tabs of the settings.
+# The tabs of the settings, in their order. A page below /settings has its line here.
 SETTINGS: tuple[Place, ...] = (
+    Place("health", "Health", "i-pulse", "/settings/health", permission="look-at-the-whole"),
+    Place("sites", "Sites", "i-server", "/settings/sites"),
     Place("people", "People", "i-users", "/settings/people", permission="people"),
     Place("keys", "Keys", "i-key", "/settings/keys", permission="keys"),
     Place("audit", "Audit", "i-book", "/settings/audit", permission="audit"),

@@ -1,1 +1,1 @@
-"""``/settings``: people, keys, the audit log, one's own account."""
+"""``/settings``: how Tocsin is, what it makes of events, people, keys, the audit log, one's own account."""
