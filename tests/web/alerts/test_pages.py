@@ -135,23 +135,23 @@ async def test_undo_is_for_who_did_it_and_for_a_moment(sqlite_service: Service) 
     assert service.world.alert().status == "resolved"
 
 
-async def test_a_viewer_sees_no_buttons_and_may_press_none(service: Service) -> None:
-    await service.send(trouble(1))
-    browser = await marta(service, Role.VIEWER)
+async def test_a_viewer_sees_no_buttons_and_may_press_none(sqlite_service: Service) -> None:
+    await sqlite_service.send(trouble(1))
+    browser = await marta(sqlite_service, Role.VIEWER)
     await browser.get("/alerts/1")
     assert "Disk 1 full." in browser.text
     assert 'name="do"' not in browser.page.text
     await browser.get("/alerts")
     assert 'name="do"' not in browser.page.text
     assert (await browser.post("/alerts/act", csrf=browser.csrf, id="1", do="acknowledge")).status_code == 403
-    assert service.world.alert().status == "open"
+    assert sqlite_service.world.alert().status == "open"
 
 
-async def test_another_sites_alert_is_not_there(service: Service) -> None:
-    await service.send(trouble(1), trouble(2, site=OTHER_SITE))
-    user_id = await a_person(service, "lena@example.com", Role.RESPONDER, "Lena")
-    await sees_only(service, user_id, OTHER_SITE)
-    browser = Browser(service)
+async def test_another_sites_alert_is_not_there(sqlite_service: Service) -> None:
+    await sqlite_service.send(trouble(1), trouble(2, site=OTHER_SITE))
+    user_id = await a_person(sqlite_service, "lena@example.com", Role.RESPONDER, "Lena")
+    await sees_only(sqlite_service, user_id, OTHER_SITE)
+    browser = Browser(sqlite_service)
     await browser.log_in("lena@example.com")
     await browser.get("/alerts")
     assert titles(browser) == ["Disk 2 full"]
@@ -163,7 +163,7 @@ async def test_another_sites_alert_is_not_there(service: Service) -> None:
     await browser.post("/alerts/act", headers=headers, csrf=csrf, id="1", do="resolve")
     assert "It was not: there is no alert 1." in browser.text
     await browser.post("/alerts/act", csrf=csrf, everything="1", matching="", do="resolve")
-    assert [alert.status for alert in service.world.alerts()] == ["open", "resolved"]
+    assert [alert.status for alert in sqlite_service.world.alerts()] == ["open", "resolved"]
 
 
 async def test_the_page_tells_the_whole_story(service: Service) -> None:
@@ -207,16 +207,16 @@ async def test_an_alert_that_is_gone_says_so(sqlite_service: Service) -> None:
         assert "there is no alert" in browser.text.lower()
 
 
-async def test_views_are_kept_for_each_person(service: Service) -> None:
-    browser = await marta(service)
+async def test_views_are_kept_for_each_person(sqlite_service: Service) -> None:
+    browser = await marta(sqlite_service)
     await browser.get("/alerts")
     csrf = browser.csrf
     await browser.post("/alerts/views", csrf=csrf, name="Payments", address="/alerts?type=invoice.&severity_min=4")
     assert browser.place == "../alerts?type=invoice.&severity_min=4"
     await browser.get("/alerts")
     assert "Payments" in browser.text
-    await a_person(service, "jonas@example.com", Role.RESPONDER, "Jonas")
-    other = Browser(service)
+    await a_person(sqlite_service, "jonas@example.com", Role.RESPONDER, "Jonas")
+    other = Browser(sqlite_service)
     await other.log_in("jonas@example.com")
     await other.get("/alerts")
     assert "Payments" not in other.text

@@ -93,8 +93,8 @@ async def test_the_chart_counts_what_the_list_shows(service: Service, query: str
     assert drawn["says"].startswith("6 events")
 
 
-async def test_an_event_shows_all_that_was_sent(service: Service) -> None:
-    await service.send(
+async def test_an_event_shows_all_that_was_sent(sqlite_service: Service) -> None:
+    await sqlite_service.send(
         event(
             1,
             status="problem",
@@ -106,7 +106,7 @@ async def test_an_event_shows_all_that_was_sent(service: Service) -> None:
         ),
         event(2),
     )
-    browser = await marta(service)
+    browser = await marta(sqlite_service)
     await browser.get("/events?q=order:1")
     address = re.search(r'href="(events/[0-9a-f-]+)"', browser.page.text)
     assert address
@@ -133,9 +133,9 @@ async def test_another_sites_events_are_not_there(service: Service) -> None:
     assert "Nothing is held back" in browser.text
 
 
-async def test_what_a_source_lost_is_named(service: Service) -> None:
-    await service.send(*[event(n, source="bridge", sequence=n) for n in (1, 2, 5)])
-    browser = await marta(service)
+async def test_what_a_source_lost_is_named(sqlite_service: Service) -> None:
+    await sqlite_service.send(*[event(n, source="bridge", sequence=n) for n in (1, 2, 5)])
+    browser = await marta(sqlite_service)
     await browser.get("/events/sources")
     assert "2 events never came." in browser.text
     assert "2 missing 3 to 4" in browser.text
@@ -160,9 +160,9 @@ async def test_what_was_held_back_is_mended_and_taken(service: Service) -> None:
     assert "Nothing is held back" in browser.text
 
 
-async def test_what_is_of_no_use_is_thrown_away(service: Service) -> None:
-    await service.sender.ask("POST", "/events", json=[{"type": "Bad Type"}])
-    browser = await marta(service)
+async def test_what_is_of_no_use_is_thrown_away(sqlite_service: Service) -> None:
+    await sqlite_service.sender.ask("POST", "/events", json=[{"type": "Bad Type"}])
+    browser = await marta(sqlite_service)
     await browser.get("/events/quarantine")
     entry = re.search(r'name="id" value="([0-9a-f-]+)"', browser.page.text)
     assert entry
@@ -172,11 +172,11 @@ async def test_what_is_of_no_use_is_thrown_away(service: Service) -> None:
     assert (await browser.post("/events/quarantine/again", csrf=csrf, id="nonsense")).status_code == 422
 
 
-async def test_nobody_brings_events_of_another_site_in_by_mending(service: Service) -> None:
-    await service.tenant.ask("POST", "/events", json=[{"type": "Bad Type"}])
-    user_id = await a_person(service, "lena@example.com", Role.RESPONDER, "Lena")
-    await sees_only(service, user_id, OTHER_SITE)
-    browser = Browser(service)
+async def test_nobody_brings_events_of_another_site_in_by_mending(sqlite_service: Service) -> None:
+    await sqlite_service.tenant.ask("POST", "/events", json=[{"type": "Bad Type"}])
+    user_id = await a_person(sqlite_service, "lena@example.com", Role.RESPONDER, "Lena")
+    await sees_only(sqlite_service, user_id, OTHER_SITE)
+    browser = Browser(sqlite_service)
     await browser.log_in("lena@example.com")
     await browser.get("/events/quarantine")
     entry = re.search(r'name="id" value="([0-9a-f-]+)"', browser.page.text)

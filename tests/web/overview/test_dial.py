@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.fakes import NOW
 from tocsin.core.clock import DAY, HOUR
@@ -11,6 +11,7 @@ from tocsin.web.overview import dial
 KINDS = ("none", "up", "3", "4", "5")
 
 
+@settings(max_examples=25)
 @given(
     rows=st.lists(st.lists(st.sampled_from(KINDS), min_size=48, max_size=48), max_size=9),
     starts=st.lists(st.integers(-3 * DAY, 0), max_size=4),

@@ -20,8 +20,8 @@ async def test_nobody_sees_it_without_a_login(sqlite_service: Service) -> None:
     assert browser.place.startswith("./login")
 
 
-async def test_an_empty_tocsin_says_what_to_do_first(service: Service) -> None:
-    browser = await at_the_front(service)
+async def test_an_empty_tocsin_says_what_to_do_first(sqlite_service: Service) -> None:
+    browser = await at_the_front(sqlite_service)
     assert "Listening for the first event." in browser.text
     assert "tocsin key add" in browser.text
 
@@ -34,9 +34,11 @@ async def test_trouble_is_named_with_its_site_and_owner(service: Service) -> Non
     assert "(1) Overview · Tocsin" in browser.page.text
 
 
-async def test_a_title_is_text_and_never_code(service: Service) -> None:
-    await service.send({"type": "server.down", "severity": 5, "status": "problem", "title": "<script>alert(1)</script>" + "😱" * 150})
-    browser = await at_the_front(service)
+async def test_a_title_is_text_and_never_code(sqlite_service: Service) -> None:
+    await sqlite_service.send(
+        {"type": "server.down", "severity": 5, "status": "problem", "title": "<script>alert(1)</script>" + "😱" * 150}
+    )
+    browser = await at_the_front(sqlite_service)
     assert "<script>alert" not in browser.page.text
     assert "&lt;script&gt;alert(1)" in browser.page.text
 

@@ -43,8 +43,8 @@ async def test_the_whole_is_not_for_who_sees_one_site(sqlite_service: Service) -
     assert (await browser.get("/settings/sites/main/invoice.paid")).status_code == 404
 
 
-async def test_a_site_is_made_and_renamed(service: Service) -> None:
-    browser = await marta(service)
+async def test_a_site_is_made_and_renamed(sqlite_service: Service) -> None:
+    browser = await marta(sqlite_service)
     await browser.get("/settings/sites")
     csrf = browser.csrf
     await browser.post("/settings/sites", csrf=csrf, slug="nordlicht", name="Nordlicht")
@@ -98,8 +98,8 @@ async def test_who_is_no_administrator_reads_only(sqlite_service: Service) -> No
     assert (await browser.get("/settings/sites/main/no.such_type")).status_code == 404
 
 
-async def test_the_api_renames_a_site_too(service: Service) -> None:
-    answer = await service.admin.ask("PATCH", f"/sites/{OTHER_SITE}", json={"name": "Kiezhost"})
+async def test_the_api_renames_a_site_too(sqlite_service: Service) -> None:
+    answer = await sqlite_service.admin.ask("PATCH", f"/sites/{OTHER_SITE}", json={"name": "Kiezhost"})
     assert answer.json()["name"] == "Kiezhost"
-    await service.reader.refused("PATCH", f"/sites/{OTHER_SITE}", 403, json={"name": "x"})
-    await service.admin.refused("PATCH", f"/sites/{OTHER_SITE}", 422, json={"name": " "})
+    await sqlite_service.reader.refused("PATCH", f"/sites/{OTHER_SITE}", 403, json={"name": "x"})
+    await sqlite_service.admin.refused("PATCH", f"/sites/{OTHER_SITE}", 422, json={"name": " "})
