@@ -54,10 +54,10 @@ from tocsin.web.overview.page import OverviewPage
 from tocsin.web.pages import notice
 from tocsin.web.passes import PassPages
 from tocsin.web.settings.audit import AuditPages
+from tocsin.web.settings.health import HealthPage
 from tocsin.web.settings.keys import KeyPages
 from tocsin.web.settings.me import MePages, SettingsPage
 from tocsin.web.settings.people import PeoplePages
-from tocsin.web.settings.health import HealthPage
 from tocsin.web.settings.sites import SitePages
 from tocsin.web.start import StartPages
 from tocsin.web.viewer import viewer_of
