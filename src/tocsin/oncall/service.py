@@ -35,14 +35,6 @@ def on_call_users(at_hand: sa.Connection | Tx, schedule_id: str, at: int) -> lis
     return list(rules.users_on_call(without_gone, overrides, at))
 
 
-def team_users(at_hand: sa.Connection | Tx, team_id: str) -> list[str]:
-    """The ids of a team's members who are not disabled, in order. Raises `NotFound`."""
-    connection = _connection(at_hand)
-    team = store.get_team(connection, team_id)
-    gone = store.gone(connection, team.users)
-    return [user for user in team.users if user not in gone]
-
-
 def duties(at_hand: sa.Connection | Tx, schedules: Sequence[Schedule], at: int) -> list[tuple[Schedule, tuple[Duty, ...]]]:
     """Who is on call at *at*, schedule by schedule."""
     reach = rules.LONGEST_REACH
