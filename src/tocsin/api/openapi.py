@@ -138,15 +138,16 @@ def _schemas(shapes: Sequence[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
 def _operation(
     path: str, method: str, handler: HTTPRouteHandler, schemas: Mapping[Any, Any], components: Mapping[str, Any]
 ) -> dict[str, Any]:
-    summary, _, more = (handler.fn.__doc__ or "").strip().partition("\n")
+    function = getattr(handler.fn, "func", handler.fn)  # the framework wraps what runs in a thread
+    summary, _, more = (function.__doc__ or "").strip().partition("\n")
     row = _row(method, path)
     is_open = row.permission is Permission.OPEN
     operation: dict[str, Any] = {
-        "operationId": handler.fn.__name__ if path.startswith("/api/v1") else f"{handler.fn.__name__}_at_root",
+        "operationId": function.__name__ if path.startswith("/api/v1") else f"{function.__name__}_at_root",
         "tags": list(handler.resolve_tags()) if hasattr(handler, "resolve_tags") else sorted(handler.tags or ()),
         "summary": summary,
         "description": "\n\n".join([*([_dedent(more)] if more.strip() else []), _who(row)]),
-        "parameters": [*_path_parameters(path), *_query_parameters(_shape(handler, "asked"), components)],
+        "parameters": [*_path_parameters(path), *_query_parameters(schemas.get(_shape(handler, "asked")), components)],
         "responses": _responses(path, handler, schemas, row),
         "security": ([{}, {"key": []}] if handler.opt.get("details") else [])
         if is_open
@@ -196,10 +197,11 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(shape: Any, components: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if shape is None:
+def _query_parameters(schema: Mapping[str, str] | None, components: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if schema is None:
         return []
-    return [_query_parameter(name, schema) for name, schema in components[shape.__name__]["properties"].items()]
+    shape = components[schema["$ref"].rpartition("/")[2]]  # not by the struct's name: two modules may use the same
+    return [_query_parameter(name, one) for name, one in shape["properties"].items()]
 
 
 def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
