@@ -41,6 +41,7 @@ def read_query(raw: bytes, shape: type[Shape]) -> Shape:
             errors.append(FieldError(name, "is given more than once"))
         else:
             values[name] = _from_text(name, text, field, errors)
+    errors.extend(_missing(fields, values))
     return _build(shape, values, errors)
 
 
@@ -65,7 +66,7 @@ def read_form(raw: bytes, shape: type[Shape], *, ignored: frozenset[str] = froze
             values[name] = _from_text(name, text, field, errors)
     for name in [name for name, value in values.items() if fields[name].is_list]:
         values[name] = _from_text(name, values[name], fields[name], errors)
-    errors.extend(FieldError(name, "is required") for name, field in fields.items() if field.required and name not in values)
+    errors.extend(_missing(fields, values))
     return _build(shape, values, errors)
 
 
@@ -80,8 +81,12 @@ def read_body(raw: bytes, shape: type[Shape]) -> Shape:
             errors.append(_unknown(name, fields))
         else:
             values[name] = _from_json(name, part, field, errors)
-    errors.extend(FieldError(name, "is required") for name, field in fields.items() if field.required and name not in values)
+    errors.extend(_missing(fields, values))
     return _build(shape, values, errors)
+
+
+def _missing(fields: dict[str, _Field], values: dict[str, Any]) -> list[FieldError]:
+    return [FieldError(name, "is required") for name, field in fields.items() if field.required and name not in values]
 
 
 def _build(shape: type[Shape], values: dict[str, Any], errors: list[FieldError]) -> Shape:
