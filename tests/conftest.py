@@ -155,7 +155,7 @@ def _wash(connection: psycopg.Connection[Any]) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'").fetchall()
-    deletes = "".join(f"DELETE FROM {name};" for (name,) in names)
+    deletes = "".join(f"DELETE FROM {name}{' WHERE name <> ' + repr('schema_oldest') if name == 'settings' else ''};" for (name,) in names)
     connection.execute(f"SET session_replication_role = replica; {deletes} SET session_replication_role = DEFAULT")
     connection.execute(
         "SELECT setval(format('%I', sequencename)::regclass, start_value, false) FROM pg_sequences WHERE schemaname = 'public'"

@@ -402,7 +402,7 @@ async def test_a_unique_conflict_with_another_writer_is_looked_at_again(postgres
     tries: list[bool] = []
 
     def first_or_second(tx: Tx) -> str:
-        taken = tx.sql.execute(sa.select(tables.settings.c.name)).first() is not None
+        taken = tx.sql.execute(sa.select(tables.settings).where(tables.settings.c.name == "it")).first() is not None
         tries.append(taken)
         if taken:
             return "second"

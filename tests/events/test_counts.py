@@ -1,5 +1,7 @@
 """Counting events for charts and dial: each once, whatever dies in between."""
 
+from functools import partial
+
 from tests.build import a_report
 from tests.fakes import NOW
 from tests.world import World
@@ -15,7 +17,7 @@ def looked(world: World) -> counts.Look | None:
 
 async def counted(world: World) -> None:
     while found := looked(world):
-        await world.write(lambda tx, found=found: counts.add(tx, found))
+        await world.write(partial(counts.add, found=found))
 
 
 def cells(world: World) -> list[tuple[int, int, int]]:
