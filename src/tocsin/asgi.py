@@ -33,6 +33,7 @@ from tocsin.api.silences import SilencesApi
 from tocsin.api.sites import SitesApi
 from tocsin.api.stream import StreamApi
 from tocsin.api.users import UsersApi
+from tocsin.api.why import WhyApi
 from tocsin.bootstrap import Server
 from tocsin.core.errors import NotAuthenticated, TocsinError
 from tocsin.engine.loop import Engine
@@ -148,7 +149,7 @@ def build(server: Server, engine: Engine | None) -> Front:
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
 _QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
-_LOOKING_BACK = (AuditApi, AnalyticsApi)
+_LOOKING_BACK = (AuditApi, AnalyticsApi, WhyApi)
 _API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, UsersApi, ChannelsApi, StreamApi, *_ON_CALL, *_QUIET, *_LOOKING_BACK)
 
 

@@ -24,3 +24,15 @@ def test_an_empty_house_and_a_zone_that_is_none(ready: Inside) -> None:
     wrong = ready.run("report", "--time-zone", "Mars/Olympus")
     assert (wrong.code, wrong.out) == (2, "")
     assert "Europe/Berlin" in wrong.err
+
+
+@pytest.mark.claim("A9")
+def test_why_is_answered_at_the_terminal(ready: Inside) -> None:
+    ready.run("test-alert", "--severity", "5", "--wait", "0")
+    (alert,) = ready.run("alerts", "list", "--json").json
+    said = ready.run("alerts", "why", str(alert["number"]))
+    assert f"Alert {alert['number']}: " in said.out
+    assert "It opened as critical: first event of this problem" in said.out
+    assert ready.run("alerts", "why", alert["id"], "--json").json["number"] == alert["number"]
+    assert ready.run("alerts", "why", "999").is_one_complaint()
+    assert ready.run("alerts", "why", str(alert["number"]), "--user", "nobody@example.com").code == 2

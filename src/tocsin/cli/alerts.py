@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.alerts import rules, store as alert_store
+from tocsin.alerts import queries, rules, store as alert_store
 from tocsin.alerts.model import MAX_NOTE, Alert, Status
 from tocsin.bootstrap import Core
 from tocsin.cli.output import show, show_json, show_table
 from tocsin.cli.start import Start, actor, opened
-from tocsin.core.errors import InvalidInput
+from tocsin.core.errors import InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.core.severity import Severity
 from tocsin.core.text import cut, one_line
@@ -23,6 +23,7 @@ from tocsin.core.times import in_words, to_text, to_text_or_none
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.pipeline.actions import Decide
+from tocsin.reports import service
 
 UNRESOLVED = (Status.OPEN, Status.ACKNOWLEDGED, Status.SNOOZED)
 
@@ -117,6 +118,27 @@ def _checked(note: str | None) -> str | None:
     if note is not None and len(note) > MAX_NOTE:
         raise InvalidInput.of("note", f"has {len(note)} characters; at most {MAX_NOTE} are kept")
     return note
+
+
+def show_why(start: Start, which: str, user: str | None, *, as_json: bool) -> None:
+    """Why people were told of one alert, or not. Raises `NotFound`, and `InvalidInput` for a user who is not there."""
+    from tocsin.api.why import why_out  # noqa: PLC0415 - only this command needs the API's shapes
+
+    _finder(which)
+    ref = which.removeprefix("#")
+    with opened(start) as core, core.database.read() as connection:
+        alert = queries.find(connection, ref)
+        if alert is None:
+            raise NotFound(f"there is no alert {ref}")
+        found = why_out(service.story(connection, alert), user)
+    if as_json:
+        show_json(msgspec.to_builtins(found))
+        return
+    show(one_line(f"Alert {found.number}: {found.title}"))
+    for person in found.people:
+        show(one_line(person.summary))
+    show("")
+    show_table(("AT", "WHAT"), [(step.at, step.text) for step in found.steps], "Nothing is known about it.")
 
 
 def _act(start: Start, which: str, decide: Callable[[Core], Decide], *, as_json: bool) -> None:

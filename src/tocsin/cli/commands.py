@@ -228,6 +228,18 @@ def alerts_resolve(start: Start, *, which: str, note: str | None, as_json: bool)
     work.resolve(start, which, note, as_json=as_json)
 
 
+@alerts.command("why", epilog=example("tocsin alerts why 12", "tocsin alerts why 12 --user marta@example.com --json"))
+@click.argument("which", metavar="NUMBER_OR_ID")
+@click.option("--user", metavar="EMAIL", help="Only about this person.")
+@as_json
+@click.pass_obj
+def alerts_why(start: Start, *, which: str, user: str | None, as_json: bool) -> None:
+    """Why people were told of an alert, or were not."""
+    from tocsin.cli import alerts as work
+
+    work.show_why(start, which, user, as_json=as_json)
+
+
 @tocsin.group(epilog=example("tocsin silence add --match host=web-1 --for 2h --comment 'disk swap'", "tocsin silence list"))
 def silence() -> None:
     """What is kept quiet for a while. Maintenance and dependencies are made over the API."""

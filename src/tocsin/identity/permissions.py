@@ -111,6 +111,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/quarantine",
             "GET /api/v1/alerts",
             "GET /api/v1/alerts/{ref}",
+            "GET /api/v1/alerts/{ref}/why",
             "GET /api/v1/analytics/summary",
             "GET /api/v1/analytics/series",
             "GET /api/v1/notifications",

@@ -7,9 +7,14 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from tocsin.alerts import queries as alert_queries
+from tocsin.alerts.model import Alert
 from tocsin.core.zones import is_zone
+from tocsin.escalation import store as escalation_store
+from tocsin.identity import store as identity_store
 from tocsin.reports import rules, store
 from tocsin.reports.model import Figures, Happening, Pages, Period, Point, Step, Summary
+from tocsin.reports.reasons import Receiver, Someone, Story
 from tocsin.reports.store import Sites
 
 Key = TypeVar("Key", int, str)
@@ -76,3 +81,28 @@ def series(connection: sa.Connection, period: Period, step: Step, zone: ZoneInfo
     """The figures of *period*, point by point."""
     lines = store.lines(connection, store.numbers(connection, period), sites)
     return rules.series(rules.happenings(lines), period, rules.steps(period, step, zone))
+
+
+def story(connection: sa.Connection, alert: Alert) -> Story:
+    """All that is known of why people were told of *alert*, or not."""
+    posts = store.posts(connection, alert.number)
+    receivers = store.receivers(connection)
+    own = dict[str, list[Receiver]]()
+    for receiver in receivers.values():
+        own.setdefault(receiver.user_id or "", []).append(receiver)
+    people = [
+        Someone(user.id, user.email, user.name, tuple(own.get(user.id, ())))
+        for user in identity_store.list_users(connection)
+        if user.disabled_at is None or user.id in own
+    ]
+    people += [Someone(None, None, receiver.words, (receiver,)) for receiver in own.get("", ())]
+    progress = escalation_store.read(connection, [alert.number]).get(alert.number)
+    return Story(
+        alert,
+        alert_queries.history(connection, alert.number),
+        posts,
+        store.tries(connection, {message for post in posts for message in (post.id, post.digest_id) if message}),
+        receivers,
+        people,
+        None if progress is None else progress.next_at,
+    )

@@ -4,7 +4,7 @@ History lines and messages are numbered in the order of time, so a period is a r
 and needs no index by time, which every event would have to pay for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -16,11 +16,13 @@ from tocsin.db import tables
 from tocsin.events.matching import of_sites
 from tocsin.notify.model import Kind, State
 from tocsin.reports.model import Line, Noisy, Period
+from tocsin.reports.reasons import Post, Receiver, Try
 from tocsin.reports.rules import BEGINNINGS, CELL, COUNTED, ESCALATED
 
 SLACK = HOUR  # by how much lines may be out of the order of time: several nodes write, and clocks are set
 LONGEST_WAY = 7 * DAY  # how long after the decision a message may be sent and still be counted
 NOISIEST, TYPES = 10, 200
+MAX_POSTS = 1_000  # messages of one alert that are explained
 CHUNK = 1_000  # rows that are read at a time
 
 _HISTORY, _ALERTS, _OUTBOX = tables.alert_history, tables.alerts, tables.outbox
@@ -138,3 +140,27 @@ def owners(connection: sa.Connection) -> Mapping[str, Owner]:
     joined = tables.contacts.outerjoin(tables.users, c.user_id == u.id)
     query = sa.select(c.id, c.kind, sa.func.coalesce(sa.func.nullif(c.label, ""), c.target), c.user_id, u.name, u.time_zone)
     return {row[0]: Owner(*row) for row in connection.execute(query.select_from(joined))}
+
+
+def posts(connection: sa.Connection, alert_number: int) -> list[Post]:
+    """The messages about one alert, the oldest first; not the digests that it leads, which are about many."""
+    o = _OUTBOX.c
+    query = sa.select(*[o[name] for name in Post.__struct_fields__]).where(o.alert_number == alert_number, o.kind != Kind.DIGEST.value)
+    return [Post(*row) for row in connection.execute(query.order_by(o.created_at, o.id).limit(MAX_POSTS))]
+
+
+def tries(connection: sa.Connection, message_ids: Collection[str]) -> dict[str, list[Try]]:
+    """The attempts of messages, by message, the first first."""
+    t, found = tables.attempts.c, dict[str, list[Try]]()
+    query = sa.select(t.outbox_id, t.claimed_at, t.finished_at, t.outcome, t.error).order_by(t.outbox_id, t.fence)
+    for row in connection.execute(query.where(t.outbox_id.in_(sorted(message_ids)))):
+        found.setdefault(row[0], []).append(Try(*row))
+    return found
+
+
+def receivers(connection: sa.Connection) -> dict[str, Receiver]:
+    """All contacts, also those that are gone."""
+    c = tables.contacts.c
+    name = sa.func.coalesce(sa.func.nullif(c.label, ""), c.target)
+    query = sa.select(c.id, c.kind, name, c.user_id, c.verified_at, c.disabled_at).order_by(c.created_at, c.id)
+    return {row[0]: Receiver(*row) for row in connection.execute(query)}
