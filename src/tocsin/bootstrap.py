@@ -214,7 +214,6 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     from tocsin.notify.departures import Departures
     from tocsin.notify.limits import Limits
     from tocsin.pipeline.trouble import ChannelTrouble
-    from tocsin.stream.news import News
 
     the_clock = clock or SystemClock()
     _make_private(settings.data_dir)
@@ -241,7 +240,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         node=_node_id(settings.data_dir, the_clock),
         trouble=ChannelTrouble(core.ingest, the_clock),
     )
-    news = None if core.database.is_sqlite else News(core.database, settings.database_url)
+    news = _news(core)
     if news is not None:
         core.writer.follow(news.committed)
     if delivers:
@@ -266,6 +265,15 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         lock=lock,
         news=news,
     )
+
+
+def _news(core: Core) -> "News | None":
+    """What is heard of other processes; one on SQLite has none to hear of, and need not load PostgreSQL's driver."""
+    if core.database.is_sqlite:
+        return None
+    from tocsin.stream.news import News
+
+    return News(core.database, core.settings.database_url)
 
 
 def wanted_contacts(settings: Settings) -> list[tuple[str, str]]:

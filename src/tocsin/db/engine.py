@@ -1,13 +1,13 @@
 """Connections: one way to open them for SQLite and PostgreSQL, and what their errors mean."""
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psycopg
 import sqlalchemy as sa
 import structlog
 
@@ -17,15 +17,6 @@ log = structlog.get_logger()
 
 BUSY_TIMEOUT_MS = 5_000
 GONE = "the database file is gone"
-
-# What a pooler between us and PostgreSQL makes of prepared statements.
-_STATEMENT_LOST = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
-_POSTGRESQL_FAULTS = (
-    psycopg.OperationalError,
-    psycopg.InternalError,  # a server that was made read-only, and its own mistakes
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.InsufficientPrivilege,
-)
 
 
 class Database:
@@ -155,12 +146,27 @@ def is_fault(error: BaseException) -> bool:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         return False
-    return isinstance(cause, (sqlite3.DatabaseError, *_POSTGRESQL_FAULTS))
+    return isinstance(cause, sqlite3.DatabaseError) or _is_postgresqls(cause, "FAULTS")
 
 
 def is_statement_lost(error: BaseException) -> bool:
     """Whether a prepared statement was not where we had left it: on a new connection the same work succeeds."""
-    return isinstance(getattr(error, "orig", None) or error, _STATEMENT_LOST)
+    return _is_postgresqls(error, "STATEMENT_LOST")
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether another node was first: looked at again, the same work may succeed."""
+    return _is_postgresqls(error, "CONFLICTS")
+
+
+def _is_postgresqls(error: BaseException, kind: str) -> bool:
+    """Whether *error* is one of PostgreSQL's of this kind (a name in `tocsin.db.postgresql`); without its driver there are none."""
+    if "psycopg" not in sys.modules:
+        return False
+    from tocsin.db import postgresql  # noqa: PLC0415 - see there
+
+    kinds: tuple[type[BaseException], ...] = getattr(postgresql, kind)
+    return isinstance(getattr(error, "orig", None) or error, kinds)
 
 
 def explain(error: BaseException) -> str:

@@ -12,13 +12,12 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
-import psycopg
 import sqlalchemy as sa
 import structlog
 
 from tocsin.core import failpoints
 from tocsin.core.errors import TocsinError, Unavailable
-from tocsin.db.engine import Database, explain, is_fault, is_statement_lost
+from tocsin.db.engine import Database, explain, is_conflict, is_fault, is_statement_lost
 
 log = structlog.get_logger()
 
@@ -29,8 +28,6 @@ Group = Callable[["Tx", Sequence[Item]], Sequence[Result]]
 MAX_WORKS = 512  # taken into one transaction at most
 MAX_WEIGHT = 4_000  # events in one transaction, about: bounds the time that others wait
 CONFLICT_RETRIES = 8
-
-_CONFLICTS = (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
 class Tx:
@@ -204,7 +201,7 @@ class Writer:
             connection.rollback()  # SQLAlchemy's own word for it; the next transaction gets a new connection
             return True
         # Another node was first: look again, with its rows now visible.
-        return isinstance(getattr(error, "orig", error), _CONFLICTS)
+        return is_conflict(error)
 
     def _answer(self, tx: Tx, works: list[_Work], results: list[Any]) -> None:
         self._settle(works)

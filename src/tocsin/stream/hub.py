@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
@@ -24,8 +24,10 @@ from tocsin.db.writer import Writer
 from tocsin.events.queries import StoredEvent
 from tocsin.stream import rules, store
 from tocsin.stream.model import Place, Reload, Topic
-from tocsin.stream.news import News
 from tocsin.stream.rules import Tail
+
+if TYPE_CHECKING:
+    from tocsin.stream.news import News  # which loads PostgreSQL's driver
 
 log = structlog.get_logger()
 
@@ -113,7 +115,7 @@ class Hub:
         now: Callable[[], int],
         write_alert: Callable[[Alert], bytes],
         write_event: Callable[[StoredEvent], bytes],
-        news: News | None = None,
+        news: "News | None" = None,
     ) -> None:
         self._database, self._now = database, now
         self._write_alert, self._write_event, self._news = write_alert, write_event, news
