@@ -10,7 +10,7 @@ import termios
 import time
 from pathlib import Path
 
-PATIENCE = 30  # seconds; the machine may be busy
+PATIENCE = 90  # seconds; the machine may be busy
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 

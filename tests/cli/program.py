@@ -21,7 +21,7 @@ from tocsin.cli import logs
 from tocsin.settings import LATER, VARIABLES
 
 OURS = {variable.name for variable in VARIABLES} | LATER
-PATIENCE = 20  # seconds; the machine may be busy
+PATIENCE = 60  # seconds; the machine may be busy
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from tocsin.notify.model import Message
 
 SENDERS = 4
 BREATH = 0.02  # seconds between two posts of one sender
-PATIENCE = 30.0
+PATIENCE = 120.0
 PERHAPS_AGAIN = "You may have received this before."
 LINK = re.compile(r"/a/([\w=-]{44})")
 LOUD = 4
