@@ -288,7 +288,7 @@ async def stage(world: World) -> None:
     world.clock.at = NOW - DAY
     await _ordinary_day(world)
     await _play(world, [*PAST[2:], *NIGHT])
-    world.clock.at = NOW - 12 * MINUTE
+    world.clock.at = NOW - MINUTE
     broken = [
         Rejected(
             0,
@@ -304,7 +304,7 @@ async def stage(world: World) -> None:
         ),
     ]
     await world.report(*broken, key_site="kiezhost")
-    world.clock.at = NOW
+    await _live_until(world, NOW)
 
 
 def _company(tx: Tx, now: int) -> None:
@@ -366,11 +366,18 @@ async def _play(world: World, troubles: Iterable[Trouble]) -> None:
         if trouble.resolved:
             steps.append((NOW - end, trouble, "resolved", trouble.resolved))
     for at, trouble, what, how in sorted(steps, key=lambda step: step[0]):
-        world.clock.at = at
+        await _live_until(world, at)
         if what == "happens":
             await world.report(_event(trouble, "problem", at))
         else:
             await _person(world, trouble, what, how, at)
+
+
+async def _live_until(world: World, at: int) -> None:
+    """Escalation and expiry take their course on the way; weeks in which nothing happens are left out."""
+    if 0 < at - world.clock.at < 3 * HOUR:
+        await world.pass_time(at - world.clock.at)
+    world.clock.at = at
 
 
 def _event(trouble: Trouble, status: Any, at: int, title: str = "") -> Incoming:

@@ -243,3 +243,16 @@ async def test_a_deed_that_means_nothing_changes_nothing(sqlite_service: Service
     await browser.get("/alerts")
     assert (await browser.post("/alerts/act", csrf=browser.csrf, id="1", do=do)).status_code == 422
     assert sqlite_service.world.alert().status == "open"
+
+
+async def test_the_next_level_is_named_and_can_be_told_at_once(service: Service) -> None:
+    await service.send(trouble(1, severity=4))
+    browser = await marta(service)
+    await browser.get("/alerts/1")
+    assert "then Tocsin tells" in browser.text
+    before = len(service.world.messages())
+    await browser.post("/alerts/act", csrf=browser.csrf, id="1", do="escalate")
+    await service.world.settle()
+    await browser.get("/alerts/1")
+    assert "Marta Weiss raised it to level 2" in browser.text
+    assert len(service.world.messages()) > before

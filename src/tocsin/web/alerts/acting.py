@@ -14,7 +14,7 @@ from tocsin.alerts.model import Alert, AlertChange, Before
 from tocsin.api.alerts import BULK_CHUNK, Bulk, decision, work_on
 from tocsin.api.fields import AlertRef, Note
 from tocsin.bootstrap import Server
-from tocsin.core.errors import InvalidInput, TocsinError
+from tocsin.core.errors import InvalidInput, NotFound, TocsinError
 from tocsin.core.reading import read_query
 from tocsin.db.writer import Tx
 from tocsin.identity.model import Caller, Viewer
@@ -102,6 +102,8 @@ def _answer(request: AnyRequest, server: Server, viewer: Viewer, sent: Deeds, de
 
 
 async def _do(server: Server, viewer: Viewer, caller: Caller, sent: Deeds, deed: Deed) -> Outcome:
+    if deed.action == "escalate":
+        return await _escalate(server, caller, sent)
     decide = await _decision(server, viewer, sent, deed)
     refs, more = await _chosen(server, viewer, sent)
     before: dict[int, Before] = {}
@@ -112,6 +114,23 @@ async def _do(server: Server, viewer: Viewer, caller: Caller, sent: Deeds, deed:
         before |= done
         refused += not_done
     return Outcome(len(refs) - len(refused), list(before.values()), refused, more)
+
+
+async def _escalate(server: Server, caller: Caller, sent: Deeds) -> Outcome:
+    """Tells the next level at once. For one alert at a time: waking people is no bulk action."""
+    if len(sent.id) != 1:
+        raise InvalidInput.of("id", "must name the one alert whose next level is to be told")
+    alert_id = await asyncio.to_thread(_id_of, server, caller, sent.id[0])
+    await server.core.writer.run(server.core.actions.escalate(alert_id, caller.who, None, caller.site_ids))
+    return Outcome(1, [], [])
+
+
+def _id_of(server: Server, caller: Caller, ref: str) -> str:
+    with server.core.database.read() as connection:
+        alert = queries.find(connection, ref, caller.site_ids)
+    if alert is None:
+        raise NotFound(f"there is no alert {ref}")
+    return alert.id
 
 
 async def _decision(server: Server, viewer: Viewer, sent: Deeds, deed: Deed) -> Decide:

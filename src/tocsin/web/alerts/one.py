@@ -12,6 +12,8 @@ from tocsin.alerts.model import Alert, HistoryLine, Status
 from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.errors import NotFound
 from tocsin.core.text import counted
+from tocsin.escalation import store as escalation_store
+from tocsin.escalation.service import PolicyBook
 from tocsin.events import queries as event_queries
 from tocsin.events.queries import StoredEvent
 from tocsin.identity import store as identity_store
@@ -19,7 +21,8 @@ from tocsin.identity.model import User
 from tocsin.notify import queries as notify_queries
 from tocsin.notify.render import clean, clean_line
 from tocsin.web import people
-from tocsin.web.alerts import rules, timeline
+from tocsin.web.alerts import escalating, rules, timeline
+from tocsin.web.alerts.rules import NextStep
 from tocsin.web.alerts.timeline import Sent
 from tocsin.web.desk import Desk, Sites
 from tocsin.web.overview.rules import sentence
@@ -49,6 +52,8 @@ class Facts(msgspec.Struct, frozen=True):
     similar: list[Alert]
     near: list[Alert]
     users: list[User]
+    planned: NextStep | None
+    standing: str
     names: dict[str, str]
 
 
@@ -64,7 +69,7 @@ class AlertPage(Controller):
         desk: Desk = request.app.state.desk
         now = desk.now()
         with server.core.database.read() as connection:
-            facts = read(connection, ref, viewer.site_ids, now)
+            facts = read(connection, ref, viewer.site_ids, server.core.policies, now)
         alert = facts.alert
         name = people.namer(facts.names)
         times = Times(zone_named(viewer.time_zone), now)
@@ -94,7 +99,9 @@ class AlertPage(Controller):
             users=facts.users,
             snoozes=rules.SNOOZES,
             morning=rules.morning(now, times.midnight),
-            next_step=rules.next_step(alert),
+            next_step=facts.planned or rules.next_step(alert),
+            escalates=facts.planned is not None,
+            standing=facts.standing,
             name=name,
             site_name=desk.site_name,
             site_slug=server.core.sites.slug_of(alert.site_id),
@@ -103,7 +110,7 @@ class AlertPage(Controller):
         )
 
 
-def read(connection: sa.Connection, ref: str, site_ids: Sites, now: int) -> Facts:
+def read(connection: sa.Connection, ref: str, site_ids: Sites, policies: PolicyBook, now: int) -> Facts:
     """Reads all of it in one snapshot. Raises `NotFound` for an alert that is not there, or not for this reader."""
     alert = queries.find(connection, ref, site_ids)
     if alert is None:
@@ -113,6 +120,9 @@ def read(connection: sa.Connection, ref: str, site_ids: Sites, now: int) -> Fact
     since = max(alert.first_seen_at, until - DAY)
     width = max(MINUTE, -(-(until - since) // BARS))
     messages = notify_queries.page(connection, notify_queries.Filter(alert_number=alert.number), None, MESSAGES)
+    names = people.names(connection)
+    progress = escalation_store.read(connection, [alert.number]).get(alert.number)
+    policy = policies.version(connection, progress.policy_id, progress.policy_version) if progress else None
     found = event_queries.occurrences(connection, alert.number, since, until, width)
     return Facts(
         alert=alert,
@@ -126,7 +136,9 @@ def read(connection: sa.Connection, ref: str, site_ids: Sites, now: int) -> Fact
         similar=queries.similar(connection, alert, site_ids, SIMILAR),
         near=queries.near(connection, alert, NEAR_WINDOW, site_ids, NEAR) if alert.status != Status.RESOLVED else [],
         users=[user for user in identity_store.list_users(connection) if user.disabled_at is None],
-        names=people.names(connection),
+        planned=escalating.planned(connection, [alert], policies, names).get(alert.number),
+        standing=escalating.standing_says(progress, policy),
+        names=names,
     )
 
 

@@ -18,7 +18,7 @@ from tocsin.db.writer import Tx
 from tocsin.identity import store as identity_store
 from tocsin.web import people, preferences
 from tocsin.web.access import form, go, local_path
-from tocsin.web.alerts import asking, rules
+from tocsin.web.alerts import asking, escalating, rules
 from tocsin.web.alerts.asking import ListQuery
 from tocsin.web.desk import Desk
 from tocsin.web.overview.rules import spelled
@@ -79,6 +79,7 @@ class AlertsPage(Controller):
             types = queries.types(connection, viewer.site_ids, TYPES)
             names = people.names(connection)
             users = [user for user in identity_store.list_users(connection) if user.disabled_at is None]
+            planned = escalating.planned(connection, found[:limit], core.policies, names)
             views = preferences.load(connection, viewer.user_id, VIEWS, list[View], [])
         alerts, cursor = cut_page(found, limit, kind, asked.sort.place)
         times = Times(zone_named(viewer.time_zone), now)
@@ -106,7 +107,7 @@ class AlertsPage(Controller):
             morning=rules.morning(now, times.midnight),
             spans=[("Last hour", to_text(now - HOUR)), ("Last 24 hours", to_text(now - DAY)), ("Last 7 days", to_text(now - 7 * DAY))],
             name=people.namer(names),
-            next_step=rules.next_step,
+            next_step=lambda alert: planned.get(alert.number) or rules.next_step(alert),
             ms_of=from_datetime,
             hidden=sum(everything.values()),
             summary=summary(alerts, counts[Status.OPEN], asked, now),

@@ -80,7 +80,7 @@ class Deed(msgspec.Struct, frozen=True):
     user: str | None = None
 
 
-_ALONE = frozenset({"acknowledge", "unacknowledge", "resolve", "comment", "wake"})
+_ALONE = frozenset({"acknowledge", "unacknowledge", "resolve", "comment", "wake", "escalate"})
 
 
 def read_deed(text: str) -> Deed:
@@ -112,6 +112,7 @@ _DONE: Mapping[str, str] = {
     "resolve": "resolved",
     "snooze": "snoozed",
     "wake": "woken",
+    "escalate": "escalated",
     "assign": "assigned",
     "comment": "noted on",
 }

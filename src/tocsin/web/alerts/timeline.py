@@ -167,6 +167,8 @@ def _step(line: HistoryLine, name: Name) -> Entry:
                 f"Rose from {_severity(details.get('from'))} to {_severity(details.get('to'))}",
                 level=_level(details.get("to")),
             )
+        case Action.ESCALATED:
+            return _escalated(line, details, who)
         case Action.RESOLVED if machine:
             return Entry(line.at, "i-checks", "A recovery came in, so it is resolved", sub=one_line(str(details.get("title") or "")))
         case Action.SNOOZE_ENDED if not machine:
@@ -176,6 +178,16 @@ def _step(line: HistoryLine, name: Name) -> Entry:
     icon, text = _WORDS.get(line.action, ("i-note", one_line(line.action).replace("_", " ")))
     sub = _sub(line, details)
     return Entry(line.at, icon, text, who=who, sub=sub, note=note)
+
+
+def _escalated(line: HistoryLine, details: Mapping[str, object], who: str) -> Entry:
+    level = details.get("level")
+    at = f"level {level + 1}" if isinstance(level, int) else "the next level"
+    text = f"raised it to {at}" if who else f"{at.capitalize()} of “{one_line(str(details.get('policy') or 'the policy'))}” was reached"
+    missed = details.get("missed")
+    names = [one_line(str(name)) for name in missed] if isinstance(missed, list) else []
+    sub = f"{one_line(line.reason)}; not reached: {', '.join(names)}" if names else one_line(line.reason)
+    return Entry(line.at, "i-users", text, who=who, sub=sub)
 
 
 def _sub(line: HistoryLine, details: Mapping[str, object]) -> str:

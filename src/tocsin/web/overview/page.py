@@ -16,6 +16,8 @@ from tocsin.events.sites import Site
 from tocsin.oncall import service as oncall, store as oncall_store
 from tocsin.oncall.model import Shifts
 from tocsin.web import people
+from tocsin.web.alerts import escalating
+from tocsin.web.alerts.rules import NextStep
 from tocsin.web.desk import Desk, Sites
 from tocsin.web.overview import dial, rules
 from tocsin.web.overview.rules import Group, Known, Line, Span
@@ -42,6 +44,7 @@ class Facts(msgspec.Struct, frozen=True):
     quiet_since: int | None
     lines: list[Line]
     due: list[Alert]
+    planned: dict[int, NextStep]
     missing: dict[int, int]
     plans: list[tuple[str, Shifts]]
     names: dict[str, str]
@@ -100,6 +103,7 @@ class OverviewPage(Controller):
             watch=rules.watchers(facts.plans, name, times.when, now),
             last_event_at=known.last_event_at,
             next_id=next((alert.id for alert in facts.loudest if alert.status == Status.OPEN), None),
+            planned=facts.planned,
             name=name,
             site_name=desk.site_name,
         )
@@ -108,22 +112,24 @@ class OverviewPage(Controller):
 def read(server: Server, now: int, site_ids: Sites) -> Facts:
     """Reads all of it in one snapshot."""
     with server.core.database.read() as connection:
+        loudest, names = queries.loudest(connection, site_ids, SHOWN), people.names(connection)
         all_sites = [site.id for site in server.core.sites.all() if site_ids is None or site.id in site_ids]
         return Facts(
             groups=[Group(*row) for row in queries.groups(connection, site_ids)],
-            loudest=queries.loudest(connection, site_ids, SHOWN),
+            loudest=loudest,
             ended=[Span(*row) for row in queries.ended(connection, now - DAY, rules.CELL, site_ids)],
             heard=counts.cells(connection, now - DAY, now, site_ids),
             last_seen=counts.last_seen(connection, all_sites),
             quiet_since=queries.last_resolved_at(connection, site_ids),
             lines=[Line(*row) for row in queries.steps_since(connection, now - DAY, site_ids, STEPS_READ)],
             due=queries.coming_due(connection, now + DAY, site_ids, COMING),
+            planned=escalating.planned(connection, loudest, server.core.policies, names),
             missing=_missing(connection, site_ids),
             plans=[
                 (one.name, oncall.shifts(connection, one, now - DAY, now + 2 * DAY))
                 for one in oncall_store.schedules(connection, None, PLANS)
             ],
-            names=people.names(connection),
+            names=names,
         )
 
 
