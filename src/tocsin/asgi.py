@@ -45,6 +45,7 @@ from tocsin.web import access
 from tocsin.web.alerts.acting import AlertDeeds
 from tocsin.web.alerts.one import AlertPage
 from tocsin.web.alerts.page import AlertsPage
+from tocsin.web.analytics.page import AnalyticsPage
 from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
 from tocsin.web.events.origins import OriginPages
@@ -106,6 +107,7 @@ def build(server: Server, engine: Engine | None) -> Front:
             AlertDeeds,
             AlertPage,
             EventsPages,
+            AnalyticsPage,
             OriginPages,
             HealthPage,
             SitePages,

@@ -132,6 +132,7 @@ TABLE: tuple[Row, ...] = (
             "GET /alerts/{ref}",
             "POST /alerts/views",
             "POST /alerts/views/drop",
+            "GET /analytics",
             "GET /events",
             "GET /events/volume",
             "GET /events/{event_id}",
