@@ -8,8 +8,9 @@ starts in half the time.
 import fcntl
 import os
 import secrets
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -81,10 +82,14 @@ class Core(Store):
     sweep: "Sweep"
     reminders: "Reminders"
     duty: "DutyWatch"
+    _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
-        """Reads again what is kept in memory: sites, catalogues, people, contacts, policies, and what mutes."""
-        with self.database.read() as connection:
+        """Reads again what is kept in memory: sites, catalogues, people, contacts, policies, and what mutes.
+
+        One after the other, so that whoever has read earlier cannot put older things in the place of newer ones.
+        """
+        with self._refreshing, self.database.read() as connection:
             self.sites.load(connection)
             self.contacts.load(connection, self.clock.now())
             self.policies.load(connection)

@@ -316,7 +316,7 @@ def mute(alert: Alert, why: str | None, now: int) -> AlertChange:
     if why is not None:
         reason = Reason.MUTE_BEGAN if alert.muted_by is None else Reason.MUTE_CHANGED
         line = HistoryLine(now, SYSTEM, Action.MUTED, reason, {"by": why})
-        return AlertChange(replace(alert, muted_by=why), ("muted_by",), (line,), None, silence_pending=True)
+        return AlertChange(replace(alert, muted_by=why), ("muted_by",), (line,), silence_pending=alert.status == Status.OPEN)
     line = HistoryLine(now, SYSTEM, Action.UNMUTED, Reason.MUTE_ENDED, {"was": alert.muted_by})
     if alert.status != Status.OPEN:  # somebody has it, or wanted it quiet anyway
         return AlertChange(replace(alert, muted_by=None), ("muted_by",), (line,))

@@ -25,13 +25,11 @@ from tocsin.api.muting import (
     wanted_changes,
     write,
 )
-from tocsin.bootstrap import Server
 from tocsin.core.ids import new_id
 from tocsin.core.times import from_datetime, to_text
-from tocsin.identity.model import Caller
 from tocsin.muting import preview as previews, rules, service
 from tocsin.muting.model import Silence
-from tocsin.muting.preview import Muted, Preview
+from tocsin.muting.preview import Muted, Preview, Scope
 
 
 class NewSilence(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +124,9 @@ class SilencesApi(Controller):
         """Shows one silence, and how much it keeps quiet."""
         with server.core.database.read() as connection:
             silence = service.find(connection, Silence, silence_id, sites_of(server, caller))
-            mutes = previews.muted_now(connection, silence.matchers, _scope(server, caller))
+            mutes = previews.muted_now(
+                connection, silence.matchers, Scope(caller.site_ids, server.core.sites.slug_of, server.core.sites.id_of)
+            )
         return SilenceDetail(**_fields(silence, server.core.clock.now()), mutes_now=mutes)
 
     @post(status_code=201, opt={"conflict": True})
@@ -169,21 +169,13 @@ class SilencesApi(Controller):
         if (sites := sites_of(server, caller)) is not None:
             rules.expect_site(matchers, sites, "matchers")
         with server.core.database.read() as connection:
-            found = previews.preview(connection, matchers, _scope(server, caller), server.core.clock.now())
+            found = previews.preview(
+                connection, matchers, Scope(caller.site_ids, server.core.sites.slug_of, server.core.sites.id_of), server.core.clock.now()
+            )
             numbers = {*found.now.newest, *found.week.newest}
             alerts = {alert.number: alert for alert in alert_queries.by_numbers(connection, numbers)}
         slug_of, url = server.core.sites.slug_of, server.core.settings.public_url
         return _preview_out(found, {number: shapes.alert_out(alert, slug_of, url) for number, alert in alerts.items()})
-
-
-def _scope(server: Server, caller: Caller) -> previews.Scope:
-    sites = server.core.sites
-
-    def id_of(slug: str) -> int | None:
-        site = sites.find(slug)
-        return None if site is None else site.id
-
-    return previews.Scope(caller.site_ids, sites.slug_of, id_of)
 
 
 def _fields(silence: Silence, now: int) -> dict[str, Any]:

@@ -33,10 +33,8 @@ def add(start: Start, texts: Sequence[str], length: str | None, until: str | Non
         ends_at = now + read_length(length, "for") if length is not None else _moment(until or "")
         silence = Silence(new_id(now), matchers, now, ends_at, comment.strip(), actor(), now)
         core.writer.call(lambda tx: service.add(tx, Who(actor()), silence, now))
-        sites = core.sites
-        scope = preview.Scope(None, sites.slug_of, lambda slug: sites.get(slug).id if sites.find(slug) else None)
         with core.database.read() as connection:
-            mutes = preview.muted_now(connection, matchers, scope)
+            mutes = preview.muted_now(connection, matchers, preview.Scope(None, core.sites.slug_of, core.sites.id_of))
     if as_json:
         show_json({**_as_json(silence, now), "mutes_now": mutes})
         return

@@ -68,6 +68,11 @@ class SiteBook:
         site = self._by_id.get(site_id)
         return site.name if site else f"site {site_id}"
 
+    def id_of(self, slug: str) -> int | None:
+        """The id of the site of that name, if it is known."""
+        site = self._by_slug.get(slug)
+        return None if site is None else site.id
+
     def all(self) -> list[Site]:
         """All sites in the order of their names."""
         return sorted(self._by_slug.values(), key=lambda site: site.slug)

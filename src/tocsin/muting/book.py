@@ -26,11 +26,12 @@ class State:
     A new state is made whenever something opens, closes or is changed, so that the same state means that nothing has.
     """
 
-    __slots__ = ("_kinds", "chains", "index", "since", "until")
+    __slots__ = ("_kinds", "chains", "index", "known", "since", "until")
 
-    def __init__(self, since: int, until: int, index: Index, chains: Sequence[Chain]) -> None:
-        self.since, self.until, self.index, self.chains = since, until, index, chains
-        self._kinds = kinds_of(chains)
+    def __init__(self, since: int, until: int, index: Index, known: "Known") -> None:
+        self.since, self.until, self.index, self.known = since, until, index, known
+        self.chains = known.chains
+        self._kinds = kinds_of(known.chains)
 
     def __bool__(self) -> bool:
         """Whether anything could be quiet."""
@@ -73,14 +74,22 @@ class _Planned:
         return self.window
 
 
+class Known:
+    """All that may mute, ready to be asked: put in the place of what was known before as a whole."""
+
+    __slots__ = ("chains", "planned")
+
+    def __init__(self, planned: tuple[_Planned, ...] = (), chains: tuple[Chain, ...] = ()) -> None:
+        self.planned, self.chains = planned, chains
+
+
 class MuteBook:
     """All silences, maintenance windows and dependencies. Any thread may ask; each sees one consistent state."""
 
     def __init__(self) -> None:
         self._rows: list[list[tuple[Any, ...]]] = []
-        self._planned: tuple[_Planned, ...] = ()
-        self._chains: tuple[Chain, ...] = ()
-        self._state = State(0, FAR, Index(()), ())
+        self._known = Known()
+        self._state = State(0, FAR, Index(()), self._known)
 
     def load(self, connection: sa.Connection, now: int) -> None:
         """Reads what may still mute. Nothing happens if it is what is known already."""
@@ -88,30 +97,30 @@ class MuteBook:
         if rows == self._rows:
             return
         silences, maintenance, dependencies = rows
-        self._rows = rows
-        self._planned = (*_made(silences, Silence, _Planned), *_made(maintenance, Maintenance, _Planned))
-        self._chains = _made(dependencies, Dependency, Chain)
-        self._state = self._work_out(now)
+        planned = (*_made(silences, Silence, _Planned), *_made(maintenance, Maintenance, _Planned))
+        self._rows, self._known = rows, Known(planned, _made(dependencies, Dependency, Chain))
 
     def at(self, now: int) -> State:
         """What holds at *now*."""
         state = self._state
-        if not state.since <= now < state.until:
-            state = self._state = self._work_out(now)
+        # Another thread may have put back a state that it worked out from what was known before.
+        if state.known is not self._known or not state.since <= now < state.until:
+            state = self._state = _worked_out(self._known, now)
         return state
 
-    def _work_out(self, now: int) -> State:
-        active, until = [], FAR
-        for one in self._planned:
-            window = one.window_at(now)
-            if window is None:
-                continue
-            if window.starts_at <= now:
-                active.append(Active(one.conditions, reason_of(one.planned, window.ends_at)))
-                until = min(until, window.ends_at)
-            else:
-                until = min(until, window.starts_at)
-        return State(now, until, Index(active), self._chains)
+
+def _worked_out(known: Known, now: int) -> State:
+    active, until = [], FAR
+    for one in known.planned:
+        window = one.window_at(now)
+        if window is None:
+            continue
+        if window.starts_at <= now:
+            active.append(Active(one.conditions, reason_of(one.planned, window.ends_at)))
+            until = min(until, window.ends_at)
+        else:
+            until = min(until, window.starts_at)
+    return State(now, until, Index(active), known)
 
 
 def _made(rows: Sequence[Sequence[Any]], kind: type[Any], ready: Callable[[Any], Made]) -> tuple[Made, ...]:

@@ -1,6 +1,6 @@
 """What may be made, and what is quiet: decisions about silences, maintenance windows and dependencies."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -108,10 +108,11 @@ def check_dependency(dependency: Dependency, others: Iterable[Dependency]) -> No
         raise InvalidInput.of("same", f"{unknown[0][:40]!r} is none of site, type, host, subject")
     circle = find_circle([*(d for d in others if d.id != dependency.id), dependency])
     if circle:
-        names = " mutes for ".join(f'"{cut(d.name, 60)}"' for d in (*circle, circle[0]))
-        raise InvalidInput.of(
-            "children", f"a circle: what {names}, so that nobody might be told; narrow parent or children, for example by a type"
+        links = ", ".join(
+            f'"{cut(one.name, 60)}" may mute a parent of "{cut(following.name, 60)}"' for one, following in pairwise((*circle, circle[0]))
         )
+        text = f"would close a circle, in which nobody might be told: {links}. Narrow parent or children, for example by a type"
+        raise InvalidInput.of("children", text)
 
 
 # --- Circles ---------------------------------------------------------------------------------------------------------
@@ -122,7 +123,8 @@ def find_circle(dependencies: Sequence[Dependency]) -> tuple[Dependency, ...]:
 
     An alert that is a parent of a dependency is never its child, so that one alone makes no circle.
     """
-    leads = {d.id: [other for other in dependencies if other.id != d.id and _may_lead(d, other)] for d in dependencies}
+    fits = {matcher: predicate(matcher) for d in dependencies for matcher in (*d.parent, *d.children)}
+    leads = {d.id: [other for other in dependencies if other.id != d.id and _may_lead(d, other, fits)] for d in dependencies}
     done: set[str] = set()
 
     def walk(path: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
@@ -145,18 +147,19 @@ def find_circle(dependencies: Sequence[Dependency]) -> tuple[Dependency, ...]:
     return ()
 
 
-def _may_lead(first: Dependency, then: Dependency) -> bool:
+def _may_lead(first: Dependency, then: Dependency, fits: Mapping[Matcher, Predicate]) -> bool:
     """Whether some alert might be a child of *first* and a parent of *then*. Says no only if that is certain."""
     inherited = tuple(m for m in first.parent if m.field in first.same)
-    return not any(_exclude(one, other) for one in (*first.children, *inherited) for other in then.parent if one.field == other.field)
+    pairs = ((one, other) for one in (*first.children, *inherited) for other in then.parent if one.field == other.field)
+    return not any(_exclude(one, other, fits) for one, other in pairs)
 
 
-def _exclude(one: Matcher, other: Matcher) -> bool:
+def _exclude(one: Matcher, other: Matcher, fits: Mapping[Matcher, Predicate]) -> bool:
     """Whether no value can satisfy both, as far as that can be seen."""
     if one.op is Op.EQUAL:
-        return not predicate(other)(one.value)
+        return not fits[other](one.value)
     if other.op is Op.EQUAL:
-        return not predicate(one)(other.value)
+        return not fits[one](other.value)
     if one.op is Op.PREFIX and other.op is Op.PREFIX:
         return not (one.value.startswith(other.value) or other.value.startswith(one.value))
     return False

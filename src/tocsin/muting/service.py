@@ -83,6 +83,7 @@ def _check(tx: Tx, kept: Silence | Maintenance | Dependency, now: int, sites: Si
         case Maintenance():
             rules.check_maintenance(kept, now)
         case Dependency():
+            store.hold_dependencies(tx)
             rules.check_dependency(kept, store.every(tx.sql, Dependency))
     if sites is not None and not isinstance(kept, Dependency):
         rules.expect_site(kept.matchers, sites, "matchers")

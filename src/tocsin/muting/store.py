@@ -118,6 +118,12 @@ def chunk(connection: sa.Connection, kind: type[Kept], after: str | None, limit:
     return [read(kind, row) for row in connection.execute(query)]
 
 
+def hold_dependencies(tx: Tx) -> None:
+    """Nobody else changes a dependency before this transaction ends: two at once might close a circle that neither sees."""
+    if not tx.is_sqlite:
+        tx.driver.execute("LOCK TABLE dependencies IN SHARE ROW EXCLUSIVE MODE")
+
+
 def note_shipped(tx: Tx, now: int) -> bool:
     """Notes that what an installation begins with has been made; False if it was noted before."""
     sql = "INSERT INTO settings(name, value) VALUES ('dependencies_shipped_at', ?) ON CONFLICT DO NOTHING"

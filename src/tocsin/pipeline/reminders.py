@@ -37,9 +37,10 @@ class Reminders:
     def due(self, database: Database) -> list[Due]:
         """The silences whose makers are to be told now."""
         now = self._clock.now()
+        scope = preview.Scope(None, self._sites.slug_of, self._sites.id_of)
         with database.read() as connection:
             ending = [silence for silence in store.ending(connection, now, rules.LONGEST_NOTICE) if rules.is_to_be_reminded(silence, now)]
-            found = [Due(silence, preview.muted_now(connection, silence.matchers, self._scope())) for silence in ending]
+            found = [Due(silence, preview.muted_now(connection, silence.matchers, scope)) for silence in ending]
         return [one for one in found if one.mutes]
 
     def remind(self, tx: Tx, found: Sequence[Due]) -> None:
@@ -69,10 +70,3 @@ class Reminders:
     def _site_of(self, silence: Silence) -> int:
         named = self._sites.find(rules.pinned_site(silence.matchers) or "main") or self._sites.get("main")
         return named.id
-
-    def _scope(self) -> preview.Scope:
-        def id_of(slug: str) -> int | None:
-            site = self._sites.find(slug)
-            return None if site is None else site.id
-
-        return preview.Scope(None, self._sites.slug_of, id_of)
