@@ -1,5 +1,9 @@
 """The description of the API: it is there, for programs and for people, and names every call with who may make it."""
 
+import re
+
+import pytest
+
 from tests.api.service import Service
 from tocsin.identity.permissions import TABLE
 
@@ -22,3 +26,39 @@ async def test_people_can_read_it(sqlite_service: Service) -> None:
     page = await sqlite_service.client.get("/api/docs")
     assert page.status_code == 200
     assert "Shows who you are and what you may do." in page.text
+
+
+async def test_every_call_is_described_in_sentences_with_its_parameters_and_refusals(sqlite_service: Service) -> None:
+    document = (await sqlite_service.client.get("/api/openapi.json")).json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            name = f"{method} {path}"
+            assert re.fullmatch(r"[A-Z].*[.?]", operation["summary"]), f"{name}: {operation['summary']!r} is no sentence"
+            assert "503" in operation["responses"], name
+            in_path = [one for one in operation["parameters"] if one["in"] == "path"]
+            assert {one["name"] for one in in_path} == set(re.findall(r"{(\w+)}", path)), name
+            assert all(one["description"] for one in in_path), name
+
+
+async def test_nothing_is_referred_to_that_is_not_there_and_nothing_lies_there_unused(sqlite_service: Service) -> None:
+    answer = await sqlite_service.nobody.ask("GET", "/api/openapi.json")
+    used = set(re.findall(r'"#/components/schemas/([^"]+)"', answer.text))
+    assert used == set(answer.json()["components"]["schemas"])
+    assert not [name for name in used if "." in name], "the name of a module is nobody's business"
+
+
+async def test_the_reference_page_names_every_call(sqlite_service: Service) -> None:
+    document = (await sqlite_service.nobody.ask("GET", "/api/openapi.json")).json()
+    page = await sqlite_service.nobody.ask("GET", "/api/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert f'id="{operation["operationId"]}"' in page.text, path
+
+
+@pytest.mark.parametrize("path", ["//login", "/api/docs", "/a/nothing", "//robots.txt", "//metrics", "/events.csv", "/audit.csv"])
+async def test_a_text_names_its_character_set_once(sqlite_service: Service, path: str) -> None:
+    answer = await sqlite_service.admin.ask("GET", path, headers={"Accept": "text/html, text/plain, text/csv"})
+    assert answer.headers["content-type"].startswith("text/"), answer.text
+    assert answer.headers["content-type"].count("charset") == 1

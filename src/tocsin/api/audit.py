@@ -98,7 +98,7 @@ class AuditApi(Controller):
         await server.core.writer.run(lambda tx: audit.record(tx, caller.who, "audit.exported", "audit", now, after=asked))
         first = await asyncio.to_thread(_page, server, wanted, None)
         headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
-        return Stream(_csv(server, wanted, first), media_type="text/csv; charset=utf-8; header=present", headers=headers)
+        return Stream(_csv(server, wanted, first), media_type="text/csv; header=present", headers=headers)
 
 
 def read_filter(asked: AuditFilter) -> store.Filter:

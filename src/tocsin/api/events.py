@@ -77,7 +77,7 @@ class EventsApi(Controller):
         wanted = _filter(asked, visible_sites(server.core.sites, caller, asked.site))
         first = await asyncio.to_thread(_csv_page, server, wanted, None)
         headers = {"Content-Disposition": 'attachment; filename="events.csv"'}
-        return Stream(_csv(server, wanted, first), media_type="text/csv; charset=utf-8; header=present", headers=headers)
+        return Stream(_csv(server, wanted, first), media_type="text/csv; header=present", headers=headers)
 
     @get("/events/{event_id:str}", sync_to_thread=True)
     def show_event(self, server: TheServer, caller: TheCaller, event_id: InPath) -> shapes.EventOut:

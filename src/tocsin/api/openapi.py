@@ -75,6 +75,9 @@ def document(routes: Sequence[object], public_url: str) -> Document:
     for path, method, handler in found:
         paths[path][method] = _operation(path, method, handler, schemas, components)
     paths[INTAKE]["post"] = _intake()
+    spoken = {_shape(handler, "sent") for _, _, handler in found} | {_answer(handler) for _, _, handler in found}
+    for shape in {_shape(handler, "asked") for _, _, handler in found} - spoken - {None}:
+        del components[_name_of(schemas[shape])]  # its fields stand with the calls, as parameters
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tocsin", "version": __version__, "description": DESCRIPTION},
@@ -197,11 +200,16 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     ]
 
 
+def _name_of(schema: Mapping[str, str]) -> str:
+    """The name of a component; two shapes of one name are told apart by their modules."""
+    return schema["$ref"].rpartition("/")[2]
+
+
 def _query_parameters(schema: Mapping[str, str] | None, components: Mapping[str, Any]) -> list[dict[str, Any]]:
     if schema is None:
         return []
-    shape = components[schema["$ref"].rpartition("/")[2]]  # not by the struct's name: two modules may use the same
-    return [_query_parameter(name, one) for name, one in shape["properties"].items()]
+    shape = components[_name_of(schema)]
+    return [_query_parameter(name, part) for name, part in shape["properties"].items()]
 
 
 def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,7 +232,7 @@ def _responses(path: str, handler: HTTPRouteHandler, schemas: Mapping[Any, Any],
     if answer is not None:
         good["content"] = {"application/json": {"schema": schemas[answer]}}
     elif produces := handler.opt.get("produces"):
-        good["content"] = {produces: {"schema": {"type": "string"}}}
+        good["content"] = {produces: {} if produces == "text/event-stream" else {"schema": {"type": "string"}}}
     responses = {status: good, **{str(code): _problem(code) for code in _refusals(path, handler, row)}}
     if handler.opt.get("down"):
         responses["503"] = {**good, "description": "It cannot do its work"}
@@ -236,7 +244,7 @@ def _refusals(path: str, handler: HTTPRouteHandler, row: Row) -> Iterator[int]:
     if row.permission is not Permission.OPEN:
         yield from (401, 403)
     fields = set(asked.__struct_fields__) if asked is not None else set()
-    if "{" in path or fields & {"site", "alert"}:
+    if "{" in path or fields & {"site", "alert", "schedule"}:
         yield 404
     if handler.opt.get("conflict") or "/alerts/{ref}/" in path:
         yield 409

@@ -93,7 +93,7 @@ class LinkPages(Controller):
             return _dead(seen)
         said = await _act(server, seen, await _note(request), request.client.host if request.client else None)
         if "text/html" not in request.headers.get("accept", ""):
-            return Response(f"{said}\n".encode(), media_type="text/plain; charset=utf-8", headers=HEADERS)
+            return Response(f"{said}\n".encode(), media_type="text/plain", headers=HEADERS)
         now = await asyncio.to_thread(look, server, token)
         return _dead(now) if isinstance(now, DeadEnd) else _page(server, now, said)
 

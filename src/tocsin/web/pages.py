@@ -81,7 +81,7 @@ def fragment(template: str, viewer: Viewer, request: AnyRequest, *, status: int 
     up = "../" * (page_path(request).count("/") - 1)
     html = environment().get_template(template).render(up=up, url=_addresses(up), viewer=viewer, **values)
     headers = {**HEADERS, "HX-Trigger": "tocsin:changed"}
-    return Response(html.encode(), status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(html.encode(), status_code=status, media_type="text/html", headers=headers)
 
 
 def page_path(request: AnyRequest) -> str:
@@ -105,7 +105,7 @@ def nb(text: str) -> Markup:
 def page(template: str, status: int = 200, *, depth: int = 0, **values: object) -> Response[bytes]:
     """A page from *template*. *depth*: how many folders deep its address is: links are relative, since a proxy may add a path."""
     html = environment().get_template(template).render(up="../" * depth, **values)
-    return Response(html.encode(), status_code=status, media_type="text/html; charset=utf-8", headers=HEADERS)
+    return Response(html.encode(), status_code=status, media_type="text/html", headers=HEADERS)
 
 
 def notice(status: int, title: str, advice: str, *, depth: int = 0) -> Response[bytes]:
@@ -144,4 +144,4 @@ def screen(request: AnyRequest, viewer: Viewer, template: str, *, status: int = 
     if len(html) > WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
         html = gzip.compress(html, 4, mtime=0)
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    return Response(html, status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(html, status_code=status, media_type="text/html", headers=headers)

@@ -14,12 +14,12 @@ import msgspec
 FOLDER = Path(__file__).parent / "static"
 SHEET = "tocsin.css"
 _TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css",
+    ".js": "text/javascript",
     ".woff2": "font/woff2",
     ".svg": "image/svg+xml",
     ".png": "image/png",
-    ".txt": "text/plain; charset=utf-8",
+    ".txt": "text/plain",
 }
 _PACKED = {".woff2", ".png"}  # compressed by themselves
 _URL = re.compile(r'url\("([\w.-]+)"\)')
