@@ -58,11 +58,12 @@ def test_processes_killed_at_any_moment_leave_only_whole_events_and_no_number_tw
             page.kill()
             page.communicate()
     shop.page(*invoices(2))
-    assert shop.flush().returncode == 0
+    while shop.spooled():  # one flush takes a bounded number of events
+        assert shop.flush().returncode == 0
     numbers = [event["sequence"] for event in tocsin.events()]
     assert len(numbers) > 100
     assert numbers == sorted(set(numbers))
-    assert tocsin.numbers()[-1] == 2
+    assert 2 in tocsin.numbers()  # not always the last: what a killed process had laid aside is taken in when it is found
     lost = numbers[-1] - len(numbers)
     assert lost <= 9, "at most the event that each killed process was writing"
 
