@@ -42,7 +42,7 @@ class Browser:
     def csrf(self) -> str:
         """What the forms of the page at hand carry."""
         found = re.search(r'name="csrf" value="([0-9a-f]+)"', self.page.text)
-        assert found, self.page.text
+        assert found, f"no form on this page: {self.text[:500]}"
         return found[1]
 
     @property
@@ -59,7 +59,7 @@ class Browser:
     @property
     def place(self) -> str:
         """Where the page at hand sends the browser."""
-        assert self.page.status_code == 303, (self.page.status_code, self.page.text)
+        assert self.page.status_code == 303, (self.page.status_code, self.text[:500])
         return str(self.page.headers["location"])
 
 

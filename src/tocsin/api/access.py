@@ -49,7 +49,7 @@ class Guard:
             connection.state.viewer, connection.state.caller = viewer, viewer.calling(address)
             if method not in SAFE_METHODS:
                 await self._from_own_page(connection, viewer)  # type: ignore[arg-type]  # there are no others than HTTP requests
-            check_person(row, viewer)
+            await self._may(row, viewer)
         else:
             key = await self._key(header)
             connection.state.caller = caller_of(key, address)
@@ -68,6 +68,13 @@ class Guard:
         if viewer is None:
             viewer = await asyncio.to_thread(self._sessions.look_up, token)
         return viewer
+
+    async def _may(self, row: Row, viewer: Viewer) -> None:
+        try:
+            check_person(row, viewer)
+        except NotAllowed as error:
+            names = await asyncio.to_thread(self._sessions.who_has, row.roles)
+            raise NotAllowed(f"{error.message}. {' or '.join(names) or 'Nobody yet'} can do it") from None
 
     async def _from_own_page(self, request: AnyRequest, viewer: Viewer) -> None:
         """Another site can have a browser send a form with our cookie; it cannot know what our forms carry."""

@@ -1,6 +1,7 @@
 """Logins that last: a cookie holds a random token, the database its digest. Recognised in memory for two seconds each."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 
 import msgspec
 
@@ -10,12 +11,13 @@ from tocsin.core.ids import new_id
 from tocsin.core.text import cut, one_line
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
-from tocsin.identity import logins, rules
-from tocsin.identity.model import Session, Viewer
+from tocsin.identity import logins, rules, store
+from tocsin.identity.model import Role, Session, Viewer
 
 FRESH_FOR = 2 * SECOND  # how long a session that was ended on another node may still work
 MAX_CACHED = 10_000
 MAX_AGENT = 200
+MAX_NAMES = 3
 
 
 class NewSession(msgspec.Struct, frozen=True):
@@ -72,6 +74,13 @@ class SessionBook:
     def last_seen(self, session: Session) -> int:
         """When *session* was last used, as far as this process knows (ms)."""
         return max(session.seen_at, self.seen.get(session.id, 0))
+
+    def who_has(self, roles: Collection[Role]) -> list[str]:
+        """The names of some who have one of *roles* for every site: whom to ask. Blocks."""
+        with self._database.read() as connection:
+            users = store.list_users(connection)
+        able = [user.name for user in users if user.role in roles and user.site_ids is None and user.disabled_at is None]
+        return able[:MAX_NAMES]
 
     def forget(self) -> None:
         """Looks every session up anew: one has ended, or somebody's rights have changed."""

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
-from tocsin.core.errors import InvalidInput
+from tocsin.core.errors import InvalidInput, UnknownFields
 from tocsin.core.reading import read_form
 from tocsin.identity.rules import SESSION_LASTS
 from tocsin.web.pages import HEADERS
@@ -46,7 +46,11 @@ def address_of(request: AnyRequest) -> str:
 
 
 def problems(error: InvalidInput) -> Problems:
-    """What is wrong, by field, as sentences to stand below the field."""
+    """What is wrong, by field, as sentences to stand below the field. A field that the form does not have is no mistake of the
+    person's, and is raised again: somebody tries what may be let in.
+    """
+    if isinstance(error, UnknownFields):
+        raise error
     return Problems({one.field: f"{one.message[:1].upper()}{one.message[1:].rstrip('.')}." for one in error.errors})
 
 
