@@ -33,7 +33,7 @@ STEP = 2 * SECOND  # how far time moves while something waits for the rate
 
 
 class World:
-    """See the module. ``ntfy`` and ``email`` are the channels; contacts are added by `people`."""
+    """See the module. ``ntfy``, ``email``, ``sms`` and ``voice`` are the channels; contacts are added by `people`."""
 
     def __init__(self, url: str, folder: Path, *, clock: FakeClock | None = None, node: str = "node-1", **settings: Any) -> None:
         self.clock = clock or FakeClock()
@@ -42,6 +42,9 @@ class World:
         self.core = bootstrap.build_core(self.settings, self.clock)
         self.ntfy = FakeChannel("ntfy", self.clock)
         self.email = FakeChannel("email", self.clock)
+        self.sms = FakeChannel("sms", self.clock)
+        self.voice = FakeChannel("voice", self.clock)
+        self.channels = {channel.kind: channel for channel in (self.ntfy, self.email, self.sms, self.voice)}
         self.node = node
         self.limits = Limits(self.settings.message_burst, self.settings.messages_per_minute)
         self._journal = self.settings.data_dir / f"departures-{node}"
@@ -55,7 +58,7 @@ class World:
             announcer=self.core.announcer,
             contacts=self.core.contacts,
             site_slug=self.core.sites.slug_of,
-            channels={"ntfy": self.ntfy, "email": self.email},
+            channels=self.channels,
             limits=self.limits,
             departures=self.departures,
             secret=b"s" * 32,
@@ -68,7 +71,7 @@ class World:
 
     async def close(self) -> None:
         """Ends everything; what still hangs is let go."""
-        for channel in (self.ntfy, self.email):
+        for channel in self.channels.values():
             await channel.close()
         await self.delivery.drain(5)
         await asyncio.to_thread(self.core.close)
@@ -129,7 +132,7 @@ class World:
 
     async def settle(self) -> None:
         """Until all that was started has ended, but for what hangs."""
-        hanging = self.ntfy.hangs_for or self.email.hangs_for
+        hanging = any(channel.hangs_for for channel in self.channels.values())
         await self.delivery.drain(0.05 if hanging else 10)
 
     async def turn(self) -> None:

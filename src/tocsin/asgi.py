@@ -1,10 +1,11 @@
 """The whole HTTP side as one ASGI application: the intake in front, everything else behind it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -28,9 +29,11 @@ from tocsin.api.metrics import MetricsApi
 from tocsin.api.notifications import NotificationsApi
 from tocsin.api.oncall import CalendarPages, FeedsApi, OnCallApi, SchedulesApi, TeamsApi
 from tocsin.api.openapi import document
+from tocsin.api.policies import PoliciesApi
 from tocsin.api.problems import UnsupportedContent, problem_of
 from tocsin.api.silences import SilencesApi
 from tocsin.api.sites import SitesApi
+from tocsin.api.standing import standings
 from tocsin.api.stream import StreamApi
 from tocsin.api.users import UsersApi
 from tocsin.api.why import WhyApi
@@ -152,19 +155,33 @@ def build(server: Server, engine: Engine | None) -> Front:
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
 _QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
 _LOOKING_BACK = (AuditApi, AnalyticsApi, WhyApi)
-_API = (EventsApi, AlertsApi, NotificationsApi, SitesApi, KeysApi, UsersApi, ChannelsApi, StreamApi, *_ON_CALL, *_QUIET, *_LOOKING_BACK)
+_API = (
+    EventsApi,
+    AlertsApi,
+    PoliciesApi,
+    NotificationsApi,
+    SitesApi,
+    KeysApi,
+    UsersApi,
+    ChannelsApi,
+    StreamApi,
+    *_ON_CALL,
+    *_QUIET,
+    *_LOOKING_BACK,
+)
 
 
 def _hub(server: Server) -> Hub:
     core = server.core
 
-    def write_alert(alert: Alert) -> bytes:
-        return msgspec.json.encode(shapes.alert_out(alert, core.sites.slug_of, core.settings.public_url))
+    def write_alerts(connection: sa.Connection, alerts: Sequence[Alert]) -> list[bytes]:
+        found, url = standings(core, connection, alerts), core.settings.public_url
+        return [msgspec.json.encode(shapes.alert_out(a, core.sites.slug_of, url, found.get(a.number))) for a in alerts]
 
     def write_event(event: StoredEvent) -> bytes:
         return msgspec.json.encode(shapes.event_out(event, core.sites.slug_of))
 
-    hub = Hub(core.database, core.clock.now, write_alert, write_event, server.news)
+    hub = Hub(core.database, core.clock.now, write_alerts, write_event, server.news)
     hub.follow(core.writer)
     return hub
 

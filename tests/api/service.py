@@ -107,7 +107,7 @@ class Service:
             courier=Courier(core.writer, world.clock, world.email, world.settings.public_url),
             porter=Porter(core.database, core.writer, world.clock, passwords, refusals, SECRET),
             delivery=world.delivery,
-            channels={"ntfy": world.ntfy, "email": world.email},
+            channels=dict(world.channels),
             door=unused,
             checkpointer=unused,
             departures=world.departures,

@@ -46,7 +46,12 @@ async def test_an_alert_has_exactly_the_promised_fields(sqlite_service: Service)
     assert alert["status"] == "open"
     assert alert["site"] == "main"
     assert alert["first_seen_at"] == "2025-11-25T00:00:00.000Z"
-    assert (alert["muted_by"], alert["escalation"], alert["flapping"], alert["assignee"]) == (None, None, False, None)
+    assert (alert["muted_by"], alert["escalation"], alert["flapping"], alert["assignee"]) == (
+        None,
+        {"policy": "Built-in policy", "level": 0, "next_at": "2025-11-25T00:30:00.000Z"},
+        False,
+        None,
+    )
     assert alert["links"]["self"] == f"https://alarm.example.com/api/v1/alerts/{alert['id']}"
 
 

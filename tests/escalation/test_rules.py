@@ -40,8 +40,8 @@ KNOWN = Known(
         "former": KnownGroup("Founders", (OLD_IDA, "u-x")),
     },
     channels={ROOM: "slack", HOOK: "webhook"},
+    kinds=("ntfy", "email", "sms", "voice"),
 )
-KINDS = ("ntfy", "email", "sms", "voice")
 
 
 def a_step(delay: int = 0, *targets: Target, **more: Any) -> Step:
@@ -170,6 +170,16 @@ def test_two_who_press_at_once_escalate_once() -> None:
     assert (second.reason, second.step, second.progress) == (StepReason.ALREADY, None, first.progress)
 
 
+def test_who_saw_a_level_of_an_earlier_round_does_not_escalate_the_later_one() -> None:
+    """The list repeats at once after its last level: level 0 of the second round is level 2 for people."""
+    policy = a_policy(a_step(0), a_step(60), repeat=1)
+    progress = rules.next_step(rules.begin(1, 1, 4, policy, NOW), policy, NOW).progress
+    once = rules.escalate(progress, policy, 0, NOW).progress
+    again = rules.next_step(once, policy, NOW).progress
+    assert [policy.count(one) for one in (progress, once, again)] == [0, 1, 2]
+    assert (again.level, rules.escalate(again, policy, 0, NOW).reason) == (0, StepReason.ALREADY)
+
+
 @pytest.mark.parametrize("state", ["stopped", "running"])
 def test_escalating_goes_on_from_where_the_escalation_stood(state: str) -> None:
     progress = Progress(1, 1, "p-1", 1, 4, 0, 0, state, None, NOW)
@@ -230,7 +240,7 @@ def test_whenever_the_engine_wakes_it_does_the_same_steps(policy: EscalationPoli
 
 
 def complaints(*steps: Step, **more: Any) -> list[tuple[str, str]]:
-    return [(fault.field, fault.message) for fault in rules.faults(a_policy(*steps, **more), KNOWN, KINDS)]
+    return [(fault.field, fault.message) for fault in rules.faults(a_policy(*steps, **more), KNOWN)]
 
 
 def at(kind: str, an_id: str = "") -> Step:
@@ -328,12 +338,12 @@ def test_a_policy_that_makes_no_sense_is_refused_with_the_field(
 
 def test_a_policy_without_steps_and_a_step_without_targets_are_refused() -> None:
     policy = EscalationPolicy("p-1", "Empty", ())
-    assert [fault.field for fault in rules.faults(policy, KNOWN, KINDS)] == ["steps"]
-    assert [fault.field for fault in rules.faults(a_policy(Step(0, ())), KNOWN, KINDS)] == ["steps[0].targets"]
+    assert [fault.field for fault in rules.faults(policy, KNOWN)] == ["steps"]
+    assert [fault.field for fault in rules.faults(a_policy(Step(0, ())), KNOWN)] == ["steps[0].targets"]
 
 
 def test_the_built_in_policy_would_pass_its_own_check() -> None:
-    assert rules.faults(rules.built_in(), KNOWN, KINDS) == ()
+    assert rules.faults(rules.built_in(), KNOWN) == ()
 
 
 def test_a_policy_comes_back_from_json_as_it_was() -> None:

@@ -20,7 +20,7 @@ def hub_of(world: World, news: News | None = None) -> Hub:
     hub = Hub(
         world.core.database,
         world.clock.now,
-        lambda alert: b'{"number":%d,"status":"%s","times":%d}' % (alert.number, alert.status.encode(), alert.occurrences),
+        lambda _, alerts: [b'{"number":%d,"status":"%s","times":%d}' % (a.number, a.status.encode(), a.occurrences) for a in alerts],
         lambda event: b'{"event":"%s"}' % (event.subject or "").encode(),
         news,
     )

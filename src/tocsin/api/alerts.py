@@ -29,6 +29,7 @@ from tocsin.api.fields import (
 )
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.api.problems import Problem, problem_of
+from tocsin.api.standing import standing, standings
 from tocsin.bootstrap import Server
 from tocsin.core.clock import SECOND
 from tocsin.core.errors import InvalidInput, NotFound, TocsinError
@@ -96,6 +97,12 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     text: Comment
 
 
+class Escalation(msgspec.Struct, frozen=True, kw_only=True):
+    """The level that you saw (`escalation.level` of the alert): if it has changed since, nothing is done."""
+
+    from_level: Annotated[int, Meta(ge=-1, le=1000, extra={"must": "be a level: a whole number from -1 (none yet) to 1000"})] | None = None
+
+
 class TestAlert(msgspec.Struct, frozen=True, kw_only=True):
     """How loud, and for which site (default: the key's own, else ``main``)."""
 
@@ -150,8 +157,9 @@ class AlertsApi(Controller):
         after = read_cursor(asked.cursor, f"alerts{asked.sort.value}", (int, int))
         with core.database.read() as connection:
             found = queries.page(connection, wanted, asked.sort, after, asked.limit + 1)
-        items, cursor = cut_page(found, asked.limit, f"alerts{asked.sort.value}", asked.sort.place)
-        return shapes.AlertPage(cursor, [_out(server, alert) for alert in items])
+            items, cursor = cut_page(found, asked.limit, f"alerts{asked.sort.value}", asked.sort.place)
+            escalations = standings(core, connection, items)
+        return shapes.AlertPage(cursor, [_out(server, alert, escalations.get(alert.number)) for alert in items])
 
     @get("/{ref:str}", sync_to_thread=True)
     def show_alert(self, server: TheServer, caller: TheCaller, ref: InPath) -> shapes.AlertDetail:
@@ -163,7 +171,8 @@ class AlertsApi(Controller):
                 raise _no_alert(ref)
             history = queries.history(connection, alert.number)
             told = notify_queries.page(connection, notify_queries.Filter(alert_number=alert.number), None, MAX_NOTIFICATIONS)
-        return shapes.alert_detail(alert, history, told, core.sites.slug_of, core.settings.public_url)
+            escalation = standing(core, connection, alert)
+        return shapes.alert_detail(alert, history, told, core.sites.slug_of, core.settings.public_url, escalation)
 
     @post("/{ref:str}/acknowledge", status_code=200)
     async def acknowledge(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Acknowledgement]) -> shapes.AlertOut:
@@ -195,6 +204,15 @@ class AlertsApi(Controller):
         """Leaves a note in the history."""
         return await _act(server, caller, ref, lambda alert, now: rules.comment(alert, caller.name, sent.text, now))
 
+    @post("/{ref:str}/escalate", status_code=200)
+    async def escalate(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Escalation]) -> shapes.AlertOut:
+        """Has the next level of its policy told at once; who had acknowledged or snoozed it has it no longer.
+
+        With `from_level`, nothing is done if it has another level by now: two who press at once escalate once. After the last
+        level, and while the alert is muted, it is refused (409).
+        """
+        return await server.core.writer.run(_escalate(server, caller, ref, sent.from_level))
+
     @post("/bulk", status_code=200)
     async def bulk(self, server: TheServer, caller: TheCaller, sent: Given[Bulk]) -> BulkOut:
         """Does one thing to many alerts, and says for each what became of it."""
@@ -210,7 +228,8 @@ class AlertsApi(Controller):
         """Raises a test alert that goes the whole way, as a real one would."""
         core = server.core
         site = chosen_site(core.sites, caller, sent.site)
-        return _out(server, await core.writer.run(core.actions.test_alert(Severity(sent.severity), site, caller.who)))
+        raise_it = core.actions.test_alert(Severity(sent.severity), site, caller.who)
+        return await core.writer.run(lambda tx: _shown(server, tx, raise_it(tx)))
 
 
 def filter_of(asked: AlertQuery, site_ids: frozenset[int] | None) -> queries.Filter:
@@ -237,8 +256,13 @@ def period(since: Any, until: Any) -> tuple[int | None, int | None]:
     return start, end
 
 
-def _out(server: Server, alert: Alert) -> shapes.AlertOut:
-    return shapes.alert_out(alert, server.core.sites.slug_of, server.core.settings.public_url)
+def _out(server: Server, alert: Alert, escalation: shapes.EscalationOut | None) -> shapes.AlertOut:
+    return shapes.alert_out(alert, server.core.sites.slug_of, server.core.settings.public_url, escalation)
+
+
+def _shown(server: Server, tx: Tx, alert: Alert) -> shapes.AlertOut:
+    """The alert as this transaction leaves it."""
+    return _out(server, alert, standing(server.core, tx.sql, alert))
 
 
 def _no_alert(ref: str) -> NotFound:
@@ -246,7 +270,22 @@ def _no_alert(ref: str) -> NotFound:
 
 
 async def _act(server: Server, caller: Caller, ref: str, decide: Decide) -> shapes.AlertOut:
-    return _out(server, await server.core.writer.run(work_on(server, caller, ref, decide)))
+    work = work_on(server, caller, ref, decide)
+    return await server.core.writer.run(lambda tx: _shown(server, tx, work(tx)))
+
+
+def _escalate(server: Server, caller: Caller, ref: str, from_level: int | None) -> Callable[[Tx], shapes.AlertOut]:
+    if queries.by_ref(ref) is None:
+        raise _no_alert(ref)
+
+    def work(tx: Tx) -> shapes.AlertOut:
+        alert_id = store.by_number(tx, int(ref)).id if ref.isdigit() else ref.lower()
+        try:
+            return _shown(server, tx, server.core.actions.escalate(alert_id, caller.who, from_level, caller.site_ids)(tx))
+        except NotFound:
+            raise _no_alert(ref) from None
+
+    return work
 
 
 def work_on(server: Server, caller: Caller, ref: str, decide: Decide) -> Callable[[Tx], Alert]:
@@ -271,7 +310,7 @@ def _each(server: Server, caller: Caller, refs: list[str], decide: Decide) -> Ca
         outcomes = []
         for ref in refs:
             try:
-                outcomes.append(BulkOutcome(ref, True, _out(server, work_on(server, caller, ref, decide)(tx))))
+                outcomes.append(BulkOutcome(ref, True, _shown(server, tx, work_on(server, caller, ref, decide)(tx))))
             except TocsinError as error:
                 outcomes.append(BulkOutcome(ref, False, None, problem_of(error)))
         return outcomes

@@ -23,9 +23,9 @@ AnyJson = Annotated[Any, Meta(description="Any JSON object.")]
 class EscalationOut(msgspec.Struct, frozen=True):
     """Where the alert's escalation stands."""
 
-    policy: str
-    level: int
-    next_at: Time | None
+    policy: Annotated[str, Meta(description="The name of its policy.")]
+    level: Annotated[int, Meta(description="The last level that was told, counted from 0, and on when the policy repeats; -1: none yet.")]
+    next_at: Annotated[Time | None, Meta(description="When the next level is told; null: none will be, as things stand.")]
 
 
 class LinksOut(msgspec.Struct, frozen=True):
@@ -184,6 +184,7 @@ class SiteOut(msgspec.Struct, frozen=True):
 
     slug: str
     name: str
+    default_policy: Annotated[Id | None, Meta(description="The escalation policy of its alerts; null: the built-in one.")]
 
 
 class SitePage(Page, frozen=True):
@@ -237,17 +238,22 @@ class KeyPage(Page, frozen=True):
     items: list[KeyOut]
 
 
-def alert_out(alert: Alert, slug_of: SlugOf, public_url: str) -> AlertOut:
-    """An alert for the wire."""
-    return AlertOut(**_alert_fields(alert, slug_of, public_url))
+def alert_out(alert: Alert, slug_of: SlugOf, public_url: str, escalation: EscalationOut | None) -> AlertOut:
+    """An alert for the wire; for *escalation* see standing.py."""
+    return AlertOut(**_alert_fields(alert, slug_of, public_url, escalation))
 
 
 def alert_detail(
-    alert: Alert, history: list[HistoryLine], notifications: list[Notification], slug_of: SlugOf, public_url: str
+    alert: Alert,
+    history: list[HistoryLine],
+    notifications: list[Notification],
+    slug_of: SlugOf,
+    public_url: str,
+    escalation: EscalationOut | None,
 ) -> AlertDetail:
     """An alert with all that happened to it."""
     return AlertDetail(
-        **_alert_fields(alert, slug_of, public_url),
+        **_alert_fields(alert, slug_of, public_url, escalation),
         history=[HistoryOut(to_text(line.at), line.actor, line.action, line.reason, line.details) for line in history],
         notifications=[notification_out(one) for one in notifications],
     )
@@ -257,12 +263,12 @@ _AS_STORED = tuple(name for name in AlertOut.__struct_fields__ if name in Alert.
 _TIMES = ("first_seen_at", "last_seen_at", "acknowledged_at", "resolved_at", "snoozed_until")
 
 
-def _alert_fields(alert: Alert, slug_of: SlugOf, public_url: str) -> dict[str, Any]:
+def _alert_fields(alert: Alert, slug_of: SlugOf, public_url: str, escalation: EscalationOut | None) -> dict[str, Any]:
     fields: dict[str, Any] = {name: getattr(alert, name) for name in _AS_STORED}
     fields.update((name, to_text_or_none(getattr(alert, name))) for name in _TIMES)
     links = LinksOut(f"{public_url}/api/v1/alerts/{alert.id}", f"{public_url}/alerts/{alert.id}")
-    # Escalation policies and flap detection are not there yet: nothing escalates or flaps.
-    return {**fields, "site": slug_of(alert.site_id), "escalation": None, "flapping": False, "links": links}
+    # Flap detection is not there yet: nothing flaps.
+    return {**fields, "site": slug_of(alert.site_id), "escalation": escalation, "flapping": False, "links": links}
 
 
 def notification_out(one: Notification) -> NotificationOut:
@@ -329,9 +335,9 @@ def quarantined_out(one: Quarantined, slug_of: SlugOf) -> QuarantinedOut:
     return QuarantinedOut(one.id, to_text(one.received_at), site, one.key_id, one.errors, one.payload)
 
 
-def site_out(site: Site) -> SiteOut:
+def site_out(site: Site, default_policy: str | None) -> SiteOut:
     """A site for the wire."""
-    return SiteOut(site.slug, site.name)
+    return SiteOut(site.slug, site.name, default_policy)
 
 
 def contact_out(person: Person) -> ContactOut:

@@ -25,6 +25,7 @@ from tocsin.api.muting import (
     wanted_changes,
     write,
 )
+from tocsin.api.standing import standings
 from tocsin.core.ids import new_id
 from tocsin.core.times import from_datetime, to_text
 from tocsin.muting import preview as previews, rules, service
@@ -173,9 +174,10 @@ class SilencesApi(Controller):
                 connection, matchers, Scope(caller.site_ids, server.core.sites.slug_of, server.core.sites.id_of), server.core.clock.now()
             )
             numbers = {*found.now.newest, *found.week.newest}
-            alerts = {alert.number: alert for alert in alert_queries.by_numbers(connection, numbers)}
+            alerts = alert_queries.by_numbers(connection, numbers)
+            escalations = standings(server.core, connection, alerts)
         slug_of, url = server.core.sites.slug_of, server.core.settings.public_url
-        return _preview_out(found, {number: shapes.alert_out(alert, slug_of, url) for number, alert in alerts.items()})
+        return _preview_out(found, {a.number: shapes.alert_out(a, slug_of, url, escalations.get(a.number)) for a in alerts})
 
 
 def _fields(silence: Silence, now: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 import sqlalchemy as sa
 from litestar import Controller, delete, get, patch, post, put
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tocsin.api import shapes
 from tocsin.api.context import Given, InPath, TheCaller, TheServer, own_site, visible_site
@@ -18,6 +18,8 @@ from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.db import tables
 from tocsin.db.writer import Tx
+from tocsin.escalation import service as policies
+from tocsin.escalation.rules import BUILT_IN
 from tocsin.events import sites as site_store
 from tocsin.events.catalogue.model import ActivityPattern, CatalogueRow, Category, Override
 from tocsin.events.catalogue.rules import all_patterns
@@ -35,9 +37,10 @@ class NewSite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What people read."""
+    """What is to be different; what is left out stays. ``default_policy`` null or ``default``: the built-in policy."""
 
-    name: Name
+    name: Name | None = None
+    default_policy: Annotated[str, Meta(max_length=36, description="The id of an escalation policy.")] | UnsetType | None = UNSET
 
 
 class CatalogueQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,17 +114,20 @@ class SitesApi(Controller):
     @get("/sites", sync_to_thread=True)
     def list_sites(self, server: TheServer, caller: TheCaller) -> shapes.SitePage:
         """Lists the sites by name."""
-        return shapes.SitePage(None, [shapes.site_out(s) for s in server.core.sites.all() if caller.sees(s.id)])
+        return shapes.SitePage(None, [_site_out(server, site) for site in server.core.sites.all() if caller.sees(site.id)])
 
     @post("/sites", status_code=201, opt={"conflict": True})
     async def add_site(self, server: TheServer, caller: TheCaller, sent: Given[NewSite]) -> shapes.SiteOut:
         """Makes a site."""
-        return shapes.site_out(await make_site(server, caller.who, sent))
+        return _site_out(server, await make_site(server, caller.who, sent))
 
     @patch("/sites/{slug:str}")
-    async def rename_site(self, server: TheServer, caller: TheCaller, slug: InPath, sent: Given[SiteChange]) -> shapes.SiteOut:
-        """Changes what people call a site; its short name stays, since senders use it."""
-        return shapes.site_out(await rename(server, caller.who, visible_site(server.core.sites, caller, slug), sent.name))
+    async def change_site(self, server: TheServer, caller: TheCaller, slug: InPath, sent: Given[SiteChange]) -> shapes.SiteOut:
+        """Changes what people call a site (its short name stays), or which escalation policy holds for alerts that open from now on."""
+        site = visible_site(server.core.sites, caller, slug)
+        if sent.default_policy is not UNSET:
+            await use_policy(server, caller.who, site, sent.default_policy)
+        return _site_out(server, site if sent.name is None else await rename(server, caller.who, site, sent.name))
 
     @get("/catalogue", sync_to_thread=True)
     def show_catalogue(self, server: TheServer, caller: TheCaller, asked: Given[CatalogueQuery]) -> Catalogue:
@@ -203,6 +209,16 @@ async def make_site(server: Server, who: Who, wanted: NewSite) -> Site:
 
     await _change(server, work)
     return server.core.sites.get(wanted.slug)
+
+
+async def use_policy(server: Server, who: Who, site: Site, policy_id: str | None) -> None:
+    """Makes a policy the default of *site*; None: the built-in one. Raises `InvalidInput` if there is no such policy."""
+    now, wanted = server.core.clock.now(), None if policy_id == BUILT_IN else policy_id
+    await _change(server, lambda tx: policies.use_at_site(tx, who, site.id, site.slug, wanted, now))
+
+
+def _site_out(server: Server, site: Site) -> shapes.SiteOut:
+    return shapes.site_out(site, server.core.policies.default_of(site.id))
 
 
 async def rename(server: Server, who: Who, site: Site, name: str) -> Site:

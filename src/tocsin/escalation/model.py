@@ -64,6 +64,10 @@ class EscalationPolicy(msgspec.Struct, frozen=True):
     entry: dict[int, int] = {}
     version: int = 1
 
+    def count(self, progress: "Progress") -> int:
+        """The level that people see: counted on when the list repeats, so that no two moments of an escalation look alike; -1: none yet."""
+        return progress.level if progress.level < 0 else progress.cycle * len(self.steps) + progress.level
+
 
 class Standing(enum.StrEnum):
     """How an alert's escalation is."""

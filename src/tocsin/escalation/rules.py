@@ -103,8 +103,8 @@ def hurry(progress: Progress, now: int) -> Progress:
 
 
 def escalate(progress: Progress, policy: EscalationPolicy, from_level: int | None, now: int) -> EscalationDecision:
-    """Somebody asks for the next level. *from_level* is the level that they saw: if it has changed since, nothing is done."""
-    if from_level is not None and progress.level != from_level:
+    """Somebody asks for the next level. *from_level* is the level that they saw (`count`): if it has changed since, nothing is done."""
+    if from_level is not None and policy.count(progress) != from_level:
         return EscalationDecision(progress, StepReason.ALREADY)
     if _following(policy, progress) is None:
         return EscalationDecision(progress, StepReason.AT_THE_END)
@@ -156,17 +156,18 @@ class KnownGroup(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """Everything that a policy can name, by id. ``channels``: the kind of each."""
+    """Everything that a policy can name, by id. ``channels``: the kind of each. ``kinds``: of contacts that can be set up."""
 
     users: Mapping[str, KnownUser]
     schedules: Mapping[str, KnownGroup]
     teams: Mapping[str, KnownGroup]
     channels: Mapping[str, str]
+    kinds: tuple[str, ...]
 
 
-def faults(policy: EscalationPolicy, known: Known, kinds: Collection[str]) -> tuple[FieldError, ...]:
-    """All that is wrong with *policy*: what cannot be, and whom it could not reach. *kinds*: of contacts that there are."""
-    return (*_shape_faults(policy, kinds), *_reach_faults(policy, known))
+def faults(policy: EscalationPolicy, known: Known) -> tuple[FieldError, ...]:
+    """All that is wrong with *policy*: what cannot be, and whom it could not reach."""
+    return (*_shape_faults(policy, known.kinds), *_reach_faults(policy, known))
 
 
 def _shape_faults(policy: EscalationPolicy, kinds: Collection[str]) -> Iterator[FieldError]:

@@ -1,11 +1,18 @@
-"""The policies, kept in memory, refilled when something changed."""
+"""The policies: kept in memory, refilled when something changed; and changing them."""
 
 from collections.abc import Mapping
 
+import msgspec
 import sqlalchemy as sa
 
+from tocsin.audit import service as audit
+from tocsin.audit.model import Who
+from tocsin.core.errors import Conflict, InvalidInput, NotFound
+from tocsin.core.ids import new_id
+from tocsin.db.writer import Tx
 from tocsin.escalation import rules, store
-from tocsin.escalation.model import EscalationPolicy
+from tocsin.escalation.model import EscalationPolicy, Step
+from tocsin.escalation.rules import Known
 from tocsin.escalation.store import Definition
 
 MAX_OLD = 1_000
@@ -56,3 +63,82 @@ class PolicyBook:
         """The name that a version had, if it is in memory."""
         known = self._versions.get((policy_id, number))
         return None if known is None else known.name
+
+
+# Changing policies.
+
+
+class PolicyChange(msgspec.Struct, frozen=True):
+    """What a policy shall say; None leaves a thing as it is. ``version``: the one that the change was made from, if that matters."""
+
+    name: str | None = None
+    steps: tuple[Step, ...] | None = None
+    repeat: int | None = None
+    entry: dict[int, int] | None = None
+    version: int | None = None
+
+
+def make(tx: Tx, who: Who, wanted: PolicyChange, known: Known, now: int) -> EscalationPolicy:
+    """A new policy. Raises `InvalidInput` that names what it could not reach, `Conflict` if the name is taken."""
+    empty = EscalationPolicy(new_id(now), "", ())
+    made = _checked(_with(empty, wanted), known)
+    store.make(tx, made, who.name, now)
+    audit.record(tx, who, "policy.made", f"policy:{made.id}", now, after=msgspec.to_builtins(made, str_keys=True))
+    return made
+
+
+def change(tx: Tx, who: Who, policy_id: str, wanted: PolicyChange, known: Known, now: int) -> EscalationPolicy:
+    """The next version of a policy. Alerts that are open keep to theirs. Raises `NotFound`, `InvalidInput`, `Conflict`."""
+    old = store.current(tx, policy_id)
+    if wanted.version not in (None, old.version):
+        raise Conflict(f"the policy {old.name} was changed by somebody else: its version is {old.version}, not {wanted.version}")
+    new = _with(old, wanted)
+    if new == old:
+        return old
+    new = _checked(msgspec.structs.replace(new, version=old.version + 1), known)
+    store.change(tx, new, who.name, now)
+    before, after = msgspec.to_builtins(old, str_keys=True), msgspec.to_builtins(new, str_keys=True)
+    audit.record_change(tx, who, "policy.changed", f"policy:{new.id}", now, before=before, after=after)
+    return new
+
+
+def delete(tx: Tx, who: Who, policy_id: str, now: int) -> None:
+    """Takes a policy away. Raises `NotFound`, `Conflict` while a site uses it."""
+    old = store.current(tx, policy_id)
+    store.delete(tx, policy_id, now)
+    audit.record(tx, who, "policy.removed", f"policy:{policy_id}", now, before=msgspec.to_builtins(old, str_keys=True))
+
+
+def use_at_site(tx: Tx, who: Who, site_id: int, slug: str, policy_id: str | None, now: int) -> None:
+    """Makes a policy (None: the built-in one) the default of a site, for alerts that open from now on. Raises `InvalidInput`."""
+    if policy_id is not None:
+        try:
+            store.current(tx, policy_id)
+        except NotFound as error:
+            raise InvalidInput.of("default_policy", error.message) from None
+    before = store.set_default(tx, site_id, policy_id)
+    if before != policy_id:
+        audit.record(
+            tx,
+            who,
+            "site.policy_set",
+            f"site:{slug}",
+            now,
+            before={"default_policy": before},
+            after={"default_policy": policy_id},
+            site_id=site_id,
+        )
+
+
+def _with(policy: EscalationPolicy, wanted: PolicyChange) -> EscalationPolicy:
+    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None and name != "version"}
+    if "name" in given:
+        given["name"] = given["name"].strip()
+    return msgspec.structs.replace(policy, **given)
+
+
+def _checked(policy: EscalationPolicy, known: Known) -> EscalationPolicy:
+    found = rules.faults(policy, known)
+    if found:
+        raise InvalidInput(found)
+    return policy

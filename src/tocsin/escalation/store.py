@@ -84,6 +84,14 @@ def all_policies(connection: sa.Connection) -> list[Definition]:
     return [Definition(_decode(row[0]), row[1], row[2]) for row in rows]
 
 
+def definition(connection: sa.Connection, policy_id: str) -> Definition:
+    """One policy. Raises `NotFound`."""
+    for found in all_policies(connection):
+        if found.policy.id == policy_id:
+            return found
+    raise NotFound(f"there is no policy {policy_id[:40]}")
+
+
 def version(connection: sa.Connection, policy_id: str, number: int) -> EscalationPolicy | None:
     """What one version of a policy said, whether the policy is still there or not."""
     c = _VERSIONS.c
@@ -99,10 +107,7 @@ def make(tx: Tx, policy: EscalationPolicy, actor: str, now: int) -> None:
 
 
 def change(tx: Tx, policy: EscalationPolicy, actor: str, now: int) -> None:
-    """Stores *policy* as the version after the one that it was made from. Raises `Conflict` if that is not the newest, `NotFound`."""
-    current = current_version(tx, policy.id)
-    if current != policy.version - 1:
-        raise Conflict(f"the policy was changed by somebody else: its version is {current}, not {policy.version - 1}. Read it again")
+    """Stores *policy*, the version after the newest. Raises `Conflict` if the name is taken."""
     _must_be_free(tx, policy)
     values = {"name": policy.name, "version": policy.version, "updated_at": now}
     tx.sql.execute(_POLICIES.update().where(_POLICIES.c.id == policy.id).values(**values))
@@ -110,8 +115,7 @@ def change(tx: Tx, policy: EscalationPolicy, actor: str, now: int) -> None:
 
 
 def delete(tx: Tx, policy_id: str, now: int) -> None:
-    """Takes a policy away; alerts that were opened with it keep to it. Raises `NotFound`, `Conflict` if a site uses it."""
-    current_version(tx, policy_id)
+    """Takes a policy away; alerts that were opened with it keep to it. Raises `Conflict` if a site uses it."""
     sites = tables.sites
     users = tx.sql.execute(sa.select(sites.c.slug).where(sites.c.default_policy == policy_id).order_by(sites.c.slug)).scalars().all()
     if users:
@@ -119,13 +123,22 @@ def delete(tx: Tx, policy_id: str, now: int) -> None:
     tx.sql.execute(_POLICIES.update().where(_POLICIES.c.id == policy_id).values(deleted_at=now))
 
 
-def current_version(tx: Tx, policy_id: str) -> int:
-    """The number of the newest version, the policy locked. Raises `NotFound`."""
+def current(tx: Tx, policy_id: str) -> EscalationPolicy:
+    """The newest version of a policy, locked. Raises `NotFound`."""
     query = sa.select(_POLICIES.c.version).where(_POLICIES.c.id == policy_id, _POLICIES.c.deleted_at.is_(None))
-    found = tx.sql.execute(query if tx.is_sqlite else query.with_for_update()).scalar_one_or_none()
+    number = tx.sql.execute(query if tx.is_sqlite else query.with_for_update()).scalar_one_or_none()
+    found = None if number is None else version(tx.sql, policy_id, number)
     if found is None:
         raise NotFound(f"there is no policy {policy_id[:40]}")
-    return int(found)
+    return found
+
+
+def set_default(tx: Tx, site_id: int, policy_id: str | None) -> str | None:
+    """Sets the default policy of a site and answers what it was."""
+    sites = tables.sites
+    before: str | None = tx.sql.execute(sa.select(sites.c.default_policy).where(sites.c.id == site_id)).scalar_one()
+    tx.sql.execute(sites.update().where(sites.c.id == site_id).values(default_policy=policy_id))
+    return before
 
 
 def _must_be_free(tx: Tx, policy: EscalationPolicy) -> None:

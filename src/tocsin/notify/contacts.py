@@ -89,6 +89,7 @@ def _people(connection: sa.Connection) -> dict[str, Person]:
         found[row.id] = Person(
             row.id,
             row.name,
+            row.email,
             row.role,
             row.time_zone,
             active=row.disabled_at is None,

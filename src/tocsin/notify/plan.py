@@ -66,6 +66,16 @@ def carry_on(
     return Plan(progress, tuple(done))
 
 
+def preview(policy: EscalationPolicy, severity: int, directory: Directory, site_id: int, at: int) -> tuple[Done, ...]:
+    """Whom an alert of this severity that opens at *at* would reach, if nobody ever took it: every step, at its moment."""
+    progress, done = rules.begin(0, 1, severity, policy, at), list[Done]()
+    while progress.next_at is not None:
+        plan = carry_on(progress, policy, directory, site_id, progress.next_at)
+        done += plan.steps
+        progress = plan.progress
+    return tuple(done)
+
+
 def is_heard(reached: Reached, asked: Collection[str]) -> bool:
     """Whether a step reaches somebody who was not asked in vain."""
     return any(promise.contact.id not in asked for promise in reached.promises)

@@ -11,6 +11,7 @@ from tocsin.core.clock import SECOND
 from tocsin.core.severity import Severity
 from tocsin.core.wall import moment, wall_clock
 from tocsin.escalation.model import Step, Target, TargetKind
+from tocsin.escalation.rules import Known, KnownGroup, KnownUser
 from tocsin.notify.model import Contact
 from tocsin.notify.rules import fall_back_to, recipients
 from tocsin.oncall.model import Override, Schedule, Team
@@ -44,6 +45,7 @@ class Person(msgspec.Struct, frozen=True):
 
     id: str
     name: str
+    email: str
     role: str
     time_zone: str
     active: bool = True
@@ -67,6 +69,23 @@ class Directory(msgspec.Struct, frozen=True):
     shared: tuple[Contact, ...] = ()
     teams: Mapping[str, Team] = {}
     rosters: Mapping[str, Roster] = {}
+
+
+def known(directory: Directory) -> Known:
+    """Everything that a policy can name."""
+    return Known(
+        users={p.id: KnownUser(p.name, active=p.active, reachable=bool(p.contacts)) for p in directory.people.values()},
+        schedules={schedule_id: KnownGroup(roster.schedule.name, _turns(roster)) for schedule_id, roster in directory.rosters.items()},
+        teams={team.id: KnownGroup(team.name, team.users) for team in directory.teams.values()},
+        channels={contact.id: contact.kind for contact in directory.shared},
+        kinds=CONTACT_KINDS,
+    )
+
+
+def _turns(roster: Roster) -> tuple[str, ...]:
+    """Everybody who has a turn in it, or stands in for somebody."""
+    users = [user for layer in roster.schedule.layers for user in layer.rotation.users]
+    return tuple(dict.fromkeys(user for user in [*users, *(one.user for one in roster.overrides)] if user))
 
 
 def without(directory: Directory, contact_id: str) -> Directory:
@@ -94,6 +113,7 @@ class Reached(msgspec.Struct, frozen=True):
     missed: tuple[str, ...] = ()
 
 
+CONTACT_KINDS = ("ntfy", "email", "sms", "voice", "webpush", "apprise")  # of people; a step may ask for some of them
 ACTING = ("admin", "responder")  # the roles of those who may act on alerts
 
 

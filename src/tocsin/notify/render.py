@@ -112,7 +112,7 @@ def _lead(letter: Letter) -> str:
     alert = letter.alert
     match letter.message.kind:
         case Kind.ESCALATED:
-            return f"Now {_word(alert)}"
+            return f"Escalated after {_age(letter)}" if letter.message.step else f"Now {_word(alert)}"
         case Kind.REPEATED:
             return f"Still open after {_age(letter)}"
         case Kind.ACKNOWLEDGED:
@@ -370,7 +370,7 @@ def _beside(letter: Letter) -> str:
         return "is the loudest"
     if alert.status == Status.RESOLVED:
         return ""
-    lead = "" if kind == Kind.ESCALATED else _lead(letter)
+    lead = "" if kind == Kind.ESCALATED and not letter.message.step else _lead(letter)
     times = f", {alert.occurrences:,} times" if alert.occurrences > 1 else ""
     return lead or f"since {_moment(alert.first_seen_at, letter.now)}{times}"
 

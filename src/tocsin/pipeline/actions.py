@@ -108,7 +108,7 @@ class Actions:
             if change.changed:
                 self._save(tx, [change], now)
             self._announcer.carry_out(tx, change.alert, asked, who.name, now)
-            level = asked.plan.progress.level
+            level = asked.policy.count(asked.plan.progress)
             audit.record(tx, who, "alert.escalated", f"alert:{alert.number}", now, after={"level": level}, site_id=alert.site_id)
             return change.alert
 

@@ -8,7 +8,7 @@ to read everything anew.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -107,18 +107,18 @@ class Batch:
 
 
 class Hub:
-    """See the module. *write_alert* and *write_event* give the JSON of the API."""
+    """See the module. *write_alerts* and *write_event* give the JSON of the API."""
 
     def __init__(
         self,
         database: Database,
         now: Callable[[], int],
-        write_alert: Callable[[Alert], bytes],
+        write_alerts: Callable[[sa.Connection, Sequence[Alert]], list[bytes]],
         write_event: Callable[[StoredEvent], bytes],
         news: "News | None" = None,
     ) -> None:
         self._database, self._now = database, now
-        self._write_alert, self._write_event, self._news = write_alert, write_event, news
+        self._write_alerts, self._write_event, self._news = write_alerts, write_event, news
         self._listeners: set[Listener] = set()
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -257,12 +257,13 @@ class Hub:
             numbers = [number for number, _ in fresh]
             too_many = len(changed) > MAX_ALERTS or len(fresh) >= AT_ONCE or len(steps) >= AT_ONCE
             alerts = [] if too_many or not changed else store.alerts(connection, changed)
+            written = self._write_alerts(connection, alerts) if alerts else []
             wanted = any(Topic.EVENT in listener.topics for listener in self._listeners) or until is not None
             rows = store.events(connection, numbers) if wanted and numbers and len(numbers) <= MAX_EVENTS else []
         now = self._now()
         events, lines = rules.advance(events, numbers, now), rules.advance(lines, [number for number, _ in steps], now)
         batch = Batch(
-            alerts=[(alert.site_id, self._write_alert(alert)) for alert in alerts],
+            alerts=[(alert.site_id, text) for alert, text in zip(alerts, written, strict=True)],
             events=[(row.site_id, self._write_event(row)) for row in rows],
             too_many_alerts=too_many,
             too_many_events=len(numbers) > MAX_EVENTS,
