@@ -58,6 +58,7 @@ from tocsin.web.login import LoginPages
 from tocsin.web.overview.page import OverviewPage
 from tocsin.web.pages import notice
 from tocsin.web.passes import PassPages
+from tocsin.web.phone import PhoneFiles
 from tocsin.web.settings.audit import AuditPages
 from tocsin.web.settings.health import HealthPage
 from tocsin.web.settings.keys import KeyPages
@@ -106,6 +107,7 @@ def build(server: Server, engine: Engine | None) -> Front:
             LinkPages,
             CalendarPages,
             OverviewPage,
+            PhoneFiles,
             AlertsPage,
             AlertDeeds,
             AlertPage,

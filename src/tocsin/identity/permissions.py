@@ -49,6 +49,8 @@ TABLE: tuple[Row, ...] = (
             "GET /static/{name}",
             "GET /favicon.ico",
             "GET /robots.txt",
+            "GET /manifest.webmanifest",
+            "GET /sw.js",
             "GET /login",
             "POST /login",
             "GET /invite/{token}",

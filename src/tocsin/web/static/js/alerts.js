@@ -1,13 +1,11 @@
 // The list of alerts: what is ticked, and working it from the keyboard.
 import { announce } from "./say.js";
 
-export function aliveList(root) {
-  const list = root.querySelector?.("[data-list]") ?? root.closest?.("[data-list]");
-  if (!list || list.dataset.alive) return;
-  list.dataset.alive = "yes";
+export function countTicks() {
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-list] [type=checkbox]")) count();
   });
+  document.addEventListener("htmx:afterSettle", count);
   count();
 }
 

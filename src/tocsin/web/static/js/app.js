@@ -1,7 +1,9 @@
 // What every page of the dashboard does with script. All of it can be read and acknowledged without.
-import { aliveList } from "./alerts.js";
+import { countTicks } from "./alerts.js";
+import { install, sayStale, swipe } from "./phone.js";
 import { tick } from "./clock.js";
 import { offerCopies } from "./copy.js";
+import { keepBegun } from "./keep.js";
 import { listenToKeys } from "./keys.js";
 import { live } from "./live.js";
 import { openPalette } from "./palette.js";
@@ -10,14 +12,18 @@ import { keepToasts } from "./toasts.js";
 function ready(root) {
   tick(root);
   offerCopies(root);
-  aliveList(root);
 }
 
 ready(document);
+countTicks();
+keepBegun();
 keepToasts();
 listenToKeys();
 openPalette();
-live();
+sayStale();
+if (!document.documentElement.dataset.stale) live();
+swipe();
+install();
 setInterval(() => tick(document), 1000);
 document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
 document.addEventListener("htmx:afterRequest", (event) => {

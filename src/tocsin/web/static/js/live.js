@@ -27,7 +27,7 @@ let stale = false;
 // Nothing is exchanged under somebody's hands.
 function busy() {
   const at = document.activeElement;
-  return at?.matches("textarea, input:not([type=checkbox])") && at.value !== at.defaultValue ? true : Boolean(document.querySelector("[popover]:popover-open"));
+  return at?.matches("textarea, input:not([type=checkbox])") && at.value !== at.defaultValue ? true : Boolean(document.querySelector("[popover]:popover-open, [data-does]"));
 }
 
 function settle() {

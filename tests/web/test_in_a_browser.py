@@ -1,0 +1,355 @@
+"""The dashboard in a real Chromium: what script, style sheets and thumbs do. A fault in the console fails the test."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
+
+from tests import showcase
+from tests.conftest import Databases, missing
+from tests.web.site import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ARGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PAGES = (
+    *("/", "/alerts", "/alerts?status=resolved", "/alerts?q=nothing-like-it", "/alerts/18", "/alerts/16"),
+    *("/events?type=invoice.", "/events/sources", "/events/quarantine", "/analytics", "/settings/health", "/settings/sites"),
+    *("/settings/sites/nordlicht", "/settings/sites/nordlicht/invoice.payment_failed", "/settings/people", "/settings/keys"),
+    *("/settings/audit", "/settings/me", "/design"),
+)
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+def chromium() -> str:
+    found = os.environ.get("TOCSIN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        missing("Chromium is not installed (Debian: apt-get install chromium), and browser tests need it")
+    return str(found)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    site = await Site.open(databases.sqlite(folder / "tocsin.db"), Path(folder))
+    yield site
+    await site.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGS)
+        yield browser
+        await browser.close()
+
+
+Opener = Callable[..., Any]
+
+
+@pytest.fixture
+def somebody(site: Site, browser: Browser) -> Opener:
+    """Opens a browser in which *who* is logged in; when it is closed nothing may have gone wrong in it."""
+
+    @asynccontextmanager
+    async def opened(
+        *, phone: bool = False, who: str = showcase.MARTA, expected: str = "^$", **options: Any
+    ) -> AsyncIterator[BrowserContext]:
+        wide = {"viewport": WIDE} if not phone else {"viewport": NARROW, "is_mobile": True, "has_touch": True}
+        context = await browser.new_context(base_url=site.url, locale="en-GB", timezone_id="Europe/Berlin", **wide | options)
+        await context.add_cookies([site.cookie(who)])  # type: ignore[list-item]
+        context.set_default_timeout(10_000)
+        faults: list[str] = []
+
+        def note(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and not re.search(expected, message.text):
+                faults.append(f"{message.type}: {message.text}")
+
+        context.on("console", note)
+        context.on("weberror", lambda error: faults.append(str(error.error)))
+        yield context
+        await context.close()
+        assert faults == []
+
+    return opened
+
+
+async def sideways(page: Page) -> int:
+    return int(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+GROUND = "getComputedStyle(document.body).backgroundColor"
+CONTROLLED = """() => new Promise(done => {
+  const worker = navigator.serviceWorker;
+  if (worker.controller) done(); else worker.addEventListener("controllerchange", done);
+})"""
+# Links within text may be as small as text; a link whose ::after covers its row is as large as the row.
+SMALL = """() => [...document.querySelectorAll('a, button, input, select, summary, label.check')].filter(e => {
+  const hidden = '[popover]:not(:popover-open), dialog:not([open]), .vh, .skip, thead';
+  const box = e.getBoundingClientRect();
+  if (!box.width || !box.height || e.closest(hidden)) return false;
+  if (e.matches('input[type=checkbox], input[type=radio]') && e.closest('label')) e = e.closest('label');
+  if (getComputedStyle(e, '::after').position === 'absolute') e = e.closest('tr, li') || e;
+  const inline = e.matches('a') && getComputedStyle(e).display === 'inline';
+  if (inline && e.closest('p, dd, td, li, figcaption, .deck, .prose')) return false;
+  const own = e.getBoundingClientRect();
+  return own.height < 43.5 || own.width < 24;
+}).map(e => {
+  const box = e.getBoundingClientRect();
+  return `${e.tagName}.${e.className} "${e.textContent.trim().slice(0, 40)}" ${Math.round(box.width)}x${Math.round(box.height)}`;
+})"""
+
+
+async def test_every_page_opens_without_a_fault_and_fits_the_desk(somebody: Opener) -> None:
+    async with somebody(color_scheme="light") as context:
+        page = await context.new_page()
+        for path in PAGES:
+            answer = await page.goto(path)
+            assert answer is not None
+            assert answer.status == 200, path
+            assert await page.locator("main h1").count() == 1, path
+            assert await sideways(page) == 0, path
+        assert await page.evaluate(GROUND) == "rgb(245, 243, 235)"
+
+
+async def test_every_page_fits_a_phone_and_a_thumb_at_night(somebody: Opener) -> None:
+    async with somebody(phone=True, color_scheme="dark") as context:
+        page = await context.new_page()
+        for path in PAGES:
+            await page.goto(path)
+            assert await sideways(page) == 0, path
+            assert await page.evaluate(SMALL) == [], path
+        assert await page.evaluate(GROUND) == "rgb(10, 18, 37)"
+
+
+async def test_a_new_alert_is_there_within_half_a_second_in_every_tab_by_one_connection(site: Site, somebody: Opener) -> None:
+    async with somebody() as context:
+        streams: list[str] = []
+        context.on("request", lambda request: streams.append(request.url) if "/api/v1/stream" in request.url else None)
+        overview, alerts = await context.new_page(), await context.new_page()
+        await overview.goto("/")
+        await alerts.goto("/alerts")
+        await expect(overview.locator(".dateline [data-live-word]")).to_have_text("Live")
+        await expect(alerts.locator(".brand [data-live-word]")).to_have_text("Live")
+        await asyncio.sleep(0.2)
+        title = "srv-40 burns"
+        began = asyncio.get_running_loop().time()
+        await site.service.send({"type": "server.fire", "severity": 5, "status": "problem", "title": title, "site": "nordlicht"})
+        for page in (alerts, overview):
+            await page.get_by_role("link", name=title).first.wait_for()
+        assert asyncio.get_running_loop().time() - began < 2  # half a second on a machine with nothing else to do
+        await expect(alerts).to_have_title(re.compile(r"^\(\d+\) Alerts"))
+        assert len(streams) == 1
+        await site.service.send({"type": "server.fire", "status": "recovery", "title": "out", "site": "nordlicht"})
+        await alerts.get_by_role("link", name=title).wait_for(state="detached")
+
+
+async def test_the_list_is_worked_from_the_keyboard_and_taken_back(somebody: Opener) -> None:
+    async with somebody() as context:
+        page = await context.new_page()
+        await page.goto("/alerts")
+        before = await page.locator("[data-list] tbody tr").count()
+        for key in ("j", "x", "j", "Shift+X"):
+            await page.keyboard.press(key)
+        await expect(page.locator("[data-selected]")).to_have_text("2 selected")
+        await page.keyboard.press("a")
+        await expect(page.locator(".toast")).to_contain_text("2 alerts acknowledged.")
+        await expect(page.locator("[data-list] tbody tr")).to_have_count(before - 2)
+        await page.keyboard.press("z")
+        await expect(page.locator(".toast").last).to_contain_text("Taken back.")
+        await expect(page.locator("[data-list] tbody tr")).to_have_count(before)
+        await page.keyboard.press("/")
+        await expect(page.get_by_role("searchbox")).to_be_focused()
+        await page.keyboard.type("jjj")  # letters, while one types
+        await expect(page.get_by_role("searchbox")).to_have_value("jjj")
+
+
+async def test_what_somebody_has_begun_stays_when_the_page_is_renewed(site: Site, somebody: Opener) -> None:
+    async with somebody() as context:
+        page = await context.new_page()
+        await page.goto("/alerts")
+        await expect(page.locator(".brand [data-live-word]")).to_have_text("Live")
+        for key in ("j", "j", "x"):
+            await page.keyboard.press(key)
+        here = await page.locator("tr.here").get_attribute("id")
+        await page.get_by_role("searchbox").fill("var")
+        await page.keyboard.press("Tab")
+        await site.service.send({"type": "server.smoke", "severity": 4, "status": "problem", "title": "srv-41 smokes", "site": "nordlicht"})
+        await expect(page.locator("[data-list] tr:not([data-fresh])", has_text="srv-41 smokes")).to_be_visible()
+        await expect(page.locator("tr.here")).to_have_attribute("id", str(here))
+        await expect(page.locator("tr.here input[name=id]")).to_be_checked()
+        await expect(page.locator("[data-selected]")).to_have_text("1 selected")
+        await expect(page.get_by_role("searchbox")).to_have_value("var")
+        await site.service.send({"type": "server.smoke", "status": "recovery", "title": "no smoke", "site": "nordlicht"})
+
+
+async def test_the_palette_goes_anywhere_and_help_names_the_keys(somebody: Opener) -> None:
+    async with somebody() as context:
+        page = await context.new_page()
+        await page.goto("/")
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("even")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/events")
+        await page.keyboard.press("g")
+        await page.keyboard.press("a")
+        await page.wait_for_url("**/alerts")
+
+
+async def test_at_night_on_a_phone_one_thumb_is_enough(site: Site, somebody: Opener) -> None:
+    alert = showcase.find(site.service.world, "Card payments are refused")
+    async with somebody(phone=True, color_scheme="dark") as context:
+        page = await context.new_page()
+        await page.goto(f"/alerts/{alert.id}")
+        button = page.get_by_role("button", name="Acknowledge")
+        box = await button.bounding_box()
+        assert box is not None
+        assert box["y"] > NARROW["height"] / 2
+        assert box["y"] + box["height"] <= NARROW["height"]
+        assert box["height"] >= 44
+        await button.tap()
+        await expect(page.locator(".toast")).to_contain_text("Alert acknowledged.")
+        await expect(page.locator(".figures").first).to_contain_text("Marta")
+        await page.get_by_role("button", name="Undo").tap()
+        await expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
+
+
+async def test_a_stroke_to_the_right_takes_an_alert(site: Site, somebody: Opener) -> None:
+    async with somebody(phone=True) as context:
+        page = await context.new_page()
+        await page.goto("/alerts")
+        row = page.locator("[data-swipe]", has_text="11 tickets wait")
+        await row.scroll_into_view_if_needed()
+        box = await row.bounding_box()
+        assert box is not None
+        client = await context.new_cdp_session(page)
+        x, y = box["x"] + 60, box["y"] + box["height"] / 2
+
+        async def touch(kind: str, *points: tuple[float, float]) -> None:
+            await client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]})
+
+        await touch("touchStart", (x, y))
+        for step in range(1, 8):
+            await touch("touchMove", (x + step * 20, y))
+        await touch("touchEnd")
+        await expect(page.locator(".toast")).to_contain_text("Alert acknowledged.")
+        await expect(row).to_have_count(0)
+    assert showcase.find(site.service.world, "11 tickets wait longer than 4 hours").status == "acknowledged"
+
+
+async def test_without_script_alerts_are_read_and_taken(site: Site, somebody: Opener) -> None:
+    async with somebody(java_script_enabled=False) as context:
+        page = await context.new_page()
+        await page.goto("/alerts")
+        await page.get_by_role("link", name="srv-03 /var is full in 6 days").click()
+        await page.get_by_role("button", name="Acknowledge").click()
+        await expect(page.get_by_role("button", name="Give back")).to_be_visible()
+        await page.goto("/events")
+        await page.get_by_text("Show as table").click()
+        await expect(page.locator(".plot table")).to_be_visible()
+    assert showcase.find(site.service.world, "srv-03 /var is full in 6 days").acknowledged_by == showcase.MARTA
+
+
+async def test_events_come_in_by_themselves_and_the_chart_chooses_a_time(site: Site, somebody: Opener) -> None:
+    async with somebody() as context:
+        page = await context.new_page()
+        await page.goto("/events?type=order.")
+        await expect(page.locator(".brand [data-live-word]")).to_have_text("Live")
+        await page.locator(".plot.drawn").wait_for()
+        await site.service.send({"type": "order.paid", "status": "info", "title": "Order 4711 paid", "site": "nordlicht"})
+        await expect(page.locator("[data-tail] tr").first).to_contain_text("Order 4711 paid")
+        chart = page.locator("[data-plot]")
+        await chart.focus()
+        await page.keyboard.press("ArrowLeft")
+        await expect(page.locator("[data-reading]")).to_contain_text("problems")
+        await page.get_by_text("Show as table").click()
+        assert await page.locator(".plot table tr").count() > 20
+        async with page.expect_download() as download:
+            await page.locator("[data-does=csv]").click()
+        path = await (await download.value).path()
+        assert path.read_text().startswith("time,Problems,Other events\n")
+        box = await chart.bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + 300, box["y"] + 60)
+        await page.mouse.down()
+        await page.mouse.move(box["x"] + 600, box["y"] + 60, steps=4)
+        await page.mouse.up()
+        await page.wait_for_url(re.compile(r"type=order\.&since=.*&until="))
+        await expect(page.get_by_role("button", name="Pause")).to_have_count(0)
+
+
+async def test_what_was_seen_is_there_without_network_and_says_from_when(somebody: Opener) -> None:
+    lost = r"ERR_INTERNET_DISCONNECTED|status of 503|Failed to load resource|net::"
+    async with somebody(phone=True, expected=lost) as context:
+        page = await context.new_page()
+        await page.goto("/")
+        await page.evaluate(CONTROLLED)
+        await page.goto("/")
+        sentence = await page.locator("#sentence").text_content()
+        await context.set_offline(True)
+        await page.goto("/")
+        assert await page.locator("#sentence").text_content() == sentence
+        await expect(page.locator(".banner").first).to_contain_text("You are offline. This is what was known at")
+        await page.goto("/settings/sites")
+        await expect(page.locator("h1")).to_have_text("You are offline.")
+        await context.set_offline(False)
+        await page.goto("/settings/sites")
+        await expect(page.locator("h1")).to_have_text("Sites")
+
+
+async def test_a_lost_connection_is_said_and_what_is_known_stays(site: Site, somebody: Opener) -> None:
+    async with somebody(expected=r"ERR_|Failed to load resource|net::|htmx:(afterRequest|sendError)") as context:
+        page = await context.new_page()
+        await page.goto("/alerts")
+        await expect(page.locator(".brand [data-live-word]")).to_have_text("Live")
+        rows = await page.locator("[data-list] tbody tr").count()
+        await page.clock.install()
+        await context.set_offline(True)
+        for listener in list(site.service.app.hub._listeners):
+            listener.end()
+        await expect(page.locator(".brand [data-live-word]")).to_have_text("Not live")
+        await page.clock.run_for(20_000)
+        await expect(page.locator("#lost")).to_contain_text("The connection to Tocsin is lost.")
+        assert await page.locator("[data-list] tbody tr").count() == rows
+        await page.locator("input[name=id]").first.check()
+        await page.get_by_role("button", name="Acknowledge").click()
+        await expect(page.locator(".toast.bad")).to_contain_text("Nothing was done")
+        await context.set_offline(False)
+
+
+async def test_a_title_of_two_hundred_faces_breaks_nothing(site: Site, somebody: Opener) -> None:
+    titles = ("😱" * 200, "<script>document.title='hacked'</script><img src=x onerror=alert(1)>", "W" * 200)
+    for number, title in enumerate(titles):
+        event = {
+            "type": f"odd.title{number}",
+            "severity": 5,
+            "status": "problem",
+            "title": title[:200],
+            "host": "h" * 120,
+            "site": "kiezhost",
+        }
+        await site.service.send(event)
+    async with somebody(phone=True) as context:
+        page = await context.new_page()
+        for path in ("/", "/alerts", "/events", f"/alerts/{site.service.world.alerts()[-1].id}"):
+            await page.goto(path)
+            assert await sideways(page) == 0, path
+            assert "hacked" not in await page.title()
+    for number in range(len(titles)):
+        await site.service.send(
+            {"type": f"odd.title{number}", "status": "recovery", "title": "over", "host": "h" * 120, "site": "kiezhost"}
+        )
