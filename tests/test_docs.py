@@ -26,9 +26,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "contracts").glob("*.md"), *(ROOT / "php").glob("*.md")])
 PARTS = ("tutorial", "how-to", "reference", "explanation", "adr")
-COMING = {  # others are writing these
-    "docs/explanation/audit.md",
-}
+COMING: set[str] = set()
 
 
 def name(page: Path) -> str:
