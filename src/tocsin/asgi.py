@@ -17,6 +17,7 @@ from tocsin.api.alerts import AlertsApi
 from tocsin.api.analytics import AnalyticsApi
 from tocsin.api.audit import AuditApi
 from tocsin.api.channels import ChannelsApi
+from tocsin.api.contacts import ContactsApi
 from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
 from tocsin.api.dependencies import DependenciesApi
 from tocsin.api.description import DescriptionApi
@@ -161,6 +162,7 @@ _API = (
     EventsApi,
     AlertsApi,
     PoliciesApi,
+    ContactsApi,
     NotificationsApi,
     SitesApi,
     KeysApi,

@@ -218,3 +218,21 @@ async def test_the_preview_names_who_would_not_be_reached(sqlite_service: Servic
     assert quiet["levels"] == []
     await sqlite_service.reader.refused("GET", "/policies/default/preview", 422, params={"severity": 9})
     await sqlite_service.reader.refused("GET", "/policies/nonsense/preview", 404)
+
+
+@pytest.mark.claim("N7")
+async def test_a_contact_that_an_administrator_verifies_is_told_and_one_that_is_removed_is_not(
+    sqlite_service: Service, small_crew: Crew
+) -> None:
+    service, anna = sqlite_service, small_crew.ids["anna"]
+    made = await service.admin.post(f"/users/{anna}/contacts", {"kind": "email", "target": "anna@example.com", "verified": True}, 201)
+    waiting = await service.admin.post(f"/users/{anna}/contacts", {"kind": "email", "target": "other@example.com"}, 201)
+    assert (made["verified_at"] is not None, waiting["verified_at"]) == (True, None)
+    await service.send({**EVENT, "severity": 5})
+    assert "00:00 email anna@example.com: opened" in small_crew.told
+    assert not any("other@" in line for line in small_crew.told)
+    assert (await service.admin.ask("DELETE", f"/users/{anna}/contacts/{made['id']}")).status_code == 204
+    await service.admin.refused("DELETE", f"/users/{anna}/contacts/{made['id']}", 404)
+    await service.admin.refused("POST", f"/users/{anna}/contacts", 422, json={"kind": "email", "target": "nobody"})
+    await service.admin.refused("POST", f"/users/{NOWHERE}/contacts", 404, json={"kind": "email", "target": "a@example.com"})
+    assert len((await service.admin.get(f"/users/{anna}/contacts"))["items"]) == 4

@@ -48,6 +48,7 @@ _PARAMETERS = {
     "slug": "The short name of a site.",
     "event_id": "An event's id.",
     "message_id": "A notification's id.",
+    "contact_id": "A contact's id.",
     "key_id": "A key's id.",
     "user_id": "A person's id.",
     "session_id": "A session's id.",
