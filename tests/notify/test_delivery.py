@@ -112,7 +112,8 @@ async def test_messages_of_another_process_are_found_and_sent(world: World) -> N
 
 
 @pytest.mark.claim("N5", "L4", "P3")
-async def test_an_outage_of_a_day_ends_with_the_delivery_of_what_still_matters(world: World) -> None:
+async def test_an_outage_of_a_day_ends_with_the_delivery_of_what_still_matters(sqlite_world: World) -> None:
+    world = sqlite_world  # thousands of turns, which the kind of database does not change
     await world.people(ONCALL_PHONE)
     world.ntfy.outcome = DOWN
     await world.report(a_report("disk:/", severity=4, title="still full"))
@@ -130,7 +131,8 @@ async def test_an_outage_of_a_day_ends_with_the_delivery_of_what_still_matters(w
     assert statuses(world, alert_number=letter.alert.number) == ["cancelled", "cancelled", "sent"]  # one for all three levels
 
 
-async def test_during_an_outage_the_provider_is_asked_about_once_a_minute_with_one_message(world: World) -> None:
+async def test_during_an_outage_the_provider_is_asked_about_once_a_minute_with_one_message(sqlite_world: World) -> None:
+    world = sqlite_world  # thousands of turns, which the kind of database does not change
     await world.people(ONCALL_PHONE)
     world.ntfy.outcome = DOWN
     for n in range(8):
