@@ -256,11 +256,11 @@ async def test_a_fault_in_a_channel_does_not_lose_the_message(world: World) -> N
 
 
 async def test_a_channel_that_is_not_set_up_makes_the_others_hear(world: World) -> None:
-    await world.people(a_contact(7, "sms", "+49170"), ONCALL_MAIL)
+    await world.people(a_contact(7, "pager", "+49170"), ONCALL_MAIL)
     await world.report(a_report(severity=4))
     await world.turn()
     assert "opened Disk full" in world.email.told
-    assert "the channel sms is not set up" in str(world.messages(contact_id=a_contact(7).id)[0].last_error)
+    assert "the channel pager is not set up" in str(world.messages(contact_id=a_contact(7).id)[0].last_error)
 
 
 # Rule 3: what may have arrived.

@@ -39,7 +39,7 @@ class ContactsApi(Controller):
     tags = ("Users",)
 
     @get(sync_to_thread=True)
-    def list_contacts(self, server: TheServer, user_id: InPath) -> ContactPage:
+    def list_contacts_of_user(self, server: TheServer, user_id: InPath) -> ContactPage:
         """Lists a person's contacts, the oldest first."""
         with server.core.database.read() as connection:
             user = store.get_user(connection, user_id.lower())

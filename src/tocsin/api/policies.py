@@ -163,7 +163,7 @@ class LevelOut(msgspec.Struct, frozen=True):
     missed: list[str]
 
 
-class PreviewOut(msgspec.Struct, frozen=True):
+class PolicyPreviewOut(msgspec.Struct, frozen=True):
     """What would happen to an alert that nobody takes."""
 
     policy: str
@@ -230,7 +230,7 @@ class PoliciesApi(Controller):
         await _write(server, lambda tx: service.delete(tx, caller.who, where, now))
 
     @get("/{policy_id:str}/preview", sync_to_thread=True)
-    def preview_policy(self, server: TheServer, caller: TheCaller, policy_id: InPath, asked: Given[PreviewQuery]) -> PreviewOut:
+    def preview_policy(self, server: TheServer, caller: TheCaller, policy_id: InPath, asked: Given[PreviewQuery]) -> PolicyPreviewOut:
         """Shows who would be told, and when, of an alert that nobody takes. Changes nothing."""
         sites = server.core.sites
         site = visible_site(sites, caller, asked.site or own_site(sites, caller))
@@ -239,7 +239,9 @@ class PoliciesApi(Controller):
             policy = rules.built_in() if policy_id == BUILT_IN else store.definition(connection, _id(policy_id)).policy
             directory = read_directory(connection, at)
             done = preview(policy, asked.severity, directory, site.id, at) if asked.severity > Severity.INFO else ()
-        return PreviewOut(policy.name, policy.version, asked.severity, site.slug, to_text(at), [_level_out(one, directory) for one in done])
+        return PolicyPreviewOut(
+            policy.name, policy.version, asked.severity, site.slug, to_text(at), [_level_out(one, directory) for one in done]
+        )
 
 
 def _steps(sent: Sequence[StepIn], directory: Directory) -> tuple[Step, ...]:
