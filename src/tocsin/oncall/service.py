@@ -22,19 +22,6 @@ from tocsin.oncall.model import Duty, Feed, Override, OverrideKind, Schedule, Sh
 # Reading: each takes the writer's transaction as well as a read connection.
 
 
-def on_call_users(at_hand: sa.Connection | Tx, schedule_id: str, at: int) -> list[str]:
-    """The ids of the users who are on call at *at*; empty if nobody is, or if there is no such schedule.
-
-    Somebody who is disabled or gone is never among them: a lower layer stands in, or there is a gap.
-    """
-    connection = _connection(at_hand)
-    schedule = store.find_schedule(connection, schedule_id)
-    if schedule is None:
-        return []
-    ((without_gone, overrides),) = present(connection, [schedule], at, at + 1)
-    return list(rules.users_on_call(without_gone, overrides, at))
-
-
 def duties(at_hand: sa.Connection | Tx, schedules: Sequence[Schedule], at: int) -> list[tuple[Schedule, tuple[Duty, ...]]]:
     """Who is on call at *at*, schedule by schedule."""
     reach = rules.LONGEST_REACH
