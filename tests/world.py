@@ -86,7 +86,8 @@ class World:
             tx.sql.execute(sa.delete(tables.contacts))
             for place, c in enumerate(contacts or EVERYONE):
                 values = {"id": c.id, "kind": c.kind, "target": c.target, "label": c.label, "origin": "user", "verified_at": 1}
-                tx.sql.execute(tables.contacts.insert().values(**values, created_at=place))
+                whose = {"user_id": c.user_id, "secret": c.secret}
+                tx.sql.execute(tables.contacts.insert().values(**values, **whose, created_at=place))
 
         await self.write(work)
         await asyncio.to_thread(self.core.refresh)

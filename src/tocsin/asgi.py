@@ -16,6 +16,7 @@ from tocsin.api.access import Guard, authorization, is_refusal
 from tocsin.api.alerts import AlertsApi
 from tocsin.api.analytics import AnalyticsApi
 from tocsin.api.audit import AuditApi
+from tocsin.api.callbacks import CallbacksApi
 from tocsin.api.channels import ChannelsApi
 from tocsin.api.contacts import ContactsApi
 from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
@@ -168,6 +169,7 @@ _API = (
     KeysApi,
     UsersApi,
     ChannelsApi,
+    CallbacksApi,
     StreamApi,
     *_ON_CALL,
     *_QUIET,

@@ -40,12 +40,16 @@ if TYPE_CHECKING:
     from tocsin.notify.contacts import ContactBook
     from tocsin.notify.delivery import Delivery
     from tocsin.notify.departures import Departures
+    from tocsin.notify.handovers import Till
     from tocsin.notify.model import Channel
+    from tocsin.notify.providers.model import Provider
+    from tocsin.notify.receipts import Receipts
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
     from tocsin.pipeline.reminders import Reminders
+    from tocsin.pipeline.replies import Replies
     from tocsin.stream.news import News
 
 WRITERS_ON_POSTGRESQL = 3
@@ -97,6 +101,15 @@ class Core(Store):
 
 
 @dataclass(frozen=True)
+class Phone:
+    """Texts and calls: who carries them, what becomes of them, what people answer."""
+
+    providers: "list[Provider]"
+    receipts: "Receipts"
+    replies: "Replies"
+
+
+@dataclass(frozen=True)
 class Server:
     """What `tocsin serve` needs on top."""
 
@@ -115,6 +128,7 @@ class Server:
     secret: bytes
     lock: IO[str] | None  # None: this process sends nothing
     news: "News | None" = None  # PostgreSQL: what other processes commit
+    phone: Phone | None = None  # None: no provider of texts and calls is set up
 
     @property
     def mail(self) -> "Writes | None":
@@ -217,20 +231,25 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     from tocsin.notify.channels import channels
     from tocsin.notify.delivery import Delivery
     from tocsin.notify.departures import Departures
+    from tocsin.notify.handovers import Till
     from tocsin.notify.limits import Limits
-    from tocsin.pipeline.trouble import ChannelTrouble
+    from tocsin.notify.providers import providers
+    from tocsin.pipeline.trouble import ChannelTrouble, SpendTrouble
 
     the_clock = clock or SystemClock()
     _make_private(settings.data_dir)
     lock = _lock(settings.data_dir) if delivers else None
     departures = Departures(settings.data_dir / "departures")
     door = HttpDoor(allow_private=True, ca_file=settings.tls_ca_file)
-    the_channels = channels(settings, door)
+    carriers = providers(settings, door)
+    the_channels = channels(settings, door, carriers)
     core = build_core(settings, the_clock)
     secret = core.writer.call(_instance_secret)
     if delivers:  # who only takes requests may have other settings, or none: they are not what messages go by
         core.writer.call(lambda tx: contact_store.follow_settings(tx, wanted_contacts(settings), the_clock.now()))
         core.refresh()
+    spend_trouble = SpendTrouble(core.ingest, the_clock)
+    till = Till(settings.spend_limit, hears=any(carrier.is_reached for carrier in carriers), report=spend_trouble.report)
     delivery = Delivery(
         clock=the_clock,
         writer=core.writer,
@@ -244,6 +263,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         public_url=settings.public_url,
         node=_node_id(settings.data_dir, the_clock),
         trouble=ChannelTrouble(core.ingest, the_clock),
+        till=till,
     )
     news = _news(core)
     if news is not None:
@@ -269,6 +289,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         secret=secret,
         lock=lock,
         news=news,
+        phone=_phone(core, delivery, till, carriers) if carriers else None,
     )
 
 
@@ -279,6 +300,15 @@ def _news(core: Core) -> "News | None":
     from tocsin.stream.news import News
 
     return News(core.database, core.settings.database_url)
+
+
+def _phone(core: Core, delivery: "Delivery", till: "Till", carriers: "list[Provider]") -> Phone:
+    from tocsin.notify.receipts import Receipts
+    from tocsin.pipeline.replies import Replies
+
+    counts = {"sms": len(carriers), "voice": sum(carrier.can_call for carrier in carriers)}
+    receipts = Receipts(core.clock, core.writer, till, core.contacts, delivery, counts)
+    return Phone(carriers, receipts, Replies(core.clock, core.actions))
 
 
 def wanted_contacts(settings: Settings) -> list[tuple[str, str]]:

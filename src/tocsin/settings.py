@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from tocsin.core.errors import TocsinError
+from tocsin.core.phone import TwilioAccount, VonageAccount
 from tocsin.core.smtp import Smtp
 from tocsin.core.text import without_credentials
 
@@ -42,10 +43,37 @@ class Settings:
     slack_token: str | None = field(default=None, repr=False)
     telegram_token: str | None = field(default=None, repr=False)
     private_targets: bool = False
+    twilio_sid: str | None = None
+    twilio_token: str | None = field(default=None, repr=False)
+    twilio_from: str | None = None
+    vonage_application_id: str | None = None
+    vonage_private_key: str | None = field(default=None, repr=False)
+    vonage_signature_secret: str | None = field(default=None, repr=False)
+    vonage_from: str | None = None
+    phone_first: str = "twilio"
+    spend_limit: int | None = None
+    sms_price: int = 100_000
+    call_price: int = 200_000
     messages_per_minute: int = 10
     message_burst: int = 10
     ack_expiry_minutes: int = 240
     flap_window_minutes: int = 10
+
+    @property
+    def twilio(self) -> TwilioAccount | None:
+        """The account at Twilio, if there is one. `load` has seen to it that nothing of it is missing."""
+        if self.twilio_sid is None or self.twilio_token is None or self.twilio_from is None:
+            return None
+        return TwilioAccount(self.twilio_sid, self.twilio_token, self.twilio_from)
+
+    @property
+    def vonage(self) -> VonageAccount | None:
+        """The application at Vonage, if there is one."""
+        if self.vonage_application_id is None or self.vonage_private_key is None:
+            return None
+        if self.vonage_signature_secret is None or self.vonage_from is None:
+            return None
+        return VonageAccount(self.vonage_application_id, self.vonage_private_key, self.vonage_signature_secret, self.vonage_from)
 
     @property
     def is_sqlite(self) -> bool:
@@ -139,6 +167,51 @@ def _telegram_token(text: str) -> str:
 
 def _allowed(text: str) -> bool:
     return _one_of("refuse", "allow")(text) == "allow"
+
+
+def _twilio_sid(text: str) -> str:
+    if not re.fullmatch(r"AC[0-9a-f]{32}", text):
+        raise ValueError("must be AC and 32 digits and letters from a to f")
+    return text
+
+
+def _twilio_from(text: str) -> str:
+    return text if re.fullmatch(r"MG[0-9a-f]{32}", text) else _phone_sender(text)
+
+
+def _phone_sender(text: str) -> str:
+    """A number, or a name: up to eleven letters, digits and spaces, one of them a letter."""
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}|(?=.*[A-Za-z])[A-Za-z0-9 ]{2,11}", text):
+        raise ValueError("must be a number with its country, such as +4930123456, or a name of at most 11 letters and digits")
+    return text
+
+
+def _uuid(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        raise ValueError("must be an id of the form 1a2b3c4d-0000-4000-8000-1a2b3c4d5e6f")
+    return text.lower()
+
+
+def _private_key(text: str) -> str:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415 - only who sets this pays for it
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    pem = text.replace("\\n", "\n")  # as it must be written where a value is one line
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError):
+        raise ValueError("is no private key in PEM form without a password") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError("is no RSA key")  # noqa: TRY004 - the value is wrong, and not its type
+    return pem
+
+
+def _money(text: str) -> int:
+    """Millionths of a sum such as ``25`` or ``0.075``."""
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", text):
+        raise ValueError("must be a sum such as 25 or 0.075, without a currency")
+    whole, _, part = text.partition(".")
+    return int(whole) * 1_000_000 + int(part.ljust(6, "0"))
 
 
 def _email(text: str) -> str:
@@ -274,6 +347,30 @@ VARIABLES: tuple[Variable, ...] = (
         "allow",
         "`refuse` or `allow`: whether webhooks and Apprise addresses may lead into one's own network",
     ),
+    Variable("TOCSIN_TWILIO_ACCOUNT_SID", ("twilio_sid",), _twilio_sid, "AC0123456789abcdef0123456789abcdef", "the account at Twilio"),
+    Variable("TOCSIN_TWILIO_AUTH_TOKEN", ("twilio_token",), _token, "0123456789abcdef0123456789abcdef", "its token", secret=True),
+    Variable("TOCSIN_TWILIO_FROM", ("twilio_from",), _twilio_from, "+4930123456", "the number that texts and calls come from"),
+    Variable(
+        "TOCSIN_VONAGE_APPLICATION_ID",
+        ("vonage_application_id",),
+        _uuid,
+        "1a2b3c4d-0000-4000-8000-1a2b3c4d5e6f",
+        "the application at Vonage",
+    ),
+    Variable("TOCSIN_VONAGE_PRIVATE_KEY", ("vonage_private_key",), _private_key, "-----BEGIN PRIVATE KEY-----...", "its key", secret=True),
+    Variable(
+        "TOCSIN_VONAGE_SIGNATURE_SECRET",
+        ("vonage_signature_secret",),
+        _token,
+        "aB3...",
+        "what Vonage signs its call-backs with",
+        secret=True,
+    ),
+    Variable("TOCSIN_VONAGE_FROM", ("vonage_from",), _phone_sender, "+4930123457", "the number that texts and calls come from"),
+    Variable("TOCSIN_PHONE_FIRST", ("phone_first",), _one_of("twilio", "vonage"), "twilio", "which provider is asked first"),
+    Variable("TOCSIN_SPEND_LIMIT", ("spend_limit",), _money, "25", "what texts and calls may cost in a calendar month"),
+    Variable("TOCSIN_SMS_PRICE", ("sms_price",), _money, "0.10", "what one SMS is taken to cost"),
+    Variable("TOCSIN_CALL_PRICE", ("call_price",), _money, "0.20", "what one call is taken to cost"),
     Variable(
         "TOCSIN_MESSAGES_PER_MINUTE",
         ("messages_per_minute",),
@@ -333,7 +430,25 @@ def load(environment: Mapping[str, str], config: Path | None = None) -> Settings
             continue
         parsed = _parsed(variable, text)
         values.update(zip(variable.fields, parsed if len(variable.fields) > 1 else (parsed,), strict=True))
+    _refuse_halves(values)
     return _with_derived(values)
+
+
+# Settings that are of use only together.
+_TOGETHER = (
+    ("TOCSIN_TWILIO_ACCOUNT_SID", "TOCSIN_TWILIO_AUTH_TOKEN", "TOCSIN_TWILIO_FROM"),
+    ("TOCSIN_VONAGE_APPLICATION_ID", "TOCSIN_VONAGE_PRIVATE_KEY", "TOCSIN_VONAGE_SIGNATURE_SECRET", "TOCSIN_VONAGE_FROM"),
+)
+
+
+def _refuse_halves(values: Mapping[str, Any]) -> None:
+    known = {variable.name: variable for variable in VARIABLES}
+    for names in _TOGETHER:
+        missing = [name for name in names if known[name].fields[0] not in values]
+        if 0 < len(missing) < len(names):
+            there = next(name for name in names if name not in missing)
+            name = missing[0]
+            raise SettingsError(f"{there} is set, and {name} is not: they are needed together. Example: {name}={known[name].example}")
 
 
 def _with_derived(values: dict[str, Any]) -> Settings:
@@ -439,6 +554,8 @@ def _shown(variable: Variable, settings: Settings) -> str:
     value, *others = [getattr(settings, name) for name in variable.fields]
     if value is None:
         return "(not set)"
+    if variable.parse is _money:
+        return f"{value / 1_000_000:.2f}"
     if isinstance(value, bool):
         return "allow" if value else "refuse"
     if isinstance(value, Smtp):

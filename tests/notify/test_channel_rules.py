@@ -10,11 +10,13 @@ import pytest
 
 from tests.notify.letters import NOW, an_alert
 from tests.notify.ways import WAYS, Way
+from tests.standins import twilio
 from tests.standins.provider import BUSY, DROP, HANG, NOT_IT, Fault, Provider
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.net.http import HttpDoor
 from tocsin.notify.channels import channels
 from tocsin.notify.model import Channel, Contact, Letter, Links, Outcome, Presence, Result
+from tocsin.notify.providers import providers
 from tocsin.settings import load
 
 HOSTILE = (
@@ -69,9 +71,12 @@ async def test_every_channel_with_a_provider_behind_it_stands_in_the_table() -> 
         "NTFY_SERVER_URL": "https://ntfy.sh",
         "TOCSIN_SMTP_URL": "smtps://u:p@mail.example.com",
         "TOCSIN_TELEGRAM_TOKEN": "123456789:AAExampleExampleExampleExample_12345",
+        "TOCSIN_TWILIO_ACCOUNT_SID": twilio.SID,
+        "TOCSIN_TWILIO_AUTH_TOKEN": twilio.TOKEN,
+        "TOCSIN_TWILIO_FROM": twilio.FROM,
     }
-    door = HttpDoor(allow_private=True)
-    found = channels(load(everything), door)
+    door, settings = HttpDoor(allow_private=True), load(everything)
+    found = channels(settings, door, providers(settings, door))
     own_tests = {"ntfy", "email"}  # test_ntfy_channel.py, test_email_channel.py
     assert set(found) - own_tests == {way.name.partition(" ")[0] for way in WAYS}
     for channel in found.values():

@@ -7,17 +7,21 @@ from typing import Any
 import msgspec
 
 from tests.notify.letters import a_letter
-from tests.standins import discord, opsgenie, pagerduty, slack, teams, telegram, webhook
+from tests.standins import discord, opsgenie, pagerduty, slack, teams, telegram, twilio, vonage, webhook
 from tests.standins.provider import Provider, Seen
 from tocsin.net.http import HttpDoor
 from tocsin.notify.channels.discord import Discord
 from tocsin.notify.channels.opsgenie import Opsgenie
 from tocsin.notify.channels.pagerduty import PagerDuty
 from tocsin.notify.channels.slack import Slack
+from tocsin.notify.channels.sms import Sms
 from tocsin.notify.channels.teams import Teams
 from tocsin.notify.channels.telegram import Telegram
+from tocsin.notify.channels.voice import Voice
 from tocsin.notify.channels.webhook import Webhook
 from tocsin.notify.model import Channel, Contact, Letter
+from tocsin.notify.providers.twilio import Twilio
+from tocsin.notify.providers.vonage import Vonage
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,20 @@ class Way:
     def letter(self, url: str, kind: str = "opened", **changes: Any) -> Letter:
         """A letter to that contact."""
         return msgspec.structs.replace(a_letter(kind, **changes), contact=self.contact(url))
+
+
+BACK = "https://alarm.example.com/api/v1/callbacks"
+PHONE = "+4915123456789"
+
+
+def a_twilio(url: str, door: HttpDoor) -> Twilio:
+    """The stand-in's account."""
+    return Twilio(twilio.ACCOUNT, door, BACK, f"{url}/2010-04-01")
+
+
+def a_vonage(url: str, door: HttpDoor) -> Vonage:
+    """The stand-in's application."""
+    return Vonage(vonage.account(), door, BACK, url)
 
 
 WAYS = (
@@ -117,5 +135,30 @@ WAYS = (
         (webhook.KEY, webhook.PATH),
         lambda seen: seen.headers["X-Tocsin-Id"],
         strict=False,
+    ),
+    Way(
+        "sms through twilio",
+        twilio.TwilioStandIn,
+        lambda url, door: Sms([a_twilio(url, door)], 100_000),
+        PHONE,
+        None,
+        (twilio.TOKEN, twilio.SID),
+    ),
+    Way(
+        "voice through twilio",
+        twilio.TwilioStandIn,
+        lambda url, door: Voice([a_twilio(url, door)], 200_000),
+        PHONE,
+        None,
+        (twilio.TOKEN, twilio.SID),
+    ),
+    Way("sms through vonage", vonage.VonageStandIn, lambda url, door: Sms([a_vonage(url, door)], 100_000), PHONE, None, (vonage.SECRET,)),
+    Way(
+        "voice through vonage",
+        vonage.VonageStandIn,
+        lambda url, door: Voice([a_vonage(url, door)], 200_000),
+        PHONE,
+        None,
+        (vonage.SECRET,),
     ),
 )

@@ -20,7 +20,7 @@ from tocsin.notify.delivery import Fault
 from tocsin.notify.model import Contact
 from tocsin.notify.shared import Change, SharedContact
 from tocsin.notify.targets import KINDS, MAX_TARGET, Target, read_target
-from tocsin.notify.trial import try_out
+from tocsin.notify.trial import Trial
 
 MAX_TRIED = 50
 
@@ -175,8 +175,9 @@ class ChannelsApi(Controller):
         `channel` is the id of a channel, or a kind: then each contact of that kind that may be written to gets one (at most 50).
         """
         contacts = _chosen(server, channel)
-        now = server.core.clock.now()
-        outcomes = await asyncio.gather(*[try_out(server.channels, contact, caller.name, now) for contact in contacts])
+        phone = server.phone
+        trial = Trial(server.channels, server.core.writer, None if phone is None else phone.receipts.till, server.core.clock)
+        outcomes = await asyncio.gather(*[trial(contact, caller.name) for contact in contacts])
         return TrialOut([Tried(c.id, c.kind, c.target, o.result.value, o.error) for c, o in zip(contacts, outcomes, strict=True)])
 
 

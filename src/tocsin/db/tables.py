@@ -145,6 +145,7 @@ contacts = sa.Table(
     sa.Column("created_at", Millis, nullable=False),
     sa.Column("verified_at", Millis),
     sa.Column("disabled_at", Millis),
+    sa.Column("stopped_at", Millis),  # since when its owner wants no more texts, by answering STOP; START ends it
 )
 
 # Who is on call. People are named by id without a foreign key: a schedule outlives them, and reads as if their turns were empty.
@@ -524,6 +525,44 @@ attempts = sa.Table(
     sa.Column("outcome", sa.Text),
     sa.Column("error", sa.Text),
     sqlite_with_rowid=False,
+)
+
+# What was handed over to providers of texts and calls: what it costs, and how far it came.
+handovers = sa.Table(
+    "handovers",
+    metadata,
+    sa.Column("outbox_id", sa.Text, primary_key=True),
+    sa.Column("fence", sa.Integer, primary_key=True),
+    sa.Column("contact_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text),
+    sa.Column("provider_id", sa.Text),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("cost", sa.BigInteger, nullable=False),  # millionths of what the provider bills in
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("due_at", Millis),  # when to look whether a receipt has come
+    sa.Column("elsewhere", sa.Boolean, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Index(
+        "handovers_provider_id",
+        "provider",
+        "provider_id",
+        unique=True,
+        sqlite_where=sa.text("provider_id IS NOT NULL"),
+        postgresql_where=sa.text("provider_id IS NOT NULL"),
+    ),
+    sa.Index("handovers_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
+    sa.Index("handovers_created_at", "created_at"),
+)
+
+# Texts that people sent, so that a provider that tells of one twice has it done once.
+phone_replies = sa.Table(
+    "phone_replies",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("at", Millis, nullable=False),
+    sa.Column("answer", sa.Text),
 )
 
 preferences = sa.Table(

@@ -72,6 +72,12 @@ async def _look_up(server: Server) -> None:
     await server.delivery.look_up_unknown()
 
 
+async def _chase_receipts(server: Server) -> None:
+    """Texts and calls whose receipt should have come, and the month's spending."""
+    if server.phone is not None:
+        await server.phone.receipts.chase()
+
+
 async def _refresh(server: Server) -> None:
     """Sites, catalogues, contacts and silences that another process changed."""
     await asyncio.to_thread(server.core.refresh)
@@ -121,6 +127,7 @@ STEPS: tuple[Step, ...] = (
     Step("find gaps", MINUTE, _find_gaps),
     Step("deliver", SECOND, _deliver),
     Step("look up unknown", 5 * SECOND, _look_up),
+    Step("chase receipts", 5 * SECOND, _chase_receipts),
     Step("refresh", 5 * SECOND, _refresh),
     Step("remind", MINUTE, _remind),
     Step("note use", MINUTE, _note_use),

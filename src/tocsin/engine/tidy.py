@@ -6,11 +6,14 @@ from tocsin.events import counts
 from tocsin.identity import logins
 
 KEEP_QUARANTINE = 30 * DAY
+KEEP_HANDOVERS = 120 * DAY
 MAX_QUARANTINE = 10_000
 
 
 def run(tx: Tx, now: int) -> None:
-    """Quarantine: 30 days and 10,000 members at most. Counts of events: 120 days. Logins: when they are over."""
+    """Quarantine: 30 days and 10,000 members at most. Counts of events, hand-overs, answers of telephones: 120 days. Logins: when they
+    are over.
+    """
     counts.tidy(tx, now)
     logins.tidy(tx, now)
     mark = "?" if tx.is_sqlite else "%s"
@@ -19,3 +22,5 @@ def run(tx: Tx, now: int) -> None:
         f"DELETE FROM quarantine WHERE id <= (SELECT id FROM quarantine ORDER BY id DESC LIMIT 1 OFFSET {mark})",  # noqa: S608
         (MAX_QUARANTINE,),
     )
+    tx.driver.execute(f"DELETE FROM handovers WHERE created_at < {mark}", (now - KEEP_HANDOVERS,))  # noqa: S608
+    tx.driver.execute(f"DELETE FROM phone_replies WHERE at < {mark}", (now - KEEP_HANDOVERS,))  # noqa: S608

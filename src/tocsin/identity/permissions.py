@@ -43,6 +43,10 @@ TABLE: tuple[Row, ...] = (
             "GET /live",
             "GET /ready",
             "GET /api/openapi.json",
+            "POST /api/v1/callbacks/{provider}/text/{message_id}",
+            "POST /api/v1/callbacks/{provider}/call/{message_id}",
+            "POST /api/v1/callbacks/{provider}/keys/{message_id}",
+            "POST /api/v1/callbacks/{provider}/reply",
         ),
         pages=(
             "GET /api/docs",

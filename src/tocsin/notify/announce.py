@@ -19,7 +19,7 @@ from tocsin.notify.plan import Done, Plan, carry_on, is_heard
 from tocsin.notify.post import Dispatch, Leased, Post, a_message, contacts_of, name_of, wake
 from tocsin.notify.quiet import PROBLEMS, Quiet
 from tocsin.notify.reach import Directory, Promise, anybody, news_promise, stand_ins, without
-from tocsin.notify.rules import Pointless, concerned
+from tocsin.notify.rules import Pointless, concerned, hears_good_news
 
 __all__ = ["Announcer", "Dispatch", "Leased", "told_line"]
 
@@ -110,7 +110,7 @@ class Announcer:
     def _good_news(self, post: Post, change: AlertChange, told: set[str]) -> None:
         alert, directory = change.alert, self._contacts.directory
         actor = alert.resolved_by or alert.acknowledged_by
-        people = [contact for contact in self._contacts.all if contact.id in told]
+        people = [c for c in self._contacts.all if c.id in told and hears_good_news(c, alert)]
         promises = [news_promise(directory, contact, alert.severity, actor, post.now) for contact in people]
         kind = _kind_of(change.notice)
         again = promises and kind is Kind.ACKNOWLEDGED

@@ -28,9 +28,10 @@ from tocsin.notify import notices, rules, store
 from tocsin.notify.announce import Announcer, Leased, told_line
 from tocsin.notify.contacts import ContactBook
 from tocsin.notify.departures import Departures
+from tocsin.notify.handovers import Till
 from tocsin.notify.limits import Limits
 from tocsin.notify.links import links
-from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, Outcome, Presence, Result, State
+from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, Outcome, Paid, Presence, Result, State
 from tocsin.notify.rules import Choice, Verdict, Waiting
 
 log = structlog.get_logger()
@@ -88,12 +89,14 @@ class Delivery:
         public_url: str,
         node: str,
         trouble: Trouble | None = None,
+        till: Till | None = None,
     ) -> None:
         self._clock, self._writer, self._announcer = clock, writer, announcer
         self._contacts, self._site_slug, self._channels = contacts, site_slug, channels
         self._limits, self._departures = limits, departures
         self._secret, self._public_url, self.node = secret, public_url, node
         self.trouble = trouble
+        self._till = till
         self.faults: dict[str, Fault] = {}
         self._under_way: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -257,7 +260,7 @@ class Delivery:
         now = self._clock.now()
         store.cancel(tx, message, reason)
         if reason is rules.Pointless.CONTACT_GONE:
-            self._fall_back(tx, message, now)
+            self.fall_back(tx, message, now)
         if reason is not rules.Pointless.MUTED or quiet is None:
             return alert
         change = alert_rules.mute(alert, quiet.words, now)
@@ -316,6 +319,9 @@ class Delivery:
             failpoints.reach("send.departing")
 
         letter = self._letter(leased, others)
+        refusal = await self._reserve(letter, channel)
+        if refusal is not None:
+            return refusal
         failpoints.reach("send.before")
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
@@ -325,6 +331,18 @@ class Delivery:
             outcome = Outcome(Result.UNKNOWN if left else Result.TEMPORARY, f"{contact.kind} failed: {type(error).__name__}")
         failpoints.reach("send.after")
         return outcome
+
+    async def _reserve(self, letter: Letter, channel: Channel) -> Outcome | None:
+        """Where a message costs money: notes that, or says why it must not be sent."""
+        till, message, contact, now = self._till, letter.message, letter.contact, letter.now
+        if till is None or not isinstance(channel, Paid):
+            return None
+        price = channel.price(letter)
+        try:
+            reason = await self._writer.run(lambda tx: till.reserve(tx, message.id, message.fence, contact, price, now))
+        except TocsinError as error:
+            return Outcome(Result.TEMPORARY, error.message)
+        return None if reason is None else Outcome(Result.PERMANENT, reason)
 
     def _digest_alerts(self, tx: Tx, digest: Message) -> list[Alert]:
         members = store.members(tx, digest.id)
@@ -376,18 +394,21 @@ class Delivery:
                 random.random(),  # noqa: S311 - spreads retries, guards nothing
             )
         )
+        contact = leased.contact if leased else self._contacts.find(message.contact_id)
+        if self._till is not None and (contact is None or contact.kind in rules.PAID):
+            self._till.settle(tx, message.id, message.fence, outcome, now)
         if not store.finish(tx, message, outcome, verdict, now):
             return
-        contact = leased.contact if leased else self._contacts.find(message.contact_id)
         if verdict.status is State.SENT:
             self.sent += 1
         if verdict.status is not State.PENDING or verdict.fall_back:
             line = told_line(message, contact, verdict.status if not verdict.fall_back else "failed", outcome.error, now)
             alert_store.add_history(tx, [(message.alert_number, line)])
         if verdict.fall_back:
-            self._fall_back(tx, message, now)
+            self.fall_back(tx, message, now)
 
-    def _fall_back(self, tx: Tx, message: Message, now: int) -> None:
+    def fall_back(self, tx: Tx, message: Message, now: int) -> None:
+        """Has others told what *message* could not tell."""
         members = store.members(tx, message.id) if message.kind == Kind.DIGEST else [message]
         for member in members:
             if member.kind in rules.PROBLEM_KINDS:

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -169,4 +169,13 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Gives back connections."""
+        ...
+
+
+@runtime_checkable
+class Paid(Protocol):
+    """A channel whose messages cost money."""
+
+    def price(self, letter: Letter) -> int:
+        """What *letter* will cost, in millionths, as far as that is known before."""
         ...

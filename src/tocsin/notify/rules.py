@@ -13,6 +13,7 @@ from tocsin.notify.model import CHANNEL_FAILED, Contact, Kind, Message, Outcome,
 PROBLEM_KINDS = frozenset({Kind.OPENED, Kind.ESCALATED, Kind.REPEATED})
 BACKOFF = (2 * SECOND, 5 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE)
 REFUSED_WAIT = 10 * MINUTE
+PAID = frozenset({"sms", "voice"})
 # Programs are told each thing by itself: no digest can be resolved, and nobody's phone rings twelve times for it. Their
 # own limits (429) slow us down.
 ONE_BY_ONE = frozenset({"pagerduty", "opsgenie", "webhook"})
@@ -36,6 +37,11 @@ def recipients(severity: int, contacts: Sequence[Contact]) -> tuple[Contact, ...
 def concerned(alert: Alert) -> str | None:
     """The id of the contact that cannot hear of *alert*, because the alert is that it cannot be written to."""
     return (alert.subject or "").removeprefix("contact:") if alert.type == CHANNEL_FAILED else None
+
+
+def hears_good_news(contact: Contact, alert: Alert) -> bool:
+    """Nobody is called because all is well again, and a text costs money: only the end of an alert is worth one."""
+    return contact.kind != "voice" and (contact.kind != "sms" or alert.status == Status.RESOLVED)
 
 
 def notice_readers(user_id: str | None, contacts: Sequence[Contact]) -> tuple[Contact, ...]:

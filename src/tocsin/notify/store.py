@@ -6,6 +6,7 @@ import msgspec
 
 from tocsin.db import bulk, tables
 from tocsin.db.writer import Tx
+from tocsin.escalation.model import LEVELS
 from tocsin.notify.model import Message, Outcome
 from tocsin.notify.rules import Pointless, Verdict, Waiting
 
@@ -175,8 +176,8 @@ def members(tx: Tx, digest_id: str) -> list[Message]:
 def finish(tx: Tx, message: Message, outcome: Outcome, verdict: Verdict, now: int) -> bool:
     """Writes how an attempt ended. False if the lease had passed to another: then nothing is changed."""
     sql = (
-        "UPDATE outbox SET status = ?, next_attempt_at = ?, maybe_repeated = ?, sent_at = ?, receipt = ?, last_error = ?,"
-        " lease_node = NULL, lease_until = NULL WHERE id = ? AND fence = ? AND status = 'sending'"
+        "UPDATE outbox SET status = ?, next_attempt_at = ?, maybe_repeated = ?, sent_at = ?, receipt = COALESCE(?, receipt),"
+        " last_error = ?, lease_node = NULL, lease_until = NULL WHERE id = ? AND fence = ? AND status = 'sending'"
     )
     is_sent = verdict.status == "sent"
     values = (
@@ -209,6 +210,57 @@ def _finish_members(tx: Tx, digest: Message, verdict: Verdict, outcome: Outcome,
         _sql(tx, "UPDATE outbox SET status = ?, sent_at = ?, last_error = ? WHERE digest_id = ? AND status = 'sending'"),
         (str(verdict.status), now if is_sent else None, None if is_sent else outcome.error, digest.id),
     )
+
+
+def level_told(tx: Tx, alert_number: int, contact_id: str) -> int | None:
+    """The level of the escalation of which a contact heard last; None if it heard of none."""
+    sql = (
+        "SELECT step FROM outbox WHERE alert_number = ? AND contact_id = ? AND kind IN ('opened', 'escalated', 'repeated')"
+        " ORDER BY created_at DESC, id DESC LIMIT 1"
+    )
+    row = tx.driver.execute(_sql(tx, sql), (alert_number, contact_id)).fetchone()
+    return None if row is None else int(row[0]) % LEVELS
+
+
+def find(tx: Tx, message_id: str) -> Message | None:
+    """The message with this id."""
+    return next(iter(_rows(tx, f"{_SELECT} WHERE id = ?", (message_id,))), None)
+
+
+def arrived(tx: Tx, message: Message) -> None:
+    """The provider says that it arrived; what a digest carried arrived with it. A second copy is not sent any more."""
+    sql = (
+        "UPDATE outbox SET status = 'delivered', next_attempt_at = NULL, last_error = NULL"
+        " WHERE (id = ? OR digest_id = ?) AND status IN ('pending', 'sent', 'unknown', 'failed')"
+    )
+    tx.driver.execute(_sql(tx, sql), (message.id, message.id))
+
+
+def accepted(tx: Tx, message: Message, now: int) -> None:
+    """The provider says that it has what was thought to be lost. A second copy is not sent any more."""
+    sql = (
+        "UPDATE outbox SET status = 'sent', next_attempt_at = NULL, last_error = NULL, sent_at = ?"
+        " WHERE id = ? AND status IN ('pending', 'unknown')"
+    )
+    tx.driver.execute(_sql(tx, sql), (now, message.id))
+
+
+def did_not_arrive(tx: Tx, message: Message, error: str | None) -> None:
+    """The provider had it and says that it did not arrive."""
+    sql = (
+        "UPDATE outbox SET status = 'failed', next_attempt_at = NULL, last_error = ?"
+        " WHERE (id = ? OR digest_id = ?) AND status IN ('sent', 'unknown')"
+    )
+    tx.driver.execute(_sql(tx, sql), (error, message.id, message.id))
+
+
+def send_again(tx: Tx, message: Message, error: str | None, now: int) -> None:
+    """One more attempt, marked as perhaps a repeat."""
+    sql = (
+        "UPDATE outbox SET status = 'pending', next_attempt_at = ?, maybe_repeated = ?, last_error = ?"
+        " WHERE id = ? AND status IN ('sent', 'unknown')"
+    )
+    tx.driver.execute(_sql(tx, sql), (now, True, error, message.id))
 
 
 def settle_unknown(tx: Tx, message: Message, status: str, next_attempt_at: int | None, now: int) -> None:

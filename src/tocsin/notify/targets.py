@@ -16,6 +16,7 @@ MAX_TARGET = 2_000
 MIN_SIGNING_KEY = 16
 
 _EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,253}")
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _CHAT = re.compile(r"-?[0-9]{1,20}(:[0-9]{1,10})?|@[A-Za-z][A-Za-z0-9_]{3,31}")
 _SLACK_CHANNEL = re.compile(r"[CDG][A-Z0-9]{6,20}|#[^\s#@,:<>]{1,79}")
@@ -64,6 +65,21 @@ def _email(text: str) -> Target:
     if not _EMAIL.fullmatch(text):
         raise _wrong("must be one mail address. Example: ops@example.com")
     return Target(text)
+
+
+def _number(text: str) -> Target:
+    import phonenumbers  # noqa: PLC0415 - heavy, and only needed when somebody sets a number
+
+    example = "Example: +4915123456789"
+    if not _PHONE.fullmatch(text):
+        raise _wrong(f"must be a telephone number with + and the country, without spaces. {example}")
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        raise _wrong(f"is no telephone number. {example}") from None
+    if not phonenumbers.is_possible_number(number):
+        raise _wrong(f"cannot be a number of its country: too long or too short. {example}")
+    return Target(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _slack(text: str) -> Target:
@@ -148,6 +164,8 @@ def _split(text: str) -> SplitResult | None:
 _READERS: Mapping[str, Callable[[str], Target]] = {
     "ntfy": _ntfy,
     "email": _email,
+    "sms": _number,
+    "voice": _number,
     "slack": _slack,
     "teams": _teams,
     "discord": _discord,

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 
 import structlog
 
+from tocsin.core.clock import Clock
 from tocsin.core.ids import new_id
+from tocsin.db.writer import Writer
 from tocsin.notify import notices
-from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, Outcome, Result
+from tocsin.notify.handovers import Till
+from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, Outcome, Paid, Result
 
 log = structlog.get_logger()
 
@@ -16,17 +19,37 @@ TITLE = "Test message: Tocsin reaches you here"
 TEXT = "{who} asked for it. There is nothing to do."
 
 
-async def try_out(channels: Mapping[str, Channel], contact: Contact, who: str, now: int) -> Outcome:
-    """Sends *contact* a test message that *who* asked for. Raises nothing."""
-    channel = channels.get(contact.kind)
-    if channel is None:
-        return Outcome(Result.REFUSED, f"the channel {contact.kind} is not set up; see docs/reference/settings.md")
+class Trial:
+    """Tries contacts out. What costs money is counted, and not sent when the month's limit is reached."""
+
+    def __init__(self, channels: Mapping[str, Channel], writer: Writer, till: Till | None, clock: Clock) -> None:
+        self._channels, self._writer, self._till, self._clock = channels, writer, till, clock
+
+    async def __call__(self, contact: Contact, who: str) -> Outcome:
+        """Sends *contact* a test message that *who* asked for. Raises `Unavailable` only."""
+        channel = self._channels.get(contact.kind)
+        if channel is None:
+            return Outcome(Result.REFUSED, f"the channel {contact.kind} is not set up; see docs/reference/settings.md")
+        letter = _letter(contact, who, self._clock.now())
+        till = self._till
+        if till is None or not isinstance(channel, Paid):
+            return await _send(channel, letter)
+        message_id, fence, price = letter.message.id, letter.message.fence, channel.price(letter)
+        reason = await self._writer.run(lambda tx: till.reserve(tx, message_id, fence, contact, price, letter.now))
+        if reason is not None:
+            return Outcome(Result.PERMANENT, reason)
+        outcome = await _send(channel, letter)
+        await self._writer.run(lambda tx: till.settle(tx, message_id, fence, outcome, self._clock.now()))
+        return outcome
+
+
+async def _send(channel: Channel, letter: Letter) -> Outcome:
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
-            return await channel.send(_letter(contact, who, now), _nothing)
+            return await channel.send(letter, _nothing)
     except Exception as error:  # a fault of ours in a channel is an answer, too
-        log.exception("trial failed", channel=contact.kind)
-        return Outcome(Result.TEMPORARY, f"{contact.kind} failed: {type(error).__name__}")
+        log.exception("trial failed", channel=channel.kind)
+        return Outcome(Result.TEMPORARY, f"{channel.kind} failed: {type(error).__name__}")
 
 
 def _letter(contact: Contact, who: str, now: int) -> Letter:

@@ -7,9 +7,36 @@ from tocsin.core.text import cut
 from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
 from tocsin.notify.model import CHANNEL_FAILED, Contact, about
+from tocsin.notify.spending import Level, Standing, in_money
 from tocsin.pipeline.ingest import Batch, Ingest
 
 SITE = "main"
+SPEND_LIMIT = "tocsin.spend_limit"
+
+
+class SpendTrouble:
+    """Reports that the month's limit for texts and calls is nearly used, or is used up; and when a new month begins."""
+
+    def __init__(self, ingest: Ingest, clock: Clock) -> None:
+        self._ingest, self._clock = ingest, clock
+
+    def report(self, tx: Tx, standing: Standing, level: Level) -> None:
+        """Opens an alert of severity 3, which rises to 4 once nothing is sent any more; or resolves it."""
+        limit, spent = in_money(standing.limit or 0), in_money(standing.spent)
+        titles = {
+            Level.NEAR: f"Texts and calls have used {int(Level.NEAR)} % of their spend limit for {standing.month}",
+            Level.REACHED: f"Texts and calls have used up their spend limit for {standing.month}: push and mail only",
+            Level.FINE: f"Texts and calls may be sent again: it is {standing.month}",
+        }
+        event = EventInput(
+            type=SPEND_LIMIT,
+            severity=4 if level is Level.REACHED else 3,
+            status="recovery" if level is Level.FINE else "problem",
+            title=titles[level],
+            message=f"{spent} of {limit} spent. Raise TOCSIN_SPEND_LIMIT, or look for what sends so much.",
+            subject="spending",
+        )
+        self._ingest.take(tx, [Batch([Incoming(event, SITE, self._clock.now())], None, None)])
 
 
 class ChannelTrouble:

@@ -30,6 +30,7 @@ from tocsin.net.http import HttpDoor
 from tocsin.notify.channels import channels
 from tocsin.notify.contacts import ContactBook
 from tocsin.notify.model import Channel, Contact
+from tocsin.notify.providers import providers
 from tocsin.settings import Settings
 
 ANSWER_WITHIN = 3.0
@@ -232,7 +233,7 @@ def reachable(settings: Settings, known: Sequence[Contact]) -> list[Checked]:
 
 async def _check_all(settings: Settings, known: Sequence[Contact]) -> list[Checked]:
     door = HttpDoor(allow_private=True, ca_file=settings.tls_ca_file)
-    ways = channels(settings, door)
+    ways = channels(settings, door, providers(settings, door))
     try:
         return list(await asyncio.gather(*[_check(ways.get(contact.kind), contact) for contact in known]))
     finally:
