@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tocsin.api.context import Given, InPath, TheCaller, TheServer
 from tocsin.api.fields import Id, Name, Page, Time
+from tocsin.audit import service as audit
 from tocsin.bootstrap import Server
 from tocsin.core.errors import InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
@@ -178,6 +179,8 @@ class ChannelsApi(Controller):
         phone = server.phone
         trial = Trial(server.channels, server.core.writer, None if phone is None else phone.receipts.till, server.core.clock)
         outcomes = await asyncio.gather(*[trial(contact, caller.name) for contact in contacts])
+        came_to, now = {contact.id: outcome.result for contact, outcome in zip(contacts, outcomes, strict=True)}, server.core.clock.now()
+        await server.core.writer.run(lambda tx: audit.record(tx, caller.who, "channel.tested", f"channel:{channel}", now, after=came_to))
         return TrialOut([Tried(c.id, c.kind, c.target, o.result.value, o.error) for c, o in zip(contacts, outcomes, strict=True)])
 
 

@@ -30,16 +30,11 @@ VERBS: Mapping[str, str] = {
     "second_factor.added": "turned on the second factor of",
     "second_factor.removed": "turned off the second factor of",
     "recovery_codes.renewed": "made new recovery codes for",
-    "key.made": "made the key",
-    "key.revoked": "revoked the key",
-    "site.made": "made the site",
-    "catalogue.changed": "changed the catalogue row",
     "catalogue.reset": "reset the catalogue row",
-    "pattern.changed": "changed the pattern",
-    "pattern.removed": "removed the pattern",
     "links.revoked": "revoked the links of the message",
     "alert.tested": "raised the test",
     "audit.exported": "exported",
+    "channel.tested": "tried out the channel",
 }
 OF_ONESELF = frozenset(("login", "logout", "password.invite", "password.reset"))
 FIRST = frozenset(("reason", "role", "sites", "status", "scopes", "by", "times_more"))
@@ -74,11 +69,14 @@ def tell(entry: Entry, name: Name) -> Told:
 
 
 def _verb(entry: Entry) -> str:
+    """From the table, else from the action itself: ``policy.made`` is "made the policy"."""
     known = VERBS.get(entry.action)
     if known is not None:
         return known
-    kind, _, deed = entry.action.partition(".")
-    return deed.replace("_", " ") if deed and entry.object.startswith(f"{kind}:") else entry.action.replace(".", " ").replace("_", " ")
+    kind, _, deed = entry.action.replace("_", " ").partition(".")
+    if not deed:
+        return kind
+    return deed if kind == "alert" else f"{deed} the {kind}"
 
 
 def _thing(entry: Entry, name: Name) -> tuple[str, str | None]:
@@ -93,7 +91,7 @@ def _thing(entry: Entry, name: Name) -> tuple[str, str | None]:
         case "account":
             return "an address that nobody has", None
         case _:
-            return rest if rest and kind in ("site", "catalogue", "pattern", "notification") else entry.object, None
+            return _named(entry) or rest or entry.object, None
 
 
 def _named(entry: Entry) -> str | None:

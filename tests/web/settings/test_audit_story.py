@@ -1,0 +1,59 @@
+"""An entry of the audit log in words."""
+
+import pytest
+
+from tests.fakes import NOW
+from tocsin.audit import rules
+from tocsin.audit.model import Entry
+from tocsin.web.people import namer
+from tocsin.web.settings.story import tell
+
+NAMES = namer({"marta@example.com": "Marta", "user-1": "Marta", "user-2": "Ben"})
+
+
+def an_entry(action: str, thing: str, before: object = None, after: object = None) -> Entry:
+    (entry,) = rules.chain(None, [rules.deed(NOW, "marta@example.com", None, action, thing, None, before, after)])
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("action", "thing", "after", "sentence"),
+    [
+        ("login", "user:user-1", None, "signed in"),
+        ("login.refused", "account:9f86d081884c7d65", None, "was refused a login for an address that nobody has"),
+        ("user.changed", "user:user-2", None, "changed the account of Ben"),
+        ("key.made", "key:0190", {"name": "grafana"}, "made the key grafana"),
+        ("policy.made", "policy:0190", {"name": "Nights"}, "made the policy Nights"),
+        ("catalogue.changed", "catalogue:main/disk.full", None, "changed the catalogue main/disk.full"),
+        ("alert.acknowledged", "alert:12", None, "acknowledged alert 12"),
+        ("refused", "GET /settings/keys", None, "was refused GET /settings/keys"),
+        ("something_new.done", "something_new:7", None, "done the something new 7"),
+    ],
+)
+def test_each_entry_is_a_sentence(action: str, thing: str, after: object, sentence: str) -> None:
+    told = tell(an_entry(action, thing, None, after), NAMES)
+    assert f"{told.verb} {told.thing}".strip() == sentence
+
+
+def test_what_changed_is_told_field_by_field_the_important_first() -> None:
+    told = tell(an_entry("user.changed", "user:user-2", {"a": 1, "role": "viewer", "z": None}, {"a": 2, "role": "admin", "z": "x"}), NAMES)
+    assert [(one.name, one.before, one.after) for one in told.changes] == [("role", "viewer", "admin"), ("a", "1", "2"), ("z", None, "x")]
+
+
+def test_times_and_lists_and_browsers_are_told_in_words() -> None:
+    agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+    fields = {"expires_at": NOW, "scopes": ["read", "write"], "ok": True, "agent": agent, "empty": "", "deep": {"a": 1}}
+    told = tell(an_entry("key.made", "key:1", None, fields), NAMES)
+    found = {one.name: one.after for one in (*told.changes, *told.more)}
+    assert found == {
+        "expires": "2025-11-25 00:00",
+        "scopes": "read, write",
+        "ok": "yes",
+        "agent": "Firefox on Linux",
+        "deep": '{"a":1}',
+    }
+
+
+def test_many_fields_are_behind_a_click() -> None:
+    told = tell(an_entry("site.made", "site:acme", None, {f"f{n}": n for n in range(12)}), NAMES)
+    assert (len(told.changes), len(told.more)) == (5, 7)
