@@ -52,6 +52,10 @@ claims: $(BIN)/.dev ## Which promise is held by which tests, and which by none
 soak: system $(BIN)/.dev ## The long tests: hundreds of kills, thousands of made-up requests
 	TOCSIN_HYPOTHESIS=soak $(BIN)/python -m pytest -m soak -q
 
+.PHONY: screenshots
+screenshots: system $(BIN)/.dev ## Every page as desk and phone show it, by day and at night, into screenshots/
+	$(BIN)/python -m tests.web.screenshots
+
 .PHONY: bench
 bench: $(BIN)/.dev ## Measure speed and memory, and write docs/performance.md
 	@scripts/system-packages bench

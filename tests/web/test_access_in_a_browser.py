@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.web.browser import PASSWORD, a_person
+from tests.web.browsing import ARGS, chromium as program
 from tests.web.site import Site
-from tests.web.test_in_a_browser import ARGS, chromium as program
 from tests.world import World
 from tocsin.core.clock import MINUTE
 from tocsin.identity.model import Role

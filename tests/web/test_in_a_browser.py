@@ -1,9 +1,7 @@
 """The dashboard in a real Chromium: what script, style sheets and thumbs do. A fault in the console fails the test."""
 
 import asyncio
-import os
 import re
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,29 +12,18 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests import showcase
-from tests.conftest import Databases, missing
+from tests.conftest import Databases
+from tests.web.browsing import ARGS, NARROW, WIDE, chromium
 from tests.web.site import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ARGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 PAGES = (
     *("/", "/alerts", "/alerts?status=resolved", "/alerts?q=nothing-like-it", "/alerts/18", "/alerts/16"),
     *("/events?type=invoice.", "/events/sources", "/events/quarantine", "/analytics", "/settings/health", "/settings/sites"),
     *("/settings/sites/nordlicht", "/settings/sites/nordlicht/invoice.payment_failed", "/settings/people", "/settings/keys"),
     *("/settings/audit", "/settings/me", "/design"),
 )
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-
-
-def chromium() -> str:
-    found = os.environ.get("TOCSIN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        missing("Chromium is not installed (Debian: apt-get install chromium), and browser tests need it")
-    return str(found)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

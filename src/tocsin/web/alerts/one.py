@@ -191,7 +191,7 @@ def _runbook(attributes: list[tuple[str, str]]) -> str:
 
 def bars(counts: Sequence[int]) -> list[tuple[int, float, float]]:
     """Counts as bars of a drawing 24 high, 8 units apart: x, y, height."""
-    most = max(counts, default=0)
+    most = max(4, *counts)
     return [
         (place * 8, round(24 - max(2.0, 24 * count / most), 1), round(max(2.0, 24 * count / most), 1))
         for place, count in enumerate(counts)

@@ -39,6 +39,8 @@ class Told(msgspec.Struct, frozen=True):
     word: str
     more: str = ""
     due_at: int | None = None
+    at: int = 0
+    what: str = ""  # what they were told: that it began
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -88,7 +90,8 @@ def told(message: Sent) -> Told:
     if message.maybe_repeated:
         more.append("perhaps twice")
     due = message.next_attempt_at if message.status == "pending" else None
-    return Told(icon, way, message.whom, state, word, ", ".join(more), due)
+    what = _KINDS.get(message.kind, "").removeprefix("was told ")
+    return Told(icon, way, message.whom, state, word, ", ".join(more), due, message.created_at, what)
 
 
 def timeline(history: Sequence[HistoryLine], sent: Sequence[Sent], name: Name) -> list[Entry]:

@@ -111,7 +111,7 @@ def _ticks(local: int) -> list[Tick]:
         if not 360 - SWEEP + 4 <= degrees <= 357:
             continue
         hour = at // HOUR % 24
-        written = hour % 3 == 0
+        written = hour % 3 == 0 and degrees <= 349  # nearer than that stands the time itself
         (x1, y1), (x2, y2) = _point(177, degrees), _point(182 if written else 179.5, degrees)
         x, y = _point(190, degrees)
         found.append(
