@@ -291,11 +291,12 @@ async def test_what_was_seen_is_there_without_network_and_says_from_when(somebod
         await page.goto("/")
         assert await page.locator("#sentence").text_content() == sentence
         await expect(page.locator(".banner").first).to_contain_text("You are offline. This is what was known at")
-        await page.goto("/settings/sites")
-        await expect(page.locator("h1")).to_have_text("You are offline.")
+        other = await context.new_page()
+        await other.goto("/settings/sites")
+        await expect(other.locator("h1")).to_have_text("You are offline.")
         await context.set_offline(False)
-        await page.goto("/settings/sites")
-        await expect(page.locator("h1")).to_have_text("Sites")
+        await other.goto("/settings/sites")
+        await expect(other.locator("h1")).to_have_text("Sites")
 
 
 async def test_a_lost_connection_is_said_and_what_is_known_stays(site: Site, somebody: Opener) -> None:

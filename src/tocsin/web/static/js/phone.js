@@ -22,7 +22,7 @@ export function sayStale() {
   words.textContent = `You are offline. This is what was known at ${at}, ${minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`} ago. Buttons work again with the connection.`;
   banner.append(words);
   main.prepend(banner);
-  addEventListener("online", () => location.reload());
+  addEventListener("online", () => location.reload(), { once: true });
 }
 
 function rowOf(target) {
