@@ -18,7 +18,7 @@ from tocsin.api.analytics import AnalyticsApi
 from tocsin.api.audit import AuditApi
 from tocsin.api.callbacks import CallbacksApi
 from tocsin.api.channels import ChannelsApi
-from tocsin.api.contacts import ContactsApi
+from tocsin.api.contacts import ContactsApi, OwnContactsApi
 from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
 from tocsin.api.dependencies import DependenciesApi
 from tocsin.api.description import DescriptionApi
@@ -39,6 +39,7 @@ from tocsin.api.standing import standings
 from tocsin.api.stream import StreamApi
 from tocsin.api.users import UsersApi
 from tocsin.api.why import WhyApi
+from tocsin.api.wishes import OwnWishesApi, WishesApi
 from tocsin.bootstrap import Server
 from tocsin.core.errors import NotAuthenticated, TocsinError
 from tocsin.engine.loop import Engine
@@ -163,7 +164,10 @@ _API = (
     EventsApi,
     AlertsApi,
     PoliciesApi,
+    OwnContactsApi,
     ContactsApi,
+    OwnWishesApi,
+    WishesApi,
     NotificationsApi,
     SitesApi,
     KeysApi,

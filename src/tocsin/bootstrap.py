@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tocsin.notify.model import Channel
     from tocsin.notify.providers.model import Provider
     from tocsin.notify.receipts import Receipts
+    from tocsin.notify.trial import Trial
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
@@ -134,6 +135,13 @@ class Server:
     def mail(self) -> "Writes | None":
         """The mail channel, if a mail server is set up."""
         return self.channels.get("email")  # type: ignore[return-value]  # the registry has it under its kind
+
+    @property
+    def trial(self) -> "Trial":
+        """What tries contacts out."""
+        from tocsin.notify.trial import Trial
+
+        return Trial(self.channels, self.core.writer, None if self.phone is None else self.phone.receipts.till, self.core.clock)
 
     async def close(self, drain: float = 5.0) -> None:
         """Ends everything in the opposite order of its making; messages under way get *drain* seconds."""

@@ -42,7 +42,22 @@ DEEDS: tuple[Deed, ...] = (
     ("PATCH /api/v1/users/{user_id}", {}, {"name": "Benjamin"}, ""),
     ("POST /api/v1/users/{user_id}/link", {}, {"kind": "invite"}, ""),
     ("POST /api/v1/users/{user_id}/contacts", {}, {"kind": "ntfy", "target": "ben-phone", "verified": True}, "contact_id"),
+    ("PATCH /api/v1/users/{user_id}/contacts/{contact_id}", {}, {"label": "the one in the pocket"}, ""),
+    ("POST /api/v1/users/{user_id}/contacts/{contact_id}/test", {}, {}, ""),
+    (
+        "PUT /api/v1/users/{user_id}/notification-rules",
+        {},
+        {"rules": [{"urgency": "high", "contact": "@contact_id", "delay_seconds": 60}]},
+        "",
+    ),
     ("DELETE /api/v1/users/{user_id}/contacts/{contact_id}", {}, {}, ""),
+    ("POST /api/v1/users/{user_id}/contacts", {}, {"kind": "email", "target": "ben@example.com"}, "contact_id"),
+    ("POST /api/v1/users/{user_id}/contacts/{contact_id}/verify", {}, {"code": "not it"}, ""),
+    ("POST /api/v1/users/me/contacts", {}, {"kind": "ntfy", "target": "my-phone"}, "mine"),
+    ("PATCH /api/v1/users/me/contacts/{contact_id}", {"contact_id": "@mine"}, {"place": 3}, ""),
+    ("POST /api/v1/users/me/contacts/{contact_id}/verify", {"contact_id": "@mine"}, {"code": "not it"}, ""),
+    ("PUT /api/v1/users/me/notification-rules", {}, {"quiet_hours": {"begins": "22:00", "ends": "07:00"}}, ""),
+    ("DELETE /api/v1/users/me/contacts/{contact_id}", {"contact_id": "@mine"}, {}, ""),
     ("POST /api/v1/channels", {}, {"name": "#ops", "kind": "slack", "target": SLACK}, "channel"),
     ("PATCH /api/v1/channels/{channel}", {}, {"name": "#night"}, ""),
     ("POST /api/v1/channels/{channel}/test", {}, {}, ""),
@@ -110,7 +125,16 @@ DEEDS: tuple[Deed, ...] = (
     ("DELETE /api/v1/users/{user_id}/sessions/{session_id}", {"user_id": "@me", "session_id": "@other_session"}, {}, ""),
     ("DELETE /api/v1/users/me/sessions/{session_id}", {"session_id": "@third_session"}, {}, ""),
 )
-ELSEWHERE = frozenset({"POST /api/v1/users/me/password"})  # needs a password; in test_users.py
+# A password, a code that came, time that passes: in test_users.py and test_contacts.py.
+ELSEWHERE = frozenset(
+    {
+        "POST /api/v1/users/me/password",
+        "POST /api/v1/users/me/contacts/{contact_id}/code",
+        "POST /api/v1/users/{user_id}/contacts/{contact_id}/code",
+        "POST /api/v1/users/me/contacts/{contact_id}/test",
+    }
+)
+TRIES = "/verify"  # refused on purpose: what was tried is noted all the same
 
 
 async def test_every_call_that_changes_something_has_its_example_here() -> None:
@@ -131,7 +155,7 @@ async def test_every_deed_is_in_the_audit_log_under_the_name_of_who_did_it(sqlit
         path = _address(template, ids, made)
         before = _entries(service)
         answer = await ask(service, me, method, path, _filled(body, made), whole=True)
-        if answer.status >= 300:
+        if answer.status >= 300 and not route.endswith(TRIES):
             failed.append(f"{route}: {answer.status} {answer.body[:300].decode()}")
         if kept:
             found = re.search(rb'"id":"([^"]+)"', answer.body)

@@ -1,8 +1,10 @@
 """People and the audit log from the command line, on the real program."""
 
 import re
+import sqlite3
 import urllib.parse
 import urllib.request
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -86,3 +88,19 @@ def test_the_audit_log_is_verified_and_a_noted_head_is_found_again(program: Prog
     assert cut.code == 1
     assert cut.json["broken"]["fault"] == "cut_off"
     assert program.run("audit", "verify", "--head", "nonsense").code == 2
+
+
+@pytest.mark.claim("N7")
+def test_a_contact_from_the_command_line_needs_no_code_and_the_audit_log_says_who_answers_for_it(program: Program) -> None:
+    add(program, "marta@example.com")
+    assert program.run("contacts", "list", "--json").json == [], "an account alone is told nothing"
+    made = program.run("contacts", "add", "Marta@example.com", "sms", "+4915123456789", "--label", "Pocket")
+    assert made.code == 0, made
+    assert "No code was asked for" in made.err
+    assert [(one["target"], one["state"]) for one in program.run("contacts", "list", "--json").json] == [("+4915123456789", "active")]
+    assert program.run("contacts", "add", "marta@example.com", "sms", "+4915123456789").code == 1
+    assert program.run("contacts", "add", "marta@example.com", "sms", "12345").code == 2
+    assert program.run("contacts", "add", "nobody@example.com", "ntfy", "phone").code == 1
+    with closing(sqlite3.connect(program.folder / "tocsin.db")) as database:
+        (line,) = database.execute("SELECT actor FROM audit WHERE action = 'contact.made'").fetchall()
+    assert line[0].startswith("cli:")

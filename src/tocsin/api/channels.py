@@ -21,7 +21,6 @@ from tocsin.notify.delivery import Fault
 from tocsin.notify.model import Contact
 from tocsin.notify.shared import Change, SharedContact
 from tocsin.notify.targets import KINDS, MAX_TARGET, Target, read_target
-from tocsin.notify.trial import Trial
 
 MAX_TRIED = 50
 
@@ -176,8 +175,7 @@ class ChannelsApi(Controller):
         `channel` is the id of a channel, or a kind: then each contact of that kind that may be written to gets one (at most 50).
         """
         contacts = _chosen(server, channel)
-        phone = server.phone
-        trial = Trial(server.channels, server.core.writer, None if phone is None else phone.receipts.till, server.core.clock)
+        trial = server.trial
         outcomes = await asyncio.gather(*[trial(contact, caller.name) for contact in contacts])
         came_to, now = {contact.id: outcome.result for contact, outcome in zip(contacts, outcomes, strict=True)}, server.core.clock.now()
         await server.core.writer.run(lambda tx: audit.record(tx, caller.who, "channel.tested", f"channel:{channel}", now, after=came_to))

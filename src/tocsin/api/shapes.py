@@ -203,8 +203,9 @@ class ContactOut(msgspec.Struct, frozen=True):
     user: Annotated[str | None, Meta(description="Whose it is.")]
     origin: Annotated[str, Meta(description="`settings`: it follows the settings; `user`: a person made it.")]
     created_at: Time
-    verified_at: Time | None
-    disabled_at: Time | None
+    verified_at: Annotated[Time | None, Meta(description="Null: no code has come back from it yet, and no alert goes there.")]
+    disabled_at: Annotated[Time | None, Meta(description="When it was removed.")]
+    place: Annotated[int, Meta(description="Among the person's own: the lowest first, then the oldest.")]
 
 
 class ContactPage(Page, frozen=True):
@@ -342,17 +343,13 @@ def site_out(site: Site, default_policy: str | None) -> SiteOut:
 
 def contact_out(person: Person) -> ContactOut:
     """A contact for the wire."""
-    return ContactOut(
-        person.id,
-        person.kind,
-        person.target,
-        person.label,
-        person.user_name,
-        person.origin,
-        to_text(person.created_at),
-        to_text_or_none(person.verified_at),
-        to_text_or_none(person.disabled_at),
-    )
+    return ContactOut(*contact_fields(person))
+
+
+def contact_fields(person: Person) -> tuple[str, str, str, str, str | None, str, str, str | None, str | None, int]:
+    """What a `ContactOut` is made of."""
+    times = (to_text(person.created_at), to_text_or_none(person.verified_at), to_text_or_none(person.disabled_at))
+    return (person.id, person.kind, person.target, person.label, person.user_name, person.origin, *times, person.place)
 
 
 def key_fields(key: ApiKey) -> dict[str, Any]:

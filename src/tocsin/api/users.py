@@ -178,19 +178,19 @@ class UsersApi(Controller):
     def show_me(self, server: TheServer, caller: TheCaller) -> SelfOut:
         """Shows who you are and what you may do."""
         with server.core.database.read() as connection:
-            return _self(server, store.get_user(connection, _own_id(caller)), caller)
+            return _self(server, store.get_user(connection, own_id(caller)), caller)
 
     @patch("/me")
     async def change_me(self, server: TheServer, caller: TheCaller, sent: Given[OwnChange]) -> SelfOut:
         """Changes your own name, time zone and looks."""
         now, fields = server.core.clock.now(), _given(sent)
-        user = await _changed(server, lambda tx: people.change(tx, caller.who, _own_id(caller), now, **fields))
+        user = await _changed(server, lambda tx: people.change(tx, caller.who, own_id(caller), now, **fields))
         return _self(server, user, caller)
 
     @post("/me/password", status_code=204)
     async def change_password(self, server: TheServer, caller: TheCaller, sent: Given[NewPassword]) -> None:
         """Changes your own password. Your other sessions end."""
-        user_id = _own_id(caller)
+        user_id = own_id(caller)
         new = rules.check_password(sent.new, caller.name, "new")
         if not await server.porter.knows(user_id, sent.current):
             raise InvalidInput.of("current", "is not your password")
@@ -200,12 +200,12 @@ class UsersApi(Controller):
     @get("/me/sessions", sync_to_thread=True)
     def list_my_sessions(self, server: TheServer, caller: TheCaller) -> SessionPage:
         """Lists where you are logged in."""
-        return _sessions(server, _own_id(caller), caller)
+        return _sessions(server, own_id(caller), caller)
 
     @delete("/me/sessions/{session_id:str}", status_code=204)
     async def end_my_session(self, server: TheServer, caller: TheCaller, session_id: InPath) -> None:
         """Logs you out there."""
-        await _end_session(server, caller, _own_id(caller), session_id)
+        await _end_session(server, caller, own_id(caller), session_id)
 
     @get("/{user_id:str}", sync_to_thread=True)
     def show_user(self, server: TheServer, caller: TheCaller, user_id: InPath) -> UserOut:
@@ -306,7 +306,7 @@ async def _end_session(server: Server, caller: Caller, user_id: str, session_id:
     await _changed(server, lambda tx: people.end_session(tx, caller.who, user_id, session_id.lower(), now))
 
 
-def _own_id(caller: Caller) -> str:
+def own_id(caller: Caller) -> str:
     """The caller's own id: the table of permissions lets people only in here."""
     if caller.user_id is None:
         raise NotFound("a key is nobody: this is for people who are logged in")

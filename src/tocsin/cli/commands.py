@@ -346,6 +346,26 @@ def contacts_list(start: Start, *, as_json: bool) -> None:
     show_contacts(start, as_json=as_json)
 
 
+@contacts.command(
+    "add",
+    epilog=example(
+        "tocsin contacts add marta@example.com sms +4915123456789",
+        "tocsin contacts add marta@example.com ntfy alerts-7f3k9q --label 'Pocket'",
+    ),
+)
+@click.argument("email", metavar="EMAIL")
+@click.argument("kind", metavar="KIND")
+@click.argument("target", metavar="TARGET")
+@click.option("--label", default="", help="What the person calls it.")
+@as_json
+@click.pass_obj
+def contacts_add(start: Start, *, email: str, kind: str, target: str, label: str, as_json: bool) -> None:
+    """Gives a person a contact without a code: you answer for it. People prove their own in the dashboard."""
+    from tocsin.cli import contacts as work
+
+    work.add(start, email, kind, target, label, as_json=as_json)
+
+
 # --- The audit log ----------------------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,21 @@
-"""`tocsin contacts`: who can be told."""
+"""`tocsin contacts`: who can be told; and a contact without a code, for when nobody can be told yet."""
 
 import msgspec
 import sqlalchemy as sa
 
+from tocsin.audit.model import Who
 from tocsin.bootstrap import wanted_contacts
-from tocsin.cli.output import say, show_json, show_table
-from tocsin.cli.start import Start, opened
+from tocsin.cli.output import say, show, show_json, show_table
+from tocsin.cli.start import Start, actor, opened, opened_store
+from tocsin.core.errors import NotFound
 from tocsin.db import tables
+from tocsin.db.writer import Tx
+from tocsin.identity import store as user_store
+from tocsin.notify import own
+from tocsin.notify.queries import Person
+from tocsin.notify.targets import read_target
+
+MAX_LABEL = 100
 
 
 class ContactLine(msgspec.Struct, frozen=True):
@@ -36,6 +45,27 @@ def show_contacts(start: Start, *, as_json: bool) -> None:
         )
     for kind, target in not_taken_up(lines, wanted):
         say(f"{kind} {target} is in the settings; `tocsin serve` takes it up at its next start.")
+
+
+def add(start: Start, email: str, kind: str, target: str, label: str, *, as_json: bool) -> None:
+    """Makes a contact that counts as verified: whoever has the machine answers for it. Raises `NotFound`, `InvalidInput`, `Conflict`."""
+    settings = start.settings()
+    where, who = read_target(kind, target, private=settings.private_targets), Who(actor())
+    with opened_store(start) as store:
+        now = store.clock.now()
+
+        def work(tx: Tx) -> Person:
+            user = user_store.find_email(tx.sql, email.strip().lower())
+            if user is None:
+                raise NotFound(f"there is no user {email}: `tocsin user list` shows all")
+            return own.add(tx, who, user.id, kind, where, label.strip()[:MAX_LABEL], now, verified=True)
+
+        made = store.writer.call(work)
+    if as_json:
+        show_json({"id": made.id, "kind": made.kind, "target": made.target, "user": made.user_name})
+    else:
+        show(made.id)
+        say(f"{made.user_name} is told by {made.kind} {made.target}, within five seconds if a server runs. No code was asked for.")
 
 
 def all_contacts(connection: sa.Connection) -> list[ContactLine]:

@@ -146,6 +146,7 @@ contacts = sa.Table(
     sa.Column("verified_at", Millis),
     sa.Column("disabled_at", Millis),
     sa.Column("stopped_at", Millis),  # since when its owner wants no more texts, by answering STOP; START ends it
+    sa.Column("place", sa.Integer, nullable=False, server_default="0"),  # among the person's own: the lowest first, then the oldest
 )
 
 # Who is on call. People are named by id without a foreign key: a schedule outlives them, and reads as if their turns were empty.
@@ -228,6 +229,15 @@ oncall_gaps = sa.Table(
     sa.Column("starts_at", Millis, nullable=False),
     sa.Column("ends_at", Millis),  # null: no end in sight
     sa.Column("began", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# Who is soon on call with too few verified contacts, and is told of. One alert for each.
+oncall_unready = sa.Table(
+    "oncall_unready",
+    metadata,
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("since", Millis, nullable=False),
+    sa.Column("contacts", sa.Integer, nullable=False),  # how many they had when it was last told
 )
 
 # A code that was sent to a contact and has not come back yet. The code itself is not kept.

@@ -5,9 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from tocsin.alerts.model import Action, Alert, AlertChange, HistoryLine, Notice, Status
+from tocsin.core.clock import SECOND
 from tocsin.core.errors import Conflict
 from tocsin.core.ids import new_ids
 from tocsin.core.severity import Severity
+from tocsin.core.times import in_words
 from tocsin.db.writer import Tx
 from tocsin.escalation import rules, store as progress_store
 from tocsin.escalation.model import EscalationPolicy, Progress, Standing, StepReason
@@ -274,14 +276,21 @@ def _step_line(step: Done, policy: EscalationPolicy, actor: str, now: int) -> Hi
 
 
 def _more(step: Done) -> dict[str, object]:
-    """Who was meant and not reached, and who hears of it only after their quiet hours."""
+    """Who was meant and not reached, who is told as their own rules say, and who hears of it only after their quiet hours."""
     found: dict[str, object] = {}
     if step.reached.missed:
         found["missed"] = list(step.reached.missed)
+    wished = [_as_wished(promise.contact, promise.wished) for promise in step.reached.promises if promise.wished is not None]
+    if wished:
+        found["by_own_rules"] = wished
     held = [name_of(promise.contact) for promise in step.reached.promises if promise.held]
     if held:
         found["held_for_quiet_hours"] = held
     return found
+
+
+def _as_wished(contact: Contact, delay: int) -> str:
+    return f"{name_of(contact)} after {in_words(delay * SECOND)}" if delay else f"{name_of(contact)} at once"
 
 
 def _why_pointless(alert: Alert) -> str:

@@ -70,10 +70,10 @@ def _rosters(connection: sa.Connection, people: Mapping[str, Person], at: int) -
 
 
 def _contacts(connection: sa.Connection) -> list[Contact]:
-    """All that are verified and not disabled, the oldest first."""
+    """All that are verified and not disabled, each person's in their order."""
     table = tables.contacts
     query = sa.select(table).where(table.c.disabled_at.is_(None), table.c.verified_at.is_not(None))
-    rows = connection.execute(query.order_by(table.c.created_at, table.c.id))
+    rows = connection.execute(query.order_by(table.c.place, table.c.created_at, table.c.id))
     return [Contact(r.id, r.kind, r.target, r.label, r.user_id, r.secret) for r in rows]
 
 

@@ -47,6 +47,7 @@ class Person(msgspec.Struct, frozen=True):
     created_at: int
     verified_at: int | None
     disabled_at: int | None
+    place: int = 0
 
     @property
     def actor(self) -> str:
@@ -122,7 +123,7 @@ def find(connection: sa.Connection, message_id: str, site_ids: frozenset[int] | 
 _PERSON = (
     *(_CONTACTS.c.id, _CONTACTS.c.kind, _CONTACTS.c.target, _CONTACTS.c.label, _CONTACTS.c.user_id),
     *(_USERS.c.name.label("user_name"), _USERS.c.time_zone),
-    *(_CONTACTS.c.origin, _CONTACTS.c.created_at, _CONTACTS.c.verified_at, _CONTACTS.c.disabled_at),
+    *(_CONTACTS.c.origin, _CONTACTS.c.created_at, _CONTACTS.c.verified_at, _CONTACTS.c.disabled_at, _CONTACTS.c.place),
 )
 
 

@@ -99,11 +99,15 @@ def without(directory: Directory, contact_id: str) -> Directory:
 
 
 class Promise(msgspec.Struct, frozen=True):
-    """One message to come: on this contact, at this moment. ``held``: it waits for the end of the person's quiet hours."""
+    """One message to come: on this contact, at this moment. ``held``: it waits for the end of the person's quiet hours.
+
+    ``wished``: the person's own rules say so, and that many seconds after the others hear of it.
+    """
 
     contact: Contact
     at: int
     held: bool = False
+    wished: int | None = None
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -268,21 +272,22 @@ def person_promises(person: Person, severity: int, kinds: Sequence[str], now: in
     """On which contacts *person* is told, and when: the kinds that the step names, else the person's rules, else as the severity says."""
     named = _of_kinds(person.contacts, kinds)
     if named:
-        chosen = [(contact, 0) for contact in named]
-    else:
-        chosen = _by_rules(person, urgency(severity)) or [(contact, 0) for contact in recipients(severity, person.contacts)]
-    return [_promise(person, contact, severity, now + delay) for contact, delay in chosen]
+        return [_promise(person, contact, severity, now) for contact in named]
+    wished = _by_rules(person, urgency(severity))
+    if wished:
+        return [_promise(person, contact, severity, now + delay * SECOND, delay) for contact, delay in wished]
+    return [_promise(person, contact, severity, now) for contact in recipients(severity, person.contacts)]
 
 
 def _by_rules(person: Person, wanted: Urgency) -> list[tuple[Contact, int]]:
     by_id = {contact.id: contact for contact in person.contacts}
     rules = [rule for rule in person.rules if rule.urgency is wanted and rule.contact in by_id]
-    return [(by_id[rule.contact], rule.delay_seconds * SECOND) for rule in rules]
+    return [(by_id[rule.contact], rule.delay_seconds) for rule in rules]
 
 
-def _promise(person: Person, contact: Contact, severity: int, at: int) -> Promise:
+def _promise(person: Person, contact: Contact, severity: int, at: int, wished: int | None = None) -> Promise:
     free = at if severity >= Severity.CRITICAL else quiet_until(person.quiet, person.time_zone, at)
-    return Promise(contact, free, held=free > at)
+    return Promise(contact, free, free > at, wished)
 
 
 def news_promise(directory: Directory, contact: Contact, severity: int, actor: str | None, now: int) -> Promise:

@@ -1,4 +1,4 @@
-"""Trying a contact out: a message that says it is a test, sent at once and past the outbox, and what came of it."""
+"""Trying a contact out: a test message, or the code that proves it, sent at once and past the outbox, and what came of it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,10 +27,14 @@ class Trial:
 
     async def __call__(self, contact: Contact, who: str) -> Outcome:
         """Sends *contact* a test message that *who* asked for. Raises `Unavailable` only."""
+        return await self.say(contact, TITLE, TEXT.format(who=who))
+
+    async def say(self, contact: Contact, title: str, text: str) -> Outcome:
+        """Sends *contact* these words, at once or not at all. Raises `Unavailable` only."""
         channel = self._channels.get(contact.kind)
         if channel is None:
             return Outcome(Result.REFUSED, f"the channel {contact.kind} is not set up; see docs/reference/settings.md")
-        letter = _letter(contact, who, self._clock.now())
+        letter = _letter(contact, title, text, self._clock.now())
         till = self._till
         if till is None or not isinstance(channel, Paid):
             return await _send(channel, letter)
@@ -52,8 +56,8 @@ async def _send(channel: Channel, letter: Letter) -> Outcome:
         return Outcome(Result.TEMPORARY, f"{channel.kind} failed: {type(error).__name__}")
 
 
-def _letter(contact: Contact, who: str, now: int) -> Letter:
-    notice = notices.unstored(TITLE, TEXT.format(who=who), now)
+def _letter(contact: Contact, title: str, text: str, now: int) -> Letter:
+    notice = notices.unstored(title, text, now)
     message = Message(
         id=new_id(now),
         alert_number=notice.number,

@@ -163,6 +163,8 @@ def _whom(details: Mapping[str, Any]) -> list[str]:
         found.append(f"Told: {_names(told)}" if told else "Nobody was told by it")
     if details.get("missed"):
         found.append(f"Not reached: {_names(details['missed'], '; ')}")
+    if details.get("by_own_rules"):
+        found.append(f"By their own rules: {_names(details['by_own_rules'])}")
     if details.get("held_for_quiet_hours"):
         found.append(f"Held until their quiet hours end: {_names(details['held_for_quiet_hours'])}")
     return found
