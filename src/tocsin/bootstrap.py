@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
+    from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.replies import Replies
     from tocsin.stream.news import News
@@ -87,6 +88,7 @@ class Core(Store):
     sweep: "Sweep"
     reminders: "Reminders"
     duty: "DutyWatch"
+    readiness: "ReadinessWatch"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
@@ -183,6 +185,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
+    from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
 
     store = build_store(settings, clock)
@@ -210,6 +213,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         sweep,
         reminders,
         duty,
+        ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
     )
 
     def begin(tx: Tx) -> None:

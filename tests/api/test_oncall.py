@@ -7,11 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 from tests.api.service import Caller, Service
+from tests.escalation.crew import Crew
 from tocsin.core.clock import DAY
 from tocsin.core.times import to_text
 from tocsin.db import tables
 from tocsin.db.writer import Tx
-from tocsin.identity.model import Scope
+from tocsin.identity.model import Role, Scope
 
 pytestmark = pytest.mark.claim("A5")
 
@@ -478,3 +479,19 @@ async def test_the_key_of_an_admin_may_cover_too(sqlite_service: Service) -> Non
     span = {"starts_at": to_text(sqlite_service.world.clock.at), "ends_at": to_text(sqlite_service.world.clock.at + DAY)}
     await key.post(f"/schedules/{made['id']}/overrides", {"kind": "add", "user": ben, **span}, 201)
     assert await on_call(sqlite_service) == [sorted([(anna, "layer"), (ben, "override")])]
+
+
+@pytest.mark.claim("N7")
+async def test_who_is_on_call_soon_and_hardly_reached_is_listed_and_named_by_health(sqlite_service: Service) -> None:
+    crew = await Crew(sqlite_service.world).start("2026-01-05T09:00")
+    await crew.person("cleo", Role.RESPONDER)
+    await crew.rota("cleo", "anna")
+    found = await sqlite_service.reader.get("/oncall/readiness")
+    assert found["needed"] == 2
+    assert [(one["name"], one["contacts"], one["ready"], one["starts_at"]) for one in found["items"]] == [
+        ("Cleo", 0, False, "2026-01-05T09:00:00.000Z"),
+        ("Anna", 2, True, "2026-01-06T08:00:00.000Z"),
+    ]
+    health = (await sqlite_service.reader.ask("GET", "/health")).json()
+    assert health["checks"]["delivery"] == "degraded"
+    assert "Cleo is on call with no verified contact" in health["details"]["delivery"]

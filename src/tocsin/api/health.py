@@ -14,7 +14,7 @@ from tocsin.core.clock import MINUTE, SECOND
 from tocsin.core.errors import Unavailable
 from tocsin.core.text import counted
 from tocsin.core.times import in_words
-from tocsin.notify import queries
+from tocsin.notify import queries, readiness
 
 Word = Literal["ok", "degraded", "down"]
 
@@ -87,7 +87,7 @@ async def examine(server: Server, watch: EngineWatch) -> Health:
     found = {
         "database": database,
         "engine": _engine(watch, now),
-        "delivery": _contacts(server) + ([] if database else await _overdue(server, now)),
+        "delivery": _contacts(server) + _readiness(server, now) + ([] if database else await _overdue(server, now)),
     }
     checks = {part: _worst(findings) for part, findings in found.items()}
     details = {part: [finding.reason for finding in findings] for part, findings in found.items()}
@@ -146,6 +146,12 @@ def _contacts(server: Server) -> list[Finding]:
             Finding("degraded", "no contact is set up: an alert now would reach nobody. Set NTFY_SERVER_URL or NOTIFICATION_EMAIL")
         )
     return findings
+
+
+def _readiness(server: Server, now: int) -> list[Finding]:
+    """Who goes on call within a day: whom nobody could reach is a fault, one way only is worth a word."""
+    unready = [one for one in readiness.on_duty_soon(server.core.contacts.directory, now) if not one.is_ready]
+    return [Finding("ok" if one.contacts else "degraded", readiness.words(one, now)[0]) for one in unready]
 
 
 async def _overdue(server: Server, now: int) -> list[Finding]:

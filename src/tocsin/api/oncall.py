@@ -17,6 +17,8 @@ from tocsin.core.errors import FieldError, InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.core.times import from_datetime, to_text, to_text_or_none
 from tocsin.db.writer import Tx
+from tocsin.notify import readiness
+from tocsin.notify.readiness import OnDuty
 from tocsin.oncall import definition, service, store
 from tocsin.oncall.definition import LayersText, UserRef, ZoneName
 from tocsin.oncall.model import Duty, Feed, Gap, Override, OverrideKind, Schedule, Shift, Source, Team, Turn
@@ -222,6 +224,24 @@ class ScheduleDuties(msgspec.Struct, frozen=True):
     on_call: list[DutyOut]
 
 
+class ReadyOut(msgspec.Struct, frozen=True):
+    """Somebody who is on call within a day."""
+
+    user: Id
+    name: str
+    starts_at: Annotated[Time, Meta(description="When the duty begins; a moment in the past or now: it has.")]
+    schedules: list[str]
+    contacts: Annotated[int, Meta(description="Verified ways to reach them; a text and a call to one number are one.")]
+    ready: bool
+
+
+class ReadinessOut(msgspec.Struct, frozen=True):
+    """Who is on call within a day, whoever is first on call first."""
+
+    needed: int
+    items: list[ReadyOut]
+
+
 class OnCallOut(msgspec.Struct, frozen=True):
     """Who is on call, schedule by schedule."""
 
@@ -376,6 +396,12 @@ class OnCallApi(Controller):
             found = service.duties(connection, store.schedules(connection) if one is None else [one], at)
         return OnCallOut([ScheduleDuties(s.id, s.name, [_duty_out(duty) for duty in on]) for s, on in found])
 
+    @get("/oncall/readiness", sync_to_thread=False)
+    def show_readiness(self, server: TheServer) -> ReadinessOut:
+        """Says who is on call within a day, and whether each has two verified contacts."""
+        now = server.core.clock.now()
+        return ReadinessOut(readiness.NEEDED, [_ready_out(one) for one in readiness.on_duty_soon(server.core.contacts.directory, now)])
+
 
 class TeamsApi(Controller):
     """Teams."""
@@ -477,6 +503,10 @@ def _feed_text(server: Server, token: str, now: int) -> tuple[Feed, str]:
 def _after(asked: ListQuery, kind: str) -> str | None:
     place = read_cursor(asked.cursor, kind, (str,))
     return None if place is None else str(place[0])
+
+
+def _ready_out(one: OnDuty) -> ReadyOut:
+    return ReadyOut(one.user_id, one.name, to_text(one.starts_at), list(one.schedules), one.contacts, one.is_ready)
 
 
 def _id(text: str, kind: str) -> str:

@@ -56,6 +56,13 @@ async def _find_gaps(server: Server) -> None:
         await core.writer.run(duty.tell_of_gaps)
 
 
+async def _check_readiness(server: Server) -> None:
+    """Who goes on call within a day with too few verified contacts."""
+    watch, core = server.core.readiness, server.core
+    if await asyncio.to_thread(watch.has_news, core.database):
+        await core.writer.run(watch.tell)
+
+
 async def _escalate(server: Server) -> None:
     """Steps of policies whose time has come."""
     while await server.core.writer.run(server.core.actions.escalate_due):
@@ -125,6 +132,7 @@ STEPS: tuple[Step, ...] = (
     Step("escalate", SECOND, _escalate),
     Step("hand over", 5 * SECOND, _hand_over),
     Step("find gaps", MINUTE, _find_gaps),
+    Step("check readiness", MINUTE, _check_readiness),
     Step("deliver", SECOND, _deliver),
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("chase receipts", 5 * SECOND, _chase_receipts),

@@ -172,6 +172,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/metrics",
             "GET /metrics",
             "GET /api/v1/oncall",
+            "GET /api/v1/oncall/readiness",
             "GET /api/v1/schedules",
             "GET /api/v1/schedules/{schedule_id}",
             "GET /api/v1/schedules/{schedule_id}/overrides",
