@@ -1,7 +1,10 @@
 """The short way for plain posts answers like the ordinary one (docs/adr/0005-intake.md)."""
 
+import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -54,3 +57,104 @@ async def test_a_key_that_was_not_seen_lately_is_looked_up_on_the_ordinary_way(l
     assert lanes.short == []
     assert (await told(lanes, sender, PLAIN, body))[0] == 202
     assert lanes.short == [body]
+
+
+class Wire:
+    """A connection on which a test decides which bytes travel together."""
+
+    def __init__(self, lanes: Lanes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._authorization = lanes.service.sender.headers["Authorization"]
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, lanes: Lanes) -> AsyncIterator["Wire"]:
+        """A new connection."""
+        reader, writer = await asyncio.open_connection(lanes.client.base_url.host, lanes.client.base_url.port)
+        try:
+            yield cls(lanes, reader, writer)
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    def post(self, body: bytes, length: int | None = None) -> bytes:
+        """A whole request in the bytes that a program sends every time."""
+        head = f"POST /api/v1/events HTTP/1.1\r\nHost: tocsin\r\nAuthorization: {self._authorization}\r\n"
+        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body) if length is None else length}\r\n\r\n".encode() + body
+
+    async def send(self, *packets: bytes) -> None:
+        """Sends *packets*, each on its own."""
+        for packet in packets:
+            self._writer.write(packet)
+            await self._writer.drain()
+            await asyncio.sleep(0.02)  # so that they do not arrive as one
+
+    async def hear(self) -> tuple[int, object]:
+        """Status and content of the next answer."""
+        head = (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 10)).decode()
+        length = re.search(r"(?i)content-length: (\d+)", head)
+        assert length is not None
+        return int(head.split()[1]), json.loads(await self._reader.readexactly(int(length[1])))
+
+
+@pytest.fixture
+async def wire(lanes: Lanes) -> AsyncIterator[Wire]:
+    """A connection on which the key is known, and so is the head of a post of as many bytes as `FIRST` has."""
+    async with Wire.open(lanes) as opened:
+        for _ in range(2):
+            await opened.send(opened.post(FIRST))
+            assert (await opened.hear())[0] == 202
+        yield opened
+
+
+FIRST, SECOND = b'{"type": "disk.full", "host": "web1"}', b'{"type": "disk.full", "host": "web2"}'
+
+
+async def hosts(lanes: Lanes) -> list[str]:
+    found = (await lanes.service.reader.get("/events"))["items"]
+    return [event["host"] for event in reversed(found)]
+
+
+async def test_a_head_that_is_known_is_not_parsed_again(lanes: Lanes, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(*_: object) -> None:
+        raise AssertionError("this head was to be known")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tocsin.api.fast_lane._Protocol.on_headers_complete", no_more)
+        await wire.send(wire.post(SECOND))
+        status, answer = await wire.hear()
+    assert status == 202
+    assert isinstance(answer, dict)
+    assert answer["accepted"] == 1
+    assert await hosts(lanes) == ["web1", "web1", "web2"]
+
+
+@pytest.mark.parametrize("cut", [1, 60, -len(SECOND), -5])
+async def test_a_known_head_may_arrive_in_pieces(lanes: Lanes, wire: Wire, cut: int) -> None:
+    whole = wire.post(SECOND)
+    await wire.send(whole[:cut], whole[cut:], wire.post(FIRST))
+    assert [(await wire.hear())[0] for _ in range(2)] == [202, 202]
+    assert await hosts(lanes) == ["web1", "web1", "web2", "web1"]
+
+
+async def test_what_looks_like_a_known_head_within_a_body_is_none(lanes: Lanes, wire: Wire) -> None:
+    inner = wire.post(SECOND)
+    await wire.send(wire.post(b"", length=len(inner)), inner, wire.post(FIRST))
+    assert [(await wire.hear())[0] for _ in range(2)] == [422, 202]
+    assert await hosts(lanes) == ["web1", "web1", "web1"]
+
+
+async def test_requests_that_arrive_as_one_are_answered_one_after_the_other(lanes: Lanes, wire: Wire) -> None:
+    await wire.send(wire.post(SECOND) + wire.post(FIRST) + wire.post(SECOND))
+    assert [(await wire.hear())[0] for _ in range(3)] == [202, 202, 202]
+    assert await hosts(lanes) == ["web1", "web1", "web2", "web1", "web2"]
+
+
+async def test_the_key_of_a_known_head_may_have_been_revoked_since(lanes: Lanes, wire: Wire) -> None:
+    service = lanes.service
+    key = next(one for one in (await service.admin.get("/keys"))["items"] if one["name"] == "sender")
+    assert (await service.admin.ask("DELETE", f"/keys/{key['id']}")).status_code == 204
+    service.world.clock.advance(2_001)
+    await wire.send(wire.post(SECOND))
+    assert (await wire.hear())[0] == 401
+    assert await hosts(lanes) == ["web1", "web1"]

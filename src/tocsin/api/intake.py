@@ -72,13 +72,12 @@ class Intake:
         """One request of the fast lane: *body* is uncompressed JSON. Calls *respond* once, after the commit."""
         try:
             self._check(key, "")
-            decoded, future = self._hand_in(body, lines=False, key=key, skew=None)
+            decoded = self._read(body, lines=False, key=key)
         except Exception as error:  # noqa: BLE001 - as in __call__
             respond(_answer_of(error))
             return
-        future.add_done_callback(
-            lambda done: respond(_answer_of(done.exception()) if done.exception() else _accepted(decoded, done.result()))
-        )
+        batch = Batch(decoded.members, key.site, key.id)
+        self._writer.hand_in(self._take, batch, len(decoded.members) or 1, _Reply(decoded, respond))
 
     def _check(self, key: ApiKey, address: str) -> ApiKey:
         try:
@@ -124,14 +123,16 @@ class Intake:
         return self._queue(decoded, key, skew)
 
     def _hand_in(self, body: bytes, *, lines: bool, key: ApiKey, skew: int | None) -> "_HandedIn":
-        """Decodes *body* and queues it for the writer. What is not readable at all goes to quarantine, in the background."""
+        return self._queue(self._read(body, lines=lines, key=key), key, skew)
+
+    def _read(self, body: bytes, *, lines: bool, key: ApiKey) -> Decoded:
+        """What is not readable at all goes to quarantine, in the background."""
         self._refuse_if_full()
         try:
-            decoded = decode(body, lines=lines, site=key.site, now=self._clock.now())
+            return decode(body, lines=lines, site=key.site, now=self._clock.now())
         except InvalidInput as error:
             self._keep_unreadable(body, error, key)
             raise
-        return self._queue(decoded, key, skew)
 
     def _refuse_if_full(self) -> None:
         if self._writer.backlog > MAX_BACKLOG:
@@ -147,6 +148,33 @@ class Intake:
 
 
 _HandedIn = tuple[Decoded, "asyncio.Future[Taken]"]
+
+
+class _Reply:
+    """Stands where the writer expects a future: the answer goes out in the very turn of the event loop that learns of the commit."""
+
+    __slots__ = ("_decoded", "_respond")
+
+    def __init__(self, decoded: Decoded, respond: Callable[[Answer], None]) -> None:
+        self._decoded, self._respond = decoded, respond
+
+    def done(self) -> bool:
+        """Nobody calls it off."""
+        return False
+
+    def set_result(self, taken: Taken) -> None:
+        """The events are durable."""
+        self._send(_accepted(self._decoded, taken))
+
+    def set_exception(self, error: BaseException) -> None:
+        """They are not."""
+        self._send(_answer_of(error))
+
+    def _send(self, answer: Answer) -> None:
+        try:
+            self._respond(answer)
+        except Exception:  # the others who wait for the same commit are to hear of it all the same
+            log.exception("an answer could not be sent")
 
 
 class _Refused(Exception):
@@ -167,7 +195,7 @@ def _answer_of(error: BaseException | None) -> Answer:
 
 
 def _accepted(decoded: Decoded, taken: Taken) -> Answer:
-    rejected = [RejectedOut(m.index, m.id, m.errors) for m in decoded.members if isinstance(m, Rejected)]
+    rejected = [RejectedOut(m.index, m.id, m.errors) for m in decoded.members if isinstance(m, Rejected)] if None in taken.ids else []
     if rejected and decoded.single:
         return answer_of(InvalidInput(rejected[0].errors))
     return Answer(202, _JSON, _encode(Accepted(taken.accepted, taken.duplicates, rejected, taken.ids)))

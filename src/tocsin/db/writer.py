@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Told_contra = TypeVar("Told_contra", contravariant=True)
 Group = Callable[["Tx", Sequence[Item]], Sequence[Result]]
 
 MAX_WORKS = 512  # taken into one transaction at most
@@ -51,6 +52,22 @@ class Tx:
     def after_commit(self, action: Callable[[], None]) -> None:
         """Runs *action* once this transaction is durable, before its callers are answered; in the event loop, if there is one."""
         self.committed.append(action)
+
+
+class Waiter(Protocol[Told_contra]):
+    """What waits for a result: a future, or whatever has as much of one."""
+
+    def done(self) -> bool:
+        """True: it does not wait any more."""
+        ...
+
+    def set_result(self, result: Told_contra, /) -> None:
+        """The work is durable."""
+        ...
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """It is not, and why."""
+        ...
 
 
 class _Work:
@@ -99,11 +116,16 @@ class Writer:
 
         Items of the same *group* are handled by one call. The future raises what *group* raised, or `Unavailable`.
         """
-        loop = self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._pending += weight
-        self._queue.put(_Work(group, item, future, loop, weight))
+        self.hand_in(group, item, weight, future)
         return future
+
+    def hand_in(self, group: Group[Item, Result], item: Item, weight: int, waiter: "Waiter[Result]") -> None:
+        """Like `submit`, for a *waiter* that is told in the event loop and does not have to be a future. It must not raise."""
+        loop = self._loop = asyncio.get_running_loop()
+        self._pending += weight
+        self._queue.put(_Work(group, item, waiter, loop, weight))
 
     def run(self, work: Callable[[Tx], Result]) -> "asyncio.Future[Result]":
         """From the event loop: runs *work* in a transaction (perhaps with others)."""
