@@ -7,7 +7,7 @@
 A person's action that already holds changes nothing; one that the state forbids raises `Conflict`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -62,7 +62,7 @@ def _opened(event: Event, previous: Alert | None, now: int) -> HistoryLine:
 
 def _reopen(alert: Alert, event: Event, now: int) -> AlertChange:
     reopened = replace(
-        _with_occurrence(alert, event),
+        _with_occurrences(alert, (event,)),
         status=Status.OPEN.value,
         severity=event.severity,
         generation=alert.generation + 1,
@@ -95,9 +95,9 @@ def _reopen(alert: Alert, event: Event, now: int) -> AlertChange:
 
 def apply_problem(alert: Alert, event: Event, now: int) -> AlertChange:
     """A problem whose alert is not resolved: it is counted; people hear of it again only if it has become worse."""
-    counted = _with_occurrence(alert, event)
     if event.severity <= alert.severity:
-        return AlertChange(counted, _OCCURRENCE)
+        return repeat(alert, (event,))
+    counted = _with_occurrences(alert, (event,))
     raised = replace(
         counted,
         severity=event.severity,
@@ -113,28 +113,39 @@ def apply_problem(alert: Alert, event: Event, now: int) -> AlertChange:
     return AlertChange(raised, changed, (line,), Notice.ESCALATED, silence_pending=True)
 
 
+def repeat(alert: Alert, events: Sequence[Event]) -> AlertChange:
+    """Problems, none of them worse than their *alert* already is: they are counted, and nobody hears of them."""
+    return AlertChange(_with_occurrences(alert, events), _OCCURRENCE)
+
+
 _OCCURRENCE = ("occurrences", "first_seen_at", "last_seen_at", "title", "message")
 
 
-def _with_occurrence(alert: Alert, event: Event) -> Alert:
+def _with_occurrences(alert: Alert, events: Sequence[Event]) -> Alert:
     """The newest occurrence gives the text; one that arrives late (a spool) only stretches the time."""
-    newest = event.occurred_at >= alert.last_seen_at
+    first, last, title, message = alert.first_seen_at, alert.last_seen_at, alert.title, alert.message
+    for event in events:
+        at = event.occurred_at
+        if at >= last:
+            last, title, message = at, event.title, event.message
+        elif at < first:
+            first = at
     return Alert(
         alert.number,
         alert.id,
         alert.site_id,
         alert.dedup_key,
         alert.type,
-        event.title if newest else alert.title,
-        event.message if newest else alert.message,
+        title,
+        message,
         alert.subject,
         alert.host,
         alert.severity,
         alert.status,
-        alert.occurrences + 1,
+        alert.occurrences + len(events),
         alert.generation,
-        min(alert.first_seen_at, event.occurred_at),
-        event.occurred_at if newest else alert.last_seen_at,
+        first,
+        last,
         alert.attributes,
         alert.acknowledged_at,
         alert.acknowledged_by,

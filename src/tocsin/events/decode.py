@@ -1,7 +1,6 @@
 """From a request body to checked events: one object, an array, or lines; all that is wrong is named."""
 
 import re
-from functools import partial
 from typing import Any, get_type_hints
 
 import msgspec
@@ -24,21 +23,46 @@ class Decoded(msgspec.Struct, frozen=True):
     single: bool
 
 
+class _Gate:
+    """What one request's events are held against."""
+
+    def __init__(self, site: str | None, now: int, *, escapes: bool) -> None:
+        self._site, self._now, self._escapes = site, now, escapes
+
+    def all(self, events: list[EventInput]) -> list[Incoming | Rejected]:
+        """Each of *events*, taken or rejected."""
+        site, now, escapes = self._site, self._now, self._escapes
+        checked = [check(event, site, now, escapes=escapes) for event in events]
+        return [
+            found if isinstance(found, Incoming) else _rejected(index, event, found)
+            for index, (event, found) in enumerate(zip(events, checked, strict=True))
+        ]
+
+    def one(self, index: int, event: EventInput) -> Incoming | Rejected:
+        """The event at *index*, taken or rejected."""
+        found = check(event, self._site, self._now, escapes=self._escapes)
+        return found if isinstance(found, Incoming) else _rejected(index, event, found)
+
+
+def _rejected(index: int, event: EventInput, errors: tuple[FieldError, ...]) -> Rejected:
+    return Rejected(index, event.id, errors, msgspec.json.encode(event))
+
+
 def decode(body: bytes, *, lines: bool, site: str | None, now: int) -> Decoded:
     """Reads *body*: NDJSON if *lines*, else one JSON object or an array of them.
 
     Raises `InvalidInput` if the body as a whole is not readable, `TooLarge` for too many members.
     """
     escapes = b"\\u" in body or not _is_utf8(body)
-    admit = partial(_admit, site=site, now=now, escapes=escapes)
+    gate = _Gate(site, now, escapes=escapes)
     if lines:
-        return Decoded(_lines(body, admit), single=False)
+        return Decoded(_lines(body, gate), single=False)
     if body.lstrip()[:1] == b"[":
-        return Decoded(_array(body, admit), single=False)
+        return Decoded(_array(body, gate), single=False)
     try:
-        return Decoded([admit(0, _one.decode(body))], single=True)
+        return Decoded([gate.one(0, _one.decode(body))], single=True)
     except _BROKEN:
-        return Decoded([_examine(0, body, admit)], single=True)
+        return Decoded([_examine(0, body, gate)], single=True)
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -51,12 +75,12 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-def _array(body: bytes, admit: Any) -> list[Incoming | Rejected]:
+def _array(body: bytes, gate: _Gate) -> list[Incoming | Rejected]:
     try:
         inputs = _many.decode(body)
     except _BROKEN:
-        return [_examine(index, bytes(raw), admit) for index, raw in enumerate(_limited(_raw_array(body)))]
-    return [admit(index, event) for index, event in enumerate(_limited(inputs))]
+        return [_examine(index, bytes(raw), gate) for index, raw in enumerate(_limited(_raw_array(body)))]
+    return gate.all(_limited(inputs))
 
 
 def _limited(members: list[Any]) -> list[Any]:
@@ -72,7 +96,7 @@ def _raw_array(body: bytes) -> list[msgspec.Raw]:
         raise InvalidInput.of("body", f"is not JSON: {_plain(error)}") from None
 
 
-def _lines(body: bytes, admit: Any) -> list[Incoming | Rejected]:
+def _lines(body: bytes, gate: _Gate) -> list[Incoming | Rejected]:
     if body.count(b"\n") > 2 * MAX_LINES:
         raise TooLarge(f"more than {MAX_LINES} lines")
     try:
@@ -80,9 +104,9 @@ def _lines(body: bytes, admit: Any) -> list[Incoming | Rejected]:
     except _BROKEN:
         raw = [line for line in body.split(b"\n") if line.strip()]
         _check_lines(len(raw))
-        return [_examine(index, line, admit) for index, line in enumerate(raw)]
+        return [_examine(index, line, gate) for index, line in enumerate(raw)]
     _check_lines(len(inputs))
-    return [admit(index, event) for index, event in enumerate(inputs)]
+    return gate.all(inputs)
 
 
 def _check_lines(count: int) -> None:
@@ -90,24 +114,17 @@ def _check_lines(count: int) -> None:
         raise TooLarge(f"the body has {count} lines; at most {MAX_LINES} are taken in one request")
 
 
-def _admit(index: int, event: EventInput, *, site: str | None, now: int, escapes: bool) -> Incoming | Rejected:
-    checked = check(event, site, now, escapes=escapes)
-    if isinstance(checked, Incoming):
-        return checked
-    return Rejected(index, event.id, checked, msgspec.json.encode(event))
-
-
-def _examine(index: int, raw: bytes, admit: Any) -> Incoming | Rejected:
+def _examine(index: int, raw: bytes, gate: _Gate) -> Incoming | Rejected:
     """The slow way for one member of a body in which something is wrong: good members pass, bad ones have each field named."""
     try:
         event = _one.decode(raw)
     except _BROKEN as error:
-        return _explain(index, raw, error, admit)
-    decided: Incoming | Rejected = admit(index, event)
+        return _explain(index, raw, error, gate)
+    decided = gate.one(index, event)
     return msgspec.structs.replace(decided, payload=raw) if isinstance(decided, Rejected) else decided
 
 
-def _explain(index: int, raw: bytes, error: Exception, admit: Any) -> Rejected:
+def _explain(index: int, raw: bytes, error: Exception, gate: _Gate) -> Rejected:
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
@@ -120,15 +137,15 @@ def _explain(index: int, raw: bytes, error: Exception, admit: Any) -> Rejected:
     if "type" not in fields:
         errors.insert(0, FieldError("type", "is required, such as invoice.payment_failed"))
     if len(fields) <= len(_TYPES) + MAX_UNKNOWN:
-        errors.extend(_further_errors(fields, {e.field for e in errors}, admit))
+        errors.extend(_further_errors(fields, {e.field for e in errors}, gate))
     return Rejected(index, _id_of(fields), tuple(errors) or (FieldError("body", _plain(error)),), raw)
 
 
-def _further_errors(fields: dict[str, msgspec.Raw], bad: set[str], admit: Any) -> tuple[FieldError, ...]:
+def _further_errors(fields: dict[str, msgspec.Raw], bad: set[str], gate: _Gate) -> tuple[FieldError, ...]:
     """What is wrong with the fields whose JSON type is right, so that one answer names everything."""
     good = {name: value for name, value in fields.items() if name in _TYPES and name not in bad}
     try:
-        checked = admit(0, _one.decode(msgspec.json.encode({"type": "unknown", **good})))
+        checked = gate.one(0, _one.decode(msgspec.json.encode({"type": "unknown", **good})))
     except _BROKEN:
         return ()
     return checked.errors if isinstance(checked, Rejected) else ()

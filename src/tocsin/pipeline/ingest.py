@@ -1,6 +1,7 @@
 """The hot path: a batch of events becomes rows, alerts, history and messages, in one transaction (design: docs/explanation/hot-path.md)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -11,7 +12,8 @@ from tocsin.core.ids import new_ids
 from tocsin.db.writer import Tx
 from tocsin.events import sites, store as event_store
 from tocsin.events.catalogue.model import Description
-from tocsin.events.model import Event, EventInput, Incoming, Rejected, Sequence as Numbering
+from tocsin.events.catalogue.rules import Catalogue
+from tocsin.events.model import Event, Incoming, Rejected, Sequence as Numbering
 from tocsin.events.rules import dedup_key, note_sequence
 from tocsin.events.sites import Site, SiteBook
 from tocsin.notify.announce import Announcer
@@ -124,13 +126,9 @@ def describe(member: Incoming, event_id: str, site: Site) -> Event:
     """The event with everything that its sender left to the catalogue; what the sender said wins."""
     sent = member.input
     raw = bytes(sent.attributes)
-    attributes = raw.decode() if raw and raw != b"null" else None
-    catalogue = site.catalogue
-    values = msgspec.json.decode(raw) if attributes is not None and catalogue.get(sent.type) is not None else None
-    found = catalogue.describe(sent.type, values, sent.message, sent.host, sent.subject)
-    if sent.severity is not None or sent.status is not None or sent.title:
-        found = found.given(sent.severity, sent.status, sent.title or None)
-    key, ends = _keys(sent, found)
+    said = (sent.type, raw, sent.message, sent.host, sent.subject, sent.severity, sent.status, sent.title, sent.dedup_key)
+    short = len(raw) + len(sent.message or "") <= _REMEMBERED_LENGTH
+    found, key, ends = (_understood if short else _understand)(site.catalogue, *said)
     return Event(
         event_id,
         site.id,
@@ -142,7 +140,7 @@ def describe(member: Incoming, event_id: str, site: Site) -> Event:
         sent.message,
         found.subject,
         sent.host,
-        attributes,
+        raw.decode() if raw and raw != b"null" else None,
         key,
         ends,
         sent.source,
@@ -150,14 +148,39 @@ def describe(member: Incoming, event_id: str, site: Site) -> Event:
     )
 
 
-def _keys(sent: EventInput, found: Description) -> tuple[str | None, tuple[str, ...]]:
+def _understand(
+    catalogue: Catalogue,
+    event_type: str,
+    raw: bytes,
+    message: str | None,
+    host: str | None,
+    subject: str | None,
+    severity: int | None,
+    status: str | None,
+    title: str | None,
+    dedup_key: str | None,
+) -> tuple[Description, str | None, tuple[str, ...]]:
+    """What was sent, described; the key of its own problem, and the keys of those that it ends."""
+    known = catalogue.get(event_type) is not None
+    values = msgspec.json.decode(raw) if known and raw and raw != b"null" else None
+    found = catalogue.describe(event_type, values, message, host, subject)
+    if severity is not None or status is not None or title:
+        found = found.given(severity, status, title or None)
+    return found, *_keys(found, host, dedup_key)
+
+
+_understood = lru_cache(maxsize=1024)(_understand)  # what repeats has been understood before
+_REMEMBERED_LENGTH = 1024
+
+
+def _keys(found: Description, host: str | None, given: str | None) -> tuple[str | None, tuple[str, ...]]:
     """The key of the event's own problem, and the keys of those that it ends."""
-    ends = tuple([dedup_key(problem, found.recovery_subject, sent.host) for problem in found.recovers]) if found.recovers else ()
-    if sent.dedup_key:
-        return sent.dedup_key, (sent.dedup_key, *ends) if found.status == "recovery" else ends
+    ends = tuple([dedup_key(problem, found.recovery_subject, host) for problem in found.recovers]) if found.recovers else ()
+    if given:
+        return given, (given, *ends) if found.status == "recovery" else ends
     if found.status == "recovery":
         return ends[-1] if ends else None, ends
-    return dedup_key(found.problem, found.subject, sent.host), ends
+    return dedup_key(found.problem, found.subject, host), ends
 
 
 class _Fold:
@@ -167,6 +190,7 @@ class _Fold:
         self._tx, self._policy, self._now = tx, policy, now
         self._open: dict[tuple[int, str], Alert] = {}
         self._previous: dict[tuple[int, str], Alert] = {}
+        self._repeats: dict[tuple[int, str], list[Event]] = {}
         self._changes: dict[int, AlertChange] = {}
         self._numbers = _Numbers(tx, now)
         self.rows: list[tuple[object, ...]] = []
@@ -184,6 +208,8 @@ class _Fold:
             if event.status == "problem":
                 number = self._problem(event)
             self.rows.append(event_store.row_of(event, now, number))
+        for place in list(self._repeats):
+            self._count(place)
         return self
 
     def _load(self, events: Sequence[Event]) -> None:
@@ -205,6 +231,10 @@ class _Fold:
     def _problem(self, event: Event) -> int:
         place = (event.site_id, event.dedup_key or "")
         alert = self._open.get(place)
+        if alert is not None and event.severity <= alert.severity:
+            self._repeats.setdefault(place, []).append(event)
+            return alert.number
+        alert = self._count(place)
         if alert is not None:
             change = rules.apply_problem(alert, event, self._now)
         else:
@@ -213,14 +243,25 @@ class _Fold:
         self._note(change)
         return change.alert.number
 
+    def _count(self, place: tuple[int, str]) -> Alert | None:
+        """The alert of *place*, if there is one, with the repeats that have not been counted yet."""
+        events = self._repeats.pop(place, None)
+        if events:
+            change = rules.repeat(self._open[place], events)
+            self._open[place] = change.alert
+            self._note(change)
+        return self._open.get(place)
+
     def _end(self, event: Event) -> int | None:
         """Resolves what *event* shows to be over; the number of an alert that it resolved."""
         number = None
         for key in event.ends:
-            alert = self._open.pop((event.site_id, key), None)
+            place = (event.site_id, key)
+            alert = self._count(place)
             if alert is not None:
+                del self._open[place]
                 change = rules.apply_recovery(alert, event, self._now)
-                self._previous[event.site_id, key] = change.alert
+                self._previous[place] = change.alert
                 self._note(change)
                 number = alert.number
         return number
