@@ -63,6 +63,7 @@ from tocsin.web.pages import notice
 from tocsin.web.passes import PassPages
 from tocsin.web.phone import PhoneFiles
 from tocsin.web.settings.audit import AuditPages
+from tocsin.web.settings.contacts import OwnContactPages, PersonContactPages
 from tocsin.web.settings.health import HealthPage
 from tocsin.web.settings.keys import KeyPages
 from tocsin.web.settings.me import MePages, SettingsPage
@@ -124,6 +125,8 @@ def build(server: Server, engine: Engine | None) -> Front:
             PassPages,
             SettingsPage,
             MePages,
+            OwnContactPages,
+            PersonContactPages,
             PeoplePages,
             KeyPages,
             AuditPages,

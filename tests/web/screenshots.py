@@ -43,6 +43,7 @@ PAGES = {
     "settings-people": "/settings/people",
     "settings-keys": "/settings/keys",
     "settings-audit": "/settings/audit",
+    "settings-contacts": "/settings/contacts",
     "settings-me": "/settings/me",
     "settings-second-factor": "/settings/me/second-factor",
     "api-docs": "/api/docs",

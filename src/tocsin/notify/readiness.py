@@ -99,7 +99,7 @@ def words(one: OnDuty, now: int) -> tuple[str, str]:
     has = counted(one.contacts, "verified contact") if one.contacts else "no verified contact"
     text = (
         f"{', '.join(one.schedules)}: {has}, {NEEDED} are needed, so that one that fails does not hide an alert. Add one under"
-        f" Settings, You, and type the code that comes there; then this resolves itself. Times are of {one.time_zone}."
+        f" Settings, How you are told, and type the code that comes there; then this resolves itself. Times are of {one.time_zone}."
     )
     return cut(f"{one.name} {when} with {has}", MAX_TITLE), text
 
@@ -107,7 +107,7 @@ def words(one: OnDuty, now: int) -> tuple[str, str]:
 def own_words(one: OnDuty, now: int) -> tuple[str, str]:
     """What the person is told."""
     when = "You are on call" if one.starts_at <= now else f"You go on call {_moment(one)}"
-    cure = "Add a second contact under Settings, You, and type the code that comes there."
+    cure = "Add a second contact under Settings, How you are told, and type the code that comes there."
     return f"{when} and can be reached in one way only", f"{', '.join(one.schedules)}. {cure} Times are of {one.time_zone}."
 
 

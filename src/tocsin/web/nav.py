@@ -34,5 +34,6 @@ SETTINGS: tuple[Place, ...] = (
     Place("people", "People", "i-users", "/settings/people", permission="people"),
     Place("keys", "Keys", "i-key", "/settings/keys", permission="keys"),
     Place("audit", "Audit", "i-book", "/settings/audit", permission="audit"),
+    Place("contacts", "How you are told", "i-phone", "/settings/contacts", permission="own-account"),
     Place("me", "Your account", "i-user", "/settings/me", permission="own-account"),
 )
