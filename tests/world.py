@@ -140,6 +140,8 @@ class World:
         """What the engine does at this moment."""
         while await self.write(self.core.actions.come_due):
             pass
+        while await self.write(self.core.actions.calm):
+            pass
         while await self.write(self.core.sweep.step):
             pass
         while await self.write(self.core.actions.escalate_due):
@@ -177,7 +179,7 @@ class World:
         outbox, alerts, escalations = tables.outbox.c, tables.alerts.c, tables.escalations.c
         moments = [fault.until for fault in self.delivery.faults.values()]
         with self.core.database.read() as connection:
-            for column in (outbox.next_attempt_at, alerts.due_at, escalations.next_at):
+            for column in (outbox.next_attempt_at, alerts.due_at, alerts.noise_at, escalations.next_at):
                 moments.extend(connection.execute(sa.select(column).where(column.is_not(None))).scalars())
         later = [moment for moment in moments if moment > now]
         overdue = len(later) < len(moments)

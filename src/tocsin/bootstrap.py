@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.replies import Replies
+    from tocsin.ruling.book import RuleBook
     from tocsin.stream.news import News
 
 WRITERS_ON_POSTGRESQL = 3
@@ -82,6 +83,7 @@ class Core(Store):
     contacts: "ContactBook"
     mutes: "MuteBook"
     policies: "PolicyBook"
+    rules: "RuleBook"
     ingest: "Ingest"
     actions: "Actions"
     announcer: "Announcer"
@@ -92,7 +94,7 @@ class Core(Store):
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
-        """Reads again what is kept in memory: sites, catalogues, people, contacts, policies, and what mutes.
+        """Reads again what is kept in memory: sites, catalogues, people, contacts, policies, rules, and what mutes.
 
         One after the other, so that whoever has read earlier cannot put older things in the place of newer ones.
         """
@@ -100,6 +102,7 @@ class Core(Store):
             self.sites.load(connection)
             self.contacts.load(connection, self.clock.now())
             self.policies.load(connection)
+            self.rules.load(connection)
             self.mutes.load(connection, self.clock.now())
 
 
@@ -187,15 +190,17 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.muting import Sweep
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
+    from tocsin.ruling.book import RuleBook
 
     store = build_store(settings, clock)
     now = store.clock.now
     sites, contacts, policies, mutes = site_store.SiteBook(), ContactBook(), PolicyBook(), MuteBook()
-    announcer = Announcer(contacts, policies, Quiet(mutes, sites.slug_of))
+    event_rules = RuleBook()
+    announcer = Announcer(contacts, policies, Quiet(mutes, sites.slug_of, event_rules))
     policy = Policy(flap_window=settings.flap_window_minutes * MINUTE, ack_expiry=settings.ack_expiry_minutes * MINUTE)
-    ingest = Ingest(store.clock, sites, announcer, policy)
+    ingest = Ingest(store.clock, sites, event_rules, announcer, policy)
     actions = Actions(store.clock, ingest, announcer, policy)
-    sweep = Sweep(store.clock, mutes, announcer)
+    sweep = Sweep(store.clock, mutes, event_rules, announcer)
     reminders = Reminders(store.clock, sites, contacts, announcer)
     duty = DutyWatch(store.clock, ingest, announcer, contacts, sites)
     core = Core(
@@ -207,6 +212,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         contacts,
         mutes,
         policies,
+        event_rules,
         ingest,
         actions,
         announcer,

@@ -95,7 +95,7 @@ class Life:
     async def restart(self, _: None) -> None:
         core = self.world.core
         await self.world.restart()
-        object.__setattr__(core, "sweep", Sweep(self.world.clock, core.mutes, core.announcer))
+        object.__setattr__(core, "sweep", Sweep(self.world.clock, core.mutes, core.rules, core.announcer))
 
     def is_quiet(self, host: str, kind: str, at: int) -> bool:
         """Whether nobody may hear of such an alert at this moment."""

@@ -293,7 +293,7 @@ async def test_a_restart_between_the_end_of_a_mute_and_its_page_loses_and_double
             await world.write(world.core.sweep.step)
     assert all(alert.muted_by for alert in world.alerts())
 
-    other = type(world.core.sweep)(world.clock, world.core.mutes, world.core.announcer)  # another life, another node
+    other = type(world.core.sweep)(world.clock, world.core.mutes, world.core.rules, world.core.announcer)  # another life, another node
     while await world.write(other.step):
         pass
     await world.pass_time(HOUR)

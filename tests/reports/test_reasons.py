@@ -112,3 +112,13 @@ def test_a_level_says_whom_it_told_and_whom_it_missed() -> None:
 def test_a_long_list_of_names_is_cut_with_its_rest_counted() -> None:
     line = HistoryLine(NOW, "tocsin", "escalated", "asked for", {"level": 0, "told": [f"email {n}" for n in range(15)]})
     assert explain(a_story(history=(line,)))[0].text.endswith("email 11 and 3 more.")
+
+
+@pytest.mark.claim("A10")
+def test_it_names_the_rules_that_decided() -> None:
+    ruled = HistoryLine(
+        NOW, "tocsin", "opened", "first event of this problem", {"severity": 2, "rules": ['rule "Disks" (version 3): severity 2']}
+    )
+    assert explain(a_story(history=(ruled,)))[0].text == (
+        'It opened as low: first event of this problem. Decided by rule "Disks" (version 3): severity 2.'
+    )

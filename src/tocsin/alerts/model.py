@@ -47,6 +47,9 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     due_at: int | None = None
     muted_by: str | None = None
     is_parent: bool | None = None
+    hold: str | None = None  # JSON: what event rules hold back, see holds.py
+    flap: str | None = None  # JSON: how it comes and goes, see flaps.py
+    noise_at: int | None = None  # when one of the two has to be looked at
 
 
 class Reason(enum.StrEnum):
@@ -63,6 +66,7 @@ class Reason(enum.StrEnum):
     MUTE_CHANGED = "something else keeps it quiet now"
     MUTE_ENDED = "what kept it quiet ended with the problem still there"
     ESCALATED = "somebody asked for more people to be told"
+    THRESHOLD_REACHED = "as many events came as the rule asks for"
 
 
 class Action(enum.StrEnum):
@@ -147,7 +151,8 @@ class AlertChange(msgspec.Struct, frozen=True):
     """A decision: the alert as it shall be, which of its columns that changes, what to write down and what to tell.
 
     ``changed`` is empty for an alert that does not exist yet (``is_new``). ``silence_pending``: messages that are
-    still waiting have lost their point. ``muted_by``: why nobody is to be told of this change.
+    still waiting have lost their point. ``muted_by``: why nobody is to be told of this change. ``policy``: the id of the
+    policy by which people are told, if that is not the site's own.
     """
 
     alert: Alert
@@ -157,3 +162,4 @@ class AlertChange(msgspec.Struct, frozen=True):
     silence_pending: bool = False
     is_new: bool = False
     muted_by: str | None = None
+    policy: str | None = None

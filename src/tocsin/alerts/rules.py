@@ -158,6 +158,9 @@ def _with_occurrences(alert: Alert, events: Sequence[Event]) -> Alert:
         alert.due_at,
         alert.muted_by,
         alert.is_parent,
+        alert.hold,
+        alert.flap,
+        alert.noise_at,
     )
 
 
@@ -349,9 +352,9 @@ def _noted(note: str | None, details: dict[str, object]) -> dict[str, object] | 
 def merge(first: AlertChange, then: AlertChange) -> AlertChange:
     """Two steps of one alert in one transaction as one change. Who has not heard that it opened need not hear that it rose."""
     if not then.history and first.changed == then.changed:
-        return AlertChange(then.alert, first.changed, first.history, first.notice, first.silence_pending, first.is_new)
+        return replace(first, alert=then.alert)
     notice = then.notice or first.notice
-    if first.notice == Notice.OPENED and then.notice == Notice.ESCALATED:
+    if first.notice == Notice.OPENED and then.notice in (Notice.ESCALATED, Notice.REPEATED):
         notice = Notice.OPENED
     return AlertChange(
         then.alert,
@@ -360,4 +363,5 @@ def merge(first: AlertChange, then: AlertChange) -> AlertChange:
         notice,
         first.silence_pending or then.silence_pending,
         first.is_new,
+        policy=first.policy,
     )

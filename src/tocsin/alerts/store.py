@@ -63,6 +63,13 @@ def due(tx: Tx, now: int, limit: int) -> list[Alert]:
     return [Alert(*row) for row in tx.driver.execute(sql, (now, limit)).fetchall()]
 
 
+def noisy(tx: Tx, now: int, limit: int) -> list[Alert]:
+    """Alerts that rules hold back, or that come and go, and that are to be looked at; rows locked by others are left to them."""
+    mark, lock = ("?", "") if tx.is_sqlite else ("%s", " FOR UPDATE SKIP LOCKED")
+    sql = f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE noise_at <= {mark} ORDER BY noise_at LIMIT {mark}{lock}"  # noqa: S608
+    return [Alert(*row) for row in tx.driver.execute(sql, (now, limit)).fetchall()]
+
+
 def unresolved_after(tx: Tx, place: tuple[int, str], limit: int, *, muted: bool = False) -> list[Alert]:
     """The next *limit* unresolved alerts after *place* (site id, dedup key), in that order, not locked; *muted*: only quiet ones."""
     mark = "?" if tx.is_sqlite else "%s"

@@ -96,7 +96,7 @@ def _find(connection: sa.Connection, wanted: Wanted, site_id: int | None) -> lis
 def alert_as_json(alert: Alert, site: str) -> dict[str, object]:
     """An alert in the words of the API."""
     values = msgspec.structs.asdict(alert)
-    for name in ("site_id", "generation", "due_at", "attributes", "is_parent"):
+    for name in ("site_id", "generation", "due_at", "attributes", "is_parent", "hold", "flap", "noise_at"):
         del values[name]
     for name in ("first_seen_at", "last_seen_at", "acknowledged_at", "resolved_at", "snoozed_until"):
         values[name] = to_text_or_none(values[name])

@@ -288,6 +288,28 @@ policy_versions = sa.Table(
     sa.Column("created_by", sa.Text, nullable=False),
 )
 
+# Event rules in their order; what each version of them said is never changed.
+rules = sa.Table(
+    "rules",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("place", sa.Integer, nullable=False),  # 0 is asked first; of one that was removed: where it was
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("updated_at", Millis, nullable=False),
+    sa.Column("deleted_at", Millis),
+)
+
+rule_versions = sa.Table(
+    "rule_versions",
+    metadata,
+    sa.Column("rule_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("definition", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+)
+
 catalogue = sa.Table(
     "catalogue",
     metadata,
@@ -400,6 +422,9 @@ alerts = sa.Table(
     sa.Column("due_at", Millis),  # when an acknowledgement expires or a snooze ends
     sa.Column("muted_by", sa.Text),  # why nobody is told of it
     sa.Column("is_parent", sa.Boolean),  # whether others may be quiet because of it
+    sa.Column("hold", sa.Text),  # what event rules hold back
+    sa.Column("flap", sa.Text),  # how it comes and goes
+    sa.Column("noise_at", Millis),  # when one of the two has to be looked at
     sa.Index("alerts_id", "id", unique=True),
     sa.Index(
         "alerts_unresolved",
@@ -423,6 +448,7 @@ alerts = sa.Table(
         sqlite_where=sa.text("status = 'resolved'"),
         postgresql_where=sa.text("status = 'resolved'"),
     ),
+    sa.Index("alerts_noise", "noise_at", sqlite_where=sa.text("noise_at IS NOT NULL"), postgresql_where=sa.text("noise_at IS NOT NULL")),
     sa.Index("alerts_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
     sa.Index(
         "alerts_muted",

@@ -28,6 +28,12 @@ async def _come_due(server: Server) -> None:
         pass
 
 
+async def _calm(server: Server) -> None:
+    """Delays of event rules that end."""
+    while await server.core.writer.run(server.core.actions.calm):
+        pass
+
+
 async def _mute(server: Server) -> None:
     """Silences, maintenance windows and dependencies that begin or end while an alert is open."""
     while await server.core.writer.run(server.core.sweep.step):
@@ -128,6 +134,7 @@ async def _tidy(server: Server) -> None:
 
 STEPS: tuple[Step, ...] = (
     Step("come due", SECOND, _come_due),
+    Step("calm", SECOND, _calm),
     Step("mute", SECOND, _mute),
     Step("escalate", SECOND, _escalate),
     Step("hand over", 5 * SECOND, _hand_over),

@@ -111,10 +111,12 @@ def _all_text(value: object) -> str:
 
 def dedup_key(problem: str, subject: str | None, host: str | None) -> str:
     """The key of a problem: its type, subject and host, never its text. ``service.provision_failed|service:77|``."""
-    key = f"{problem}|{subject or ''}|{host or ''}"
-    if len(key) <= MAX_DEDUP_KEY:
-        return key
-    return f"{key[:190]}~{_digest(key)}"
+    return fit_key(f"{problem}|{subject or ''}|{host or ''}")
+
+
+def fit_key(key: str) -> str:
+    """*key* in a length that is stored; two that differ stay different."""
+    return key if len(key) <= MAX_DEDUP_KEY else f"{key[:190]}~{_digest(key)}"
 
 
 def _digest(text: str) -> str:

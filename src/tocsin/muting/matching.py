@@ -28,9 +28,12 @@ class Conditions:
 
     __slots__ = ("_rest", "exact", "names_type", "screen")
 
-    def __init__(self, matchers: Matchers, where: str = "matchers") -> None:
-        """Raises `InvalidInput` with the path of the matcher that cannot be used, below *where*."""
-        check(matchers, where)
+    def __init__(self, matchers: Matchers, where: str = "matchers", fields: tuple[str, ...] = FIELDS, *, may_be_wide: bool = False) -> None:
+        """Raises `InvalidInput` with the path of the matcher that cannot be used, below *where*.
+
+        *fields*: what may be named beside attributes. *may_be_wide*: matching everything is no fault.
+        """
+        check(matchers, where, fields, may_be_wide=may_be_wide)
         narrow_first = sorted(matchers, key=lambda m: _WIDTH.get(m.field, 3))
         self.exact = tuple((m.field, m.value) for m in narrow_first if m.op is Op.EQUAL)
         self.names_type = any(m.field == "type" and m.op is not Op.NOT for m in matchers)
@@ -61,24 +64,24 @@ def read_matcher(text: str) -> Matcher:
     return Matcher(text[:place].strip(), op, text[place + len(op) :])
 
 
-def check(matchers: Matchers, where: str = "matchers") -> None:
+def check(matchers: Matchers, where: str = "matchers", fields: tuple[str, ...] = FIELDS, *, may_be_wide: bool = False) -> None:
     """Refuses what is too much, unknown or too wide. Raises `InvalidInput` naming each fault; expressions are checked by `predicate`."""
-    if not matchers:
+    if not matchers and not may_be_wide:
         raise InvalidInput.of(where, 'is empty and would match everything; name what it is about, such as {"field": "host", ...}')
     if len(matchers) > MAX_MATCHERS:
         raise InvalidInput.of(where, f"has {len(matchers)} matchers; at most {MAX_MATCHERS} are taken")
-    faults = [FieldError(f"{where}[{place}].{part}", text) for place, m in enumerate(matchers) for part, text in _faults(m)]
+    faults = [FieldError(f"{where}[{place}].{part}", text) for place, m in enumerate(matchers) for part, text in _faults(m, fields)]
     if faults:
         raise InvalidInput(tuple(faults))
-    if all(_is_wide(m, f"{where}[{place}].value") for place, m in enumerate(matchers)):
+    if not may_be_wide and all(_is_wide(m, f"{where}[{place}].value") for place, m in enumerate(matchers)):
         raise InvalidInput.of(where, "would match everything; add a matcher that names a site, type, severity, host, subject or attribute")
 
 
-def _faults(matcher: Matcher) -> list[tuple[str, str]]:
+def _faults(matcher: Matcher, fields: tuple[str, ...]) -> list[tuple[str, str]]:
     found = []
     name = matcher.field.removeprefix(ATTRIBUTE) if matcher.field.startswith(ATTRIBUTE) else None
-    if name is None and matcher.field not in FIELDS:
-        found.append(("field", f"{matcher.field[:40]!r} is none of {', '.join(FIELDS)} and attributes.NAME"))
+    if name is None and matcher.field not in fields:
+        found.append(("field", f"{matcher.field[:40]!r} is none of {', '.join(fields)} and attributes.NAME"))
     if name is not None and not 0 < len(name) <= MAX_ATTRIBUTE_NAME:
         found.append(("field", f"the attribute's name must have 1 to {MAX_ATTRIBUTE_NAME} characters, such as attributes.gateway"))
     if any(not _is_storable(text) for text in (matcher.field, matcher.value)):

@@ -131,6 +131,7 @@ class MuteKind(enum.StrEnum):
     SILENCE = "silence"
     MAINTENANCE = "maintenance"
     DEPENDENCY = "dependency"
+    RULE = "rule"  # an event rule: for good, or for now
 
 
 class MuteReason(msgspec.Struct, frozen=True):

@@ -68,7 +68,7 @@ class Announcer:
         """The escalation of an alert of which people have to hear, from its beginning: by the policy with which it was opened."""
         alert = change.alert
         if earlier is None:
-            policy = self._policies.of_site(alert.site_id)
+            policy = (self._policies.find(change.policy) if change.policy else None) or self._policies.of_site(alert.site_id)
         else:
             policy = self._policies.version(post.tx.sql, earlier.policy_id, earlier.policy_version)
         if change.muted_by is not None:

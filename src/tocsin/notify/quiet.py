@@ -4,21 +4,23 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from tocsin.alerts.holds import StillMutes, why_held
 from tocsin.alerts.model import Alert, AlertChange, Notice, Status
 from tocsin.db.writer import Tx
 from tocsin.muting import store
 from tocsin.muting.book import MuteBook, State
 from tocsin.muting.model import Labels, MuteReason
 from tocsin.muting.rules import Parent, why_quiet_by_parent
+from tocsin.ruling.book import RuleBook
 
 PROBLEMS = (Notice.OPENED, Notice.ESCALATED, Notice.REPEATED)
 
 
 class Quiet:
-    """Answers from the mute book, and, where dependencies count, from the alerts that are stored."""
+    """Answers from the mute book, from what event rules hold back, and, where dependencies count, from the alerts that are stored."""
 
-    def __init__(self, book: MuteBook, slug_of: Callable[[int], str]) -> None:
-        self._book, self._slug_of = book, slug_of
+    def __init__(self, book: MuteBook, slug_of: Callable[[int], str], rules: RuleBook) -> None:
+        self._book, self._slug_of, self._rules = book, slug_of, rules
 
     def why(self, tx: Tx, alert: Alert, now: int) -> MuteReason | None:
         """What keeps *alert* quiet at *now*; None: people may be told.
@@ -26,16 +28,17 @@ class Quiet:
         Whoever keeps a message or a step back because of it saves `alerts.rules.mute` with the reason's words in the
         same transaction: only an alert that is marked so is told of when the quiet ends.
         """
-        return Look(self._book.at(now), tx, self._slug_of, {}).why(alert)
+        return self.look(tx, now).why(alert)
 
     def look(self, tx: Tx, now: int, unsaved: Sequence[Alert] = ()) -> "Look":
         """For many alerts in one transaction, of which *unsaved* are as they shall be and not as they are stored."""
-        return Look(self._book.at(now), tx, self._slug_of, {alert.number: alert for alert in unsaved})
+        rules = self._rules.current
+        return Look(self._book.at(now), tx, self._slug_of, {a.number: a for a in unsaved}, lambda rule: rules.mutes(rule, now), now)
 
     def judge(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> list[AlertChange]:
         """The changes with what mutes them: news of trouble is asked about; good news follows what its alert is marked with."""
         state = self._book.at(now)
-        concerned = [change.alert.muted_by is not None or state.concerns(change.alert.type) for change in changes]
+        concerned = [c.alert.muted_by is not None or c.alert.hold is not None or state.concerns(c.alert.type) for c in changes]
         if not any(concerned):
             return list(changes)
         marked = [self._marked(change, state) if hit else change for change, hit in zip(changes, concerned, strict=True)]
@@ -54,12 +57,19 @@ class Quiet:
 class Look:
     """One look at one moment in one transaction: the alerts that mute others are read once, if at all."""
 
-    def __init__(self, state: State, tx: Tx, slug_of: Callable[[int], str], unsaved: Mapping[int, Alert]) -> None:
+    def __init__(
+        self, state: State, tx: Tx, slug_of: Callable[[int], str], unsaved: Mapping[int, Alert], still_mutes: StillMutes, now: int
+    ) -> None:
         self._state, self._tx, self._slug_of, self._unsaved = state, tx, slug_of, unsaved
+        self._still_mutes, self._now = still_mutes, now
         self._parents: list[Parent] | None = None
 
     def why(self, alert: Alert) -> MuteReason | None:
-        """What keeps *alert* quiet: a window, else a parent that is down."""
+        """What keeps *alert* quiet: a window, else a parent that is down, else an event rule."""
+        reason = self._from_outside(alert)
+        return why_held(alert, self._still_mutes, self._now) if reason is None and alert.hold is not None else reason
+
+    def _from_outside(self, alert: Alert) -> MuteReason | None:
         state = self._state
         if not state.concerns(alert.type):
             return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from tocsin.alerts import rules, store as alert_store
+from tocsin.alerts import holds, rules, store as alert_store
 from tocsin.alerts.model import Alert, AlertChange, Before, Policy, Status
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
@@ -15,6 +15,7 @@ from tocsin.escalation import store as escalation_store
 from tocsin.escalation.model import Standing
 from tocsin.events.model import EventInput, Incoming
 from tocsin.notify.announce import Announcer
+from tocsin.notify.quiet import Look
 from tocsin.pipeline.ingest import Batch, Ingest
 
 Decide = Callable[[Alert, int], AlertChange]
@@ -86,6 +87,14 @@ class Actions:
         now = self._clock.now()
         alerts = alert_store.due(tx, now, DUE_AT_ONCE)
         self._save(tx, [rules.come_due(alert, now) for alert in alerts], now)
+        return len(alerts)
+
+    def calm(self, tx: Tx) -> int:
+        """What event rules held back for a while, and no longer do; returns how many there were (at most 500 at a time)."""
+        now = self._clock.now()
+        alerts = alert_store.noisy(tx, now, DUE_AT_ONCE)
+        look = self._announcer.quiet.look(tx, now)
+        self._save(tx, [_calmed(alert, look, now) for alert in alerts], now)
         return len(alerts)
 
     def escalate(
@@ -160,6 +169,14 @@ class Actions:
 
     def _save(self, tx: Tx, changes: Sequence[AlertChange], now: int) -> None:
         alert_store.save(tx, self._announcer.announce(tx, changes, now))
+
+
+def _calmed(alert: Alert, look: Look, now: int) -> AlertChange:
+    change = holds.come_due(alert, now)
+    if alert.muted_by is None:
+        return change
+    reason = look.why(change.alert)
+    return rules.merge(change, rules.mute(change.alert, None if reason is None else reason.words, now))
 
 
 def _audit(tx: Tx, before: Alert, change: AlertChange, address: str | None, now: int) -> None:

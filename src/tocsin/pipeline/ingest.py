@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 
 import msgspec
 
 from tocsin.alerts import rules, store as alert_store
+from tocsin.alerts.holds import ruled
 from tocsin.alerts.model import Alert, AlertChange, Policy
 from tocsin.core.clock import Clock
 from tocsin.core.ids import new_ids
@@ -17,6 +19,9 @@ from tocsin.events.model import Event, Incoming, Rejected, Sequence as Numbering
 from tocsin.events.rules import dedup_key, note_sequence
 from tocsin.events.sites import Site, SiteBook
 from tocsin.notify.announce import Announcer
+from tocsin.ruling.book import RuleBook
+from tocsin.ruling.model import Ruling
+from tocsin.ruling.rules import Ruled
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
@@ -39,9 +44,10 @@ class Taken(msgspec.Struct, frozen=True):
 class Ingest:
     """Takes batches. One instance serves all writer threads; it holds no state of its own."""
 
-    def __init__(self, clock: Clock, site_book: SiteBook, announcer: Announcer, policy: Policy) -> None:
+    def __init__(self, clock: Clock, site_book: SiteBook, rule_book: RuleBook, announcer: Announcer, policy: Policy) -> None:
         self._clock = clock
         self._sites = site_book
+        self._rules = rule_book
         self._announcer = announcer
         self._policy = policy
 
@@ -50,7 +56,7 @@ class Ingest:
         now = self._clock.now()
         work = _Work(tx, now, self._site_finder(tx, now), _known_ids(tx, batches))
         taken = [work.describe(batch) for batch in batches]
-        changes = _Fold(tx, self._policy, now).apply(work.events)
+        changes = _Fold(tx, self._policy, now).apply(work.events, self._ruled(work.events, now))
         with tx.pipeline():
             event_store.add(tx, changes.rows)
             alert_store.save(tx, self._announcer.announce(tx, changes.decided, now))
@@ -58,6 +64,14 @@ class Ingest:
         for batch in batches:
             self._keep_rejected(tx, batch, now)
         return taken
+
+    def _ruled(self, events: Sequence[Event], now: int) -> list[Ruled] | None:
+        """Each event as the rules made it; None if there are none."""
+        rules = self._rules.current
+        if not rules:
+            return None
+        slug_of = self._sites.slug_of
+        return [rules.rule(event, slug_of(event.site_id), now) for event in events]
 
     def _site_finder(self, tx: Tx, now: int) -> Callable[[str], Site]:
         made = SiteBook()  # of this transaction: a site that is rolled back must not be remembered
@@ -200,14 +214,17 @@ class _Fold:
         """One change per alert, all its steps together."""
         return list(self._changes.values())
 
-    def apply(self, events: Sequence[Event]) -> "_Fold":
+    def apply(self, came: Sequence[Event], ruled: Sequence[Ruled] | None) -> "_Fold":
+        """*ruled*: what the rules made of each event that *came*; None: there are none."""
+        events = came if ruled is None else [one.event for one in ruled]
+        rulings = repeat(None) if ruled is None else [one.ruling for one in ruled]
         self._load(events)
         now = self._now
-        for event in events:
+        for original, event, ruling in zip(came, events, rulings, strict=False):
             number = self._end(event) if event.ends else None
             if event.status == "problem":
-                number = self._problem(event)
-            self.rows.append(event_store.row_of(event, now, number))
+                number = self._problem(event, ruling)
+            self.rows.append(event_store.row_of(original, now, number))
         for place in list(self._repeats):
             self._count(place)
         return self
@@ -228,10 +245,10 @@ class _Fold:
                 self._previous[site_id, alert.dedup_key] = alert
             self._numbers.expect(len(keys))
 
-    def _problem(self, event: Event) -> int:
+    def _problem(self, event: Event, ruling: Ruling | None) -> int:
         place = (event.site_id, event.dedup_key or "")
         alert = self._open.get(place)
-        if alert is not None and event.severity <= alert.severity:
+        if alert is not None and event.severity <= alert.severity and alert.hold is None:
             self._repeats.setdefault(place, []).append(event)
             return alert.number
         alert = self._count(place)
@@ -239,6 +256,8 @@ class _Fold:
             change = rules.apply_problem(alert, event, self._now)
         else:
             change = rules.open_alert(event, self._previous.get(place), self._numbers.next, self._policy, self._now)
+        if ruling is not None or change.alert.hold is not None:
+            change = ruled(change, alert, event, ruling, self._now)
         self._open[place] = change.alert
         self._note(change)
         return change.alert.number

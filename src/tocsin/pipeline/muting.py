@@ -10,6 +10,8 @@ from tocsin.muting import store
 from tocsin.muting.book import MuteBook, State
 from tocsin.notify.announce import Announcer
 from tocsin.notify.quiet import Look
+from tocsin.ruling.book import RuleBook
+from tocsin.ruling.rules import RuleSet
 
 AT_ONCE = 250  # alerts in one transaction, so that others are not kept waiting
 SWEEP_EVERY = 5 * MINUTE  # also without a cause: mends what a node with an older book may have left
@@ -20,20 +22,22 @@ class _Seen(msgspec.Struct, frozen=True):
     """What quiet depends on: if it is the same as before, no alert has to be looked at."""
 
     state: State
+    rules: RuleSet
     parents: tuple[int, ...]
 
     def is_same(self, other: "_Seen | None") -> bool:
-        return other is not None and self.state is other.state and self.parents == other.parents
+        return other is not None and self.state is other.state and self.rules is other.rules and self.parents == other.parents
 
 
 class Sweep:
-    """Goes through the unresolved alerts, a few at a time, whenever a window opened or closed, or an alert that mutes others came or went.
+    """Goes through the unresolved alerts, a few at a time, whenever a window opened or closed, an event rule was changed, or an alert
+    that mutes others came or went.
 
     Only what is committed counts as done; after a start everything is looked at once.
     """
 
-    def __init__(self, clock: Clock, book: MuteBook, announcer: Announcer) -> None:
-        self._clock, self._book, self._announcer = clock, book, announcer
+    def __init__(self, clock: Clock, book: MuteBook, rules: RuleBook, announcer: Announcer) -> None:
+        self._clock, self._book, self._rules, self._announcer = clock, book, rules, announcer
         self._done: _Seen | None = None
         self._done_at = 0
         self._going: _Seen | None = None
@@ -42,7 +46,7 @@ class Sweep:
     def step(self, tx: Tx) -> int:
         """Looks at the next alerts; how many there were (0: there is nothing to do for now)."""
         now = self._clock.now()
-        seen = _Seen(self._book.at(now), tuple(parent.number for parent in store.parents_down(tx, str)))
+        seen = _Seen(self._book.at(now), self._rules.current, tuple(parent.number for parent in store.parents_down(tx, str)))
         if self._going is None:
             if seen.is_same(self._done) and now - self._done_at < SWEEP_EVERY:
                 return 0

@@ -147,6 +147,8 @@ def _decision(line: HistoryLine) -> Because:
         parts[0] = f"Level {details['level']} of {details.get('policy', 'the policy')}{again}"
     if line.reason and line.reason != "asked for":
         parts[0] += f": {line.reason}" if ": " not in parts[0] else f" ({line.reason})"
+    if details.get("rules"):
+        parts.append(f"Decided by {_names(details['rules'], '; ')}")
     parts += _whom(details)
     if line.action in (Action.MUTED, Action.UNMUTED):
         parts += [f"{word} {details[key]}" for key, word in (("by", "By"), ("was", "It was")) if details.get(key)]

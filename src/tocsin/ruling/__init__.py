@@ -1,0 +1,1 @@
+"""Event rules: what people decide about events before they become alerts."""

@@ -1,0 +1,116 @@
+"""Event rules, what they look at, and what they come to."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tocsin.events.model import Event
+from tocsin.muting.model import FIELDS, Labels, Matchers
+from tocsin.oncall.model import Restriction
+
+RULE_FIELDS = (*FIELDS, "title", "message", "source")
+DRAFT = "draft"  # the id of a rule that is only tried
+
+
+class Threshold(msgspec.Struct, frozen=True):
+    """So many events within so many seconds, before anybody is told."""
+
+    count: int
+    within_seconds: int
+
+
+class Actions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a rule decides; None leaves a thing to later rules, and in the end to what the event brought along.
+
+    ``policy`` is a policy's id, or ``default``. ``dedup_key`` and ``title`` are templates: ``{host}: {attributes.gateway}``.
+    """
+
+    severity: int | None = None
+    policy: str | None = None
+    dedup_key: str | None = None
+    title: str | None = None
+    delay_seconds: int | None = None
+    threshold: Threshold | None = None
+    mute: bool = False
+
+
+class EventRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One rule. Of several that match, the first that decides a thing wins; one with ``stop`` is the last that is asked.
+
+    ``times``: parts of the week in ``time_zone``, any of which must hold when the event arrives; none: always.
+    A version never changes.
+    """
+
+    id: str
+    name: str
+    matchers: Matchers
+    actions: Actions
+    times: tuple[Restriction, ...] = ()
+    time_zone: str = "UTC"
+    stop: bool = False
+    enabled: bool = True
+    version: int = 1
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What one rule decided, in words."""
+
+    rule_id: str
+    name: str
+    version: int
+    set: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """``rule "Nights" (version 3): severity 2``."""
+        return f'rule "{self.name}" (version {self.version}): {", ".join(self.set)}'
+
+
+class Named(msgspec.Struct, frozen=True):
+    """Which rule decided something that lasts: a delay, a threshold, that nobody is told."""
+
+    id: str
+    name: str
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """What all rules together come to for an event. ``delay`` in milliseconds; the rules that decided what lasts stand beside it."""
+
+    decisions: tuple[Decision, ...]
+    severity: int | None = None
+    policy: str | None = None
+    dedup_key: str | None = None
+    title: str | None = None
+    delay: int = 0
+    delayed_by: Named | None = None
+    threshold: Threshold | None = None
+    counted_by: Named | None = None
+    muted_by: Named | None = None
+
+
+class EventLabels(Labels):
+    """What the matchers of rules see of an event: all that those of silences see, and its texts."""
+
+    __slots__ = ()
+
+    def __init__(self, site: str, event: Event) -> None:
+        self._values = {
+            "site": site,
+            "type": event.type,
+            "severity": str(event.severity),
+            "host": event.host or "",
+            "subject": event.subject or "",
+            "title": event.title,
+            "message": event.message or "",
+            "source": event.source or "",
+        }
+        self._raw = event.attributes
+
+    @classmethod
+    def of(cls, site: str, kind: str, severity: int, texts: Mapping[str, str | None]) -> "EventLabels":
+        """Those of a stored event of which only these texts were read."""
+        found = cls.__new__(cls)
+        plain = {name: texts.get(name) or "" for name in RULE_FIELDS}
+        found._values = {**plain, "site": site, "type": kind, "severity": str(severity)}  # noqa: SLF001 - its own
+        found._raw = texts.get("attributes")  # noqa: SLF001
+        return found
