@@ -22,6 +22,7 @@ from tocsin.api.contacts import ContactsApi, OwnContactsApi
 from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
 from tocsin.api.dependencies import DependenciesApi
 from tocsin.api.description import DescriptionApi
+from tocsin.api.event_rules import RulesApi
 from tocsin.api.events import EventsApi
 from tocsin.api.health import HealthApi
 from tocsin.api.intake import PATH, Intake
@@ -168,6 +169,7 @@ _API = (
     AlertsApi,
     PoliciesApi,
     OwnContactsApi,
+    RulesApi,
     ContactsApi,
     OwnWishesApi,
     WishesApi,

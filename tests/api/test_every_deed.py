@@ -20,7 +20,7 @@ from tocsin.net.http import HttpDoor
 from tocsin.notify.channels.slack import Slack
 
 NO_DEEDS = (Permission.SEND, Permission.OPEN)  # what programs report; what links and providers bring, under seals of their own
-CHANGE_NOTHING = frozenset({"POST /api/v1/silences/preview"})
+CHANGE_NOTHING = frozenset({"POST /api/v1/silences/preview", "POST /api/v1/rules/try", "POST /api/v1/rules/backtest"})
 SLACK = "https://hooks.slack.com/services/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"
 BOTH_DISKS = [{"field": "type", "op": "=", "value": "disk.full"}]
 SOON, LATER, LAST = (to_text(NOW + n * HOUR) for n in (1, 2, 3))
@@ -66,6 +66,10 @@ DEEDS: tuple[Deed, ...] = (
     ("PATCH /api/v1/sites/{slug}", {"slug": "main"}, {"default_policy": "@policy_id"}, ""),
     ("PATCH /api/v1/sites/{slug}", {"slug": "main"}, {"default_policy": None}, ""),
     ("DELETE /api/v1/policies/{policy_id}", {}, {}, ""),
+    ("POST /api/v1/rules", {}, {"name": "R", "matchers": BOTH_DISKS, "actions": {"severity": 2}}, "rule_id"),
+    ("PATCH /api/v1/rules/{rule_id}", {}, {"name": "S"}, ""),
+    ("POST /api/v1/rules/{rule_id}/restore", {}, {"version": 1}, ""),
+    ("DELETE /api/v1/rules/{rule_id}", {}, {}, ""),
     (
         "POST /api/v1/schedules",
         {},

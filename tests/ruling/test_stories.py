@@ -47,6 +47,12 @@ async def test_a_rule_sets_severity_title_and_key_and_the_history_names_it(quiet
     assert world.alert().status == "resolved"
 
 
+async def test_a_rule_about_a_site_holds_for_the_very_first_event_of_it(quiet_world: World) -> None:
+    await make(quiet_world, a_rule("site=brandnew", severity=2))
+    await quiet_world.report(at(quiet_world, site="brandnew"))
+    assert quiet_world.alert().severity == 2
+
+
 async def test_the_event_is_kept_as_it_came(quiet_world: World) -> None:
     world = quiet_world
     await make(world, a_rule("type^disk.", severity=2, title="Other"))

@@ -49,6 +49,7 @@ _PARAMETERS = {
     "event_id": "An event's id.",
     "message_id": "A notification's id.",
     "contact_id": "A contact's id.",
+    "rule_id": "An event rule's id.",
     "policy_id": "An escalation policy's id, or `default` for the built-in one.",
     "key_id": "A key's id.",
     "user_id": "A person's id.",

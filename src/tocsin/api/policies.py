@@ -240,7 +240,7 @@ class PoliciesApi(Controller):
             directory = read_directory(connection, at)
             done = preview(policy, asked.severity, directory, site.id, at) if asked.severity > Severity.INFO else ()
         return PolicyPreviewOut(
-            policy.name, policy.version, asked.severity, site.slug, to_text(at), [_level_out(one, directory) for one in done]
+            policy.name, policy.version, asked.severity, site.slug, to_text(at), [level_out(one, directory) for one in done]
         )
 
 
@@ -300,7 +300,8 @@ def _step_out(step: Step) -> StepOut:
     return StepOut(step.delay_seconds, step.delay_by_severity, step.severity_min, list(step.channels), targets)
 
 
-def _level_out(done: Done, directory: Directory) -> LevelOut:
+def level_out(done: Done, directory: Directory) -> LevelOut:
+    """One step of a policy for the wire."""
     told = [_told_out(promise, directory) for promise in done.reached.promises]
     return LevelOut(done.progress.level, done.progress.cycle, to_text(done.due_at), done.reason.value, told, list(done.reached.missed))
 

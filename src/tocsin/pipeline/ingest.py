@@ -56,7 +56,7 @@ class Ingest:
         now = self._clock.now()
         work = _Work(tx, now, self._site_finder(tx, now), _known_ids(tx, batches))
         taken = [work.describe(batch) for batch in batches]
-        changes = _Fold(tx, self._policy, now).apply(work.events, self._ruled(work.events, now))
+        changes = _Fold(tx, self._policy, now).apply(work.events, self._ruled(work, now))
         with tx.pipeline():
             event_store.add(tx, changes.rows)
             alert_store.save(tx, self._announcer.announce(tx, changes.decided, now))
@@ -65,13 +65,12 @@ class Ingest:
             self._keep_rejected(tx, batch, now)
         return taken
 
-    def _ruled(self, events: Sequence[Event], now: int) -> list[Ruled] | None:
+    def _ruled(self, work: "_Work", now: int) -> list[Ruled] | None:
         """Each event as the rules made it; None if there are none."""
         rules = self._rules.current
         if not rules:
             return None
-        slug_of = self._sites.slug_of
-        return [rules.rule(event, slug_of(event.site_id), now) for event in events]
+        return [rules.rule(event, site, now) for event, site in zip(work.events, work.sites, strict=True)]
 
     def _site_finder(self, tx: Tx, now: int) -> Callable[[str], Site]:
         made = SiteBook()  # of this transaction: a site that is rolled back must not be remembered
@@ -105,6 +104,7 @@ class _Work:
     def __init__(self, tx: Tx, now: int, find_site: Callable[[str], Site], known: set[str]) -> None:
         self._tx, self._now, self._find_site, self._known = tx, now, find_site, known
         self.events: list[Event] = []
+        self.sites: list[str] = []  # of each event
         self.numbers: dict[tuple[int, str], list[int]] = {}
         self.skews: dict[tuple[int, str], int] = {}
 
@@ -126,6 +126,7 @@ class _Work:
                 self._known.add(event_id)
             site = self._find_site(member.site)
             self.events.append(describe(member, event_id, site))
+            self.sites.append(member.site)
             if member.input.source is not None and member.input.sequence is not None:
                 self._note(site.id, member.input.source, member.input.sequence, batch.skew)
         return Taken(ids, len(batch.members) - duplicates - ids.count(None), duplicates)
