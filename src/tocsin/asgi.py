@@ -1,14 +1,18 @@
 """The whole HTTP side as one ASGI application: the intake in front, everything else behind it."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from copy import copy
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from litestar import Litestar, Request, Response, Router
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.handlers.base import BaseRouteHandler
 
 from tocsin.alerts.model import Alert
 from tocsin.api import errors, shapes
@@ -19,7 +23,7 @@ from tocsin.api.audit import AuditApi
 from tocsin.api.callbacks import CallbacksApi
 from tocsin.api.channels import ChannelsApi
 from tocsin.api.contacts import ContactsApi, OwnContactsApi
-from tocsin.api.context import MAX_BODY, EngineWatch, dependencies
+from tocsin.api.context import DEPENDENCIES, MAX_BODY, EngineWatch
 from tocsin.api.dependencies import DependenciesApi
 from tocsin.api.description import DescriptionApi
 from tocsin.api.event_rules import RulesApi
@@ -101,8 +105,23 @@ class Front:
 def build(server: Server, engine: Engine | None) -> Front:
     """The application. *engine*: the one whose health is shown; None when it runs in another process."""
     core = server.core
-    guard = Guard(server.keys, server.sessions, core.clock.now, core.settings.public_url)
-    app = Litestar(
+    app = copy(_application())  # the routes are the same for every server; what differs is in the state
+    app.state = State(
+        {
+            "server": server,
+            "watch": _watch(server, engine),
+            "guard": Guard(server.keys, server.sessions, core.clock.now, core.settings.public_url),
+            "refusals": server.refusals,
+            "desk": Desk(server),
+            "hub": _hub(server),
+        }
+    )
+    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals), app, app.state.hub)
+
+
+@cache
+def _application() -> Litestar:
+    return Litestar(
         route_handlers=[
             Router("/api/v1", route_handlers=[*_API, HealthApi, MetricsApi]),
             HealthApi,
@@ -133,11 +152,11 @@ def build(server: Server, engine: Engine | None) -> Front:
             AuditPages,
         ],
         dependencies={
-            **dependencies(server, _watch(server, engine)),
+            **DEPENDENCIES,
             "viewer": Provide(viewer_of),
-            "openapi": Provide(lambda: describe, sync_to_thread=False),
+            "openapi": Provide(_describe),
         },
-        guards=[guard],
+        guards=[_guard],
         exception_handlers={
             TocsinError: _on_ours,
             UnsupportedContent: errors.on_content,
@@ -149,16 +168,20 @@ def build(server: Server, engine: Engine | None) -> Front:
         logging_config=None,
         debug=False,
     )
-    app.state.guard = guard
-    app.state.refusals = server.refusals
-    app.state.desk = Desk(server)
-    app.state.hub = hub = _hub(server)
 
-    @cache
-    def describe() -> dict[str, Any]:
-        return document(app.routes, core.settings.public_url)
 
-    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals), app, hub)
+async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    await connection.app.state.guard(connection, handler)
+
+
+async def _describe(request: AnyRequest) -> Callable[[], dict[str, Any]]:
+    public_url = request.app.state.server.core.settings.public_url
+    return lambda: _document(public_url)
+
+
+@lru_cache(maxsize=1)
+def _document(public_url: str) -> dict[str, Any]:
+    return document(_application().routes, public_url)
 
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)

@@ -69,15 +69,22 @@ async def _caller(request: AnyRequest) -> Any:
     return request.state.caller
 
 
-def dependencies(server: Server, watch: EngineWatch) -> dict[str, Provide]:
-    """What handlers may name as arguments."""
-    return {
-        "server": Provide(lambda: server, sync_to_thread=False, use_cache=True),
-        "watch": Provide(lambda: watch, sync_to_thread=False, use_cache=True),
-        "asked": Provide(_asked),
-        "sent": Provide(_sent),
-        "caller": Provide(_caller),
-    }
+async def _server(request: AnyRequest) -> Any:
+    return request.app.state.server
+
+
+async def _watch(request: AnyRequest) -> Any:
+    return request.app.state.watch
+
+
+# What handlers may name as arguments.
+DEPENDENCIES = {
+    "server": Provide(_server),
+    "watch": Provide(_watch),
+    "asked": Provide(_asked),
+    "sent": Provide(_sent),
+    "caller": Provide(_caller),
+}
 
 
 def visible_sites(sites: SiteBook, caller: Caller, slug: str | None) -> frozenset[int] | None:
