@@ -76,7 +76,7 @@ def _events(connection: sa.Connection, texts: Sequence[str], since: int) -> Iter
     after = connection.exec_driver_sql(first, (since,)).scalar()
     place = None if after is None else after - 1
     while place is not None:
-        found = connection.exec_driver_sql(sql, (place,)).cursor.fetchall()  # type: ignore[union-attr]  # a select has one
+        found = connection.exec_driver_sql(sql, (place,)).cursor.fetchall()
         rows = [row[1:] for row in found if row[1] >= since]
         place = found[-1][0] if len(found) == AT_ONCE else None
         if rows:
