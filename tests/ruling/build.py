@@ -18,12 +18,11 @@ OLGA = Who("olga@example.com")
 
 
 def a_rule(*texts: str, number: int = 1, name: str | None = None, **more: Any) -> EventRule:
-    """Events of type ``disk.full`` have severity 2. *more* that is no field of a rule is an action."""
+    """What matches has severity 2. *more* that is no field of a rule is an action."""
     fields = {key: more.pop(key) for key in tuple(more) if key in EventRule.__struct_fields__}
     actions = Actions(**more) if more else Actions(severity=2)
-    return EventRule(
-        **{"id": an_id(0x7000 + number), "name": name or f"Rule {number}", "actions": actions, **fields}, matchers=matchers(*texts)
-    )
+    values = {"id": an_id(0x7000 + number), "name": name or f"Rule {number}", "actions": actions, "matchers": matchers(*texts)}
+    return EventRule(**(values | fields))
 
 
 def at_night(zone: str = "Europe/Berlin") -> dict[str, Any]:

@@ -124,8 +124,11 @@ def predicate(matcher: Matcher, where: str = "value") -> Predicate:
             return lambda text: match(text) is not None
 
 
-def any_of(op: Op, values: Sequence[str]) -> Predicate | None:
-    """Whether a text has one of these prefixes, or matches one of these expressions; None if they cannot be tried as one."""
+def any_of(op: Op, values: Sequence[str], *, remember: bool = True) -> Predicate | None:
+    """Whether a text has one of these prefixes, or matches one of these expressions; None if they cannot be tried as one.
+
+    *remember*: what was asked before is not worked out again.
+    """
     if op is Op.PREFIX:
         prefixes = tuple(values)
         return lambda text: text.startswith(prefixes)
@@ -133,6 +136,8 @@ def any_of(op: Op, values: Sequence[str]) -> Predicate | None:
         match = _compiled("|".join(f"(?:{value})" for value in values), "value", TOGETHER_MEMORY).fullmatch
     except InvalidInput:
         return None  # too large together
+    if not remember:
+        return lambda text: match(text) is not None
     said: dict[str, bool] = {}
 
     def fits(text: str) -> bool:

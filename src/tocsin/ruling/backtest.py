@@ -70,15 +70,14 @@ def _take(replay: Replay, rows: Sequence[Sequence[Any]], resolved: deque[tuple[i
 def _events(connection: sa.Connection, texts: Sequence[str], since: int) -> Iterator[list[tuple[Any, ...]]]:
     """The events that may tell somebody, in the order in which they came, some at a time."""
     sign = "?" if connection.dialect.name == "sqlite" else "%s"
-    columns = ", ".join(("number", *_PLAIN, *texts))
+    columns = ", ".join((*_PLAIN, *texts, "number"))
     first = f"SELECT min(number) FROM events WHERE occurred_at >= {sign}"  # noqa: S608 - a mark
     sql = f"SELECT {columns} FROM events WHERE number > {sign} AND status <> 'info' ORDER BY number LIMIT {AT_ONCE}"  # noqa: S608 - names from the code
     after = connection.exec_driver_sql(first, (since,)).scalar()
     place = None if after is None else after - 1
     while place is not None:
-        found = connection.exec_driver_sql(sql, (place,)).cursor.fetchall()
-        rows = [row[1:] for row in found if row[1] >= since]
-        place = found[-1][0] if len(found) == AT_ONCE else None
+        rows = connection.exec_driver_sql(sql, (place,)).cursor.fetchall()
+        place = rows[-1][-1] if len(rows) == AT_ONCE else None
         if rows:
             yield rows
 

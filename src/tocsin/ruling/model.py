@@ -1,7 +1,5 @@
 """Event rules, what they look at, and what they come to."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 from tocsin.events.model import Event
@@ -107,10 +105,8 @@ class EventLabels(Labels):
         self._raw = event.attributes
 
     @classmethod
-    def of(cls, site: str, kind: str, severity: int, texts: Mapping[str, str | None]) -> "EventLabels":
+    def of(cls, texts: dict[str, str], attributes: str | None) -> "EventLabels":
         """Those of a stored event of which only these texts were read."""
         found = cls.__new__(cls)
-        plain = {name: texts.get(name) or "" for name in RULE_FIELDS}
-        found._values = {**plain, "site": site, "type": kind, "severity": str(severity)}  # noqa: SLF001 - its own
-        found._raw = texts.get("attributes")  # noqa: SLF001
+        found._values, found._raw = texts, attributes  # noqa: SLF001 - its own
         return found

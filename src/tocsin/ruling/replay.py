@@ -10,16 +10,17 @@ from typing import Any
 
 import msgspec
 
-from tocsin.core.clock import MINUTE, SECOND
+from tocsin.core.clock import SECOND
 from tocsin.core.severity import Severity
 from tocsin.events.rules import fit_key
 from tocsin.muting.model import ATTRIBUTE, Labels
+from tocsin.ruling.masks import Masks
 from tocsin.ruling.model import EventLabels, EventRule
-from tocsin.ruling.rules import Ready, RuleSet
-from tocsin.ruling.templates import key_of
+from tocsin.ruling.rules import Ready, combine, up_to_stop
+from tocsin.ruling.templates import Template, key_of
 
 TEXTS = ("host", "subject", "title", "message", "source", "attributes")  # columns that are read only if a rule looks at them
-_REMEMBERED = 200_000
+_REMEMBERED = 50_000  # of what is looked up again
 Place = tuple[int, str]  # site and dedup key
 
 
@@ -32,9 +33,6 @@ class Verdict(msgspec.Struct, frozen=True):
     delay: int = 0
     count: int = 0
     within: int = 0
-
-
-SILENT = Verdict()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -52,31 +50,45 @@ def texts_read(rules: Iterable[EventRule]) -> tuple[str, ...]:
     return tuple(name for name in TEXTS if (ATTRIBUTE if name == "attributes" else name) in named)
 
 
+class Pair(msgspec.Struct, frozen=True):
+    """What both lists of rules say to an event, and the templates of the dedup keys that they give it."""
+
+    before: Verdict
+    after: Verdict
+    key_before: Template | None = None
+    key_after: Template | None = None
+
+
 class _Judge:
-    """The verdicts of one list of rules."""
+    """Both lists of rules, asked together: most of their rules are the same, and are asked once."""
 
-    def __init__(self, rules: Sequence[EventRule]) -> None:
-        self.rules = RuleSet(rules)
-        self._verdicts: dict[tuple[Ready, ...], Verdict] = {}
-        self.weeks = [one for one in self.rules.ready if one.rule.times]
+    def __init__(self, before: Sequence[EventRule], after: Sequence[EventRule]) -> None:
+        lists = [[rule for rule in rules if rule.enabled] for rules in (before, after)]
+        every = list(dict.fromkeys([*lists[0], *lists[1]]))
+        places = {rule: place for place, rule in enumerate(every)}
+        self._before, self._after = [[(1 << places[rule], Ready(rule)) for rule in rules] for rules in lists]
+        self.masks = Masks(every, _REMEMBERED)
+        self._pairs: dict[int, Pair] = {}
 
-    def verdict(self, labels: Labels, kind: str, at: int) -> Verdict:
-        matching = self.rules.matching(labels, kind, at)
-        if not matching:
-            return SILENT
-        verdict = self._verdicts.get(matching)
-        if verdict is None:
-            verdict = self._verdicts[matching] = _verdict(self.rules, matching)
-        template = self.rules.together(matching).dedup_key
-        key = None if template is None else key_of(template, labels)
-        return verdict if key is None else msgspec.structs.replace(verdict, key=fit_key(key))
+    def pair(self, mask: int) -> Pair:
+        """What they say, given which of their rules match."""
+        found = self._pairs.get(mask)
+        if found is None:
+            one, key_before = _verdict(self._before, mask)
+            other, key_after = _verdict(self._after, mask)
+            found = Pair(one, one if one == other else other, key_before, key_after)
+            if len(self._pairs) >= _REMEMBERED:
+                self._pairs.clear()
+            self._pairs[mask] = found
+        return found
 
 
-def _verdict(rules: RuleSet, matching: tuple[Ready, ...]) -> Verdict:
-    ruling = rules.together(matching).ruling
+def _verdict(rules: Sequence[tuple[int, Ready]], mask: int) -> tuple[Verdict, Template | None]:
+    combined = combine(up_to_stop(ready for bit, ready in rules if mask & bit))
+    ruling = combined.ruling
     threshold = ruling.threshold
     count, within = (threshold.count, threshold.within_seconds * SECOND) if threshold else (0, 0)
-    return Verdict(None, ruling.severity, ruling.muted_by is not None, ruling.delay, count, within)
+    return Verdict(None, ruling.severity, ruling.muted_by is not None, ruling.delay, count, within), combined.dedup_key
 
 
 class _Open:
@@ -175,7 +187,7 @@ def _together(*courses: Course) -> Outcome:
 
 
 class Replay:
-    """Follows events under two lists of rules at once. Rows are ``(at, site, type, severity, status, key, alert, *texts)``.
+    """Follows events under two lists of rules at once. Rows begin with ``(at, site, type, severity, status, key, alert, *texts)``.
 
     *ends_of*: of a site's type and the key that an event ends, all that it ends.
     """
@@ -188,26 +200,22 @@ class Replay:
         ends_of: Callable[[int, str, str], tuple[str, ...]],
     ) -> None:
         self.texts = texts_read([*before, *after])
-        self._judges = _Judge(before), _Judge(after)
-        self._weeks = [week for judge in self._judges for week in judge.weeks]
-        self._slug_of, self._ends_of = slug_of, ends_of
-        self._known: dict[tuple[Any, ...], tuple[Verdict, Verdict]] = {}
-        self._held: tuple[int, tuple[bool, ...]] = (-1, ())
+        self._judge = _Judge(before, after)
+        self._look = _Look(self._judge.masks, self.texts, slug_of)
+        self._ends_of = ends_of
         self._same, self._before, self._after = Course(), Course(), Course()
         self._apart: set[Place] = set()
         self._places: dict[int, set[Place]] = {}  # by the alert that there really was
 
     def take(self, rows: Iterable[Sequence[Any]]) -> None:
         """Events in the order in which they came."""
-        known, apart, same = self._known, self._apart, self._same
+        apart, same, mask_of, pairs = self._apart, self._same, self._look.mask, self._judge.pair
         for row in rows:
             at, site, kind, severity, status, key, number = row[:7]
-            held = self._held_at(at) if self._weeks else ()
-            what = (site, kind, severity, held, row[7:])
-            pair = known.get(what)
-            if pair is None:
-                pair = self._judge(what, at)
-            one, other = pair
+            pair = pairs(mask_of(row))
+            one, other = pair.before, pair.after
+            if pair.key_before is not None or pair.key_after is not None:
+                one, other = _keyed(pair, self._look.labels(row))
             if status == "recovery":
                 self._recovery(site, kind, key, one, other, at)
                 continue
@@ -267,19 +275,57 @@ class Replay:
             course.finish(now)
         return _together(self._same, self._before), _together(self._same, self._after)
 
-    def _held_at(self, at: int) -> tuple[bool, ...]:
-        """Which of the rules that have times hold: the same for a whole minute."""
-        minute = at // MINUTE
-        if self._held[0] != minute:
-            self._held = (minute, tuple([week.holds(at) for week in self._weeks]))
-        return self._held[1]
 
-    def _judge(self, what: tuple[Any, ...], at: int) -> tuple[Verdict, Verdict]:
-        site, kind, severity, _, texts = what
-        found = dict(zip(self.texts, texts, strict=True))
-        labels = EventLabels.of(self._slug_of(site), kind, severity, found)
-        before, after = self._judges
+class _Look:
+    """What the rules make of rows. Most values came before: then it is a look-up for each field that a rule looks at."""
+
+    def __init__(self, masks: Masks, texts: tuple[str, ...], slug_of: Callable[[int], str]) -> None:
+        self._masks, self._slug_of = masks, slug_of
+        self._columns = {"site": 1, "type": 2, "severity": 3} | {name: place for place, name in enumerate(texts, 7)}
+        self._fields = [(self._columns[field.name], field) for field in masks.fields if field.name in self._columns]
+        self._attributes = [field for field in masks.fields if field.name not in self._columns]
+        self._asked = -1 if self._attributes else 0
+        self._known: dict[str | None, int] = {}
+
+    def mask(self, row: Sequence[Any]) -> int:
+        """The rules that match it."""
+        mask = self._masks.at(row[0])
+        for place, field in self._fields:
+            if mask & field.asked:
+                value = row[place]
+                left = field.known.get(value)
+                mask &= field.learn(value, self._text(place, value)) if left is None else left
+        if mask & self._asked:
+            raw = row[self._columns["attributes"]]
+            left = self._known.get(raw)
+            mask &= self._learn(raw, row) if left is None else left
+        return mask
+
+    def _text(self, place: int, value: str | int | None) -> str:
+        if place == 1:
+            return self._slug_of(int(value or 0))
+        return "" if value is None else str(value)
+
+    def _learn(self, raw: str | None, row: Sequence[Any]) -> int:
+        labels, mask = self.labels(row), -1
+        for field in self._attributes:
+            mask &= field.of(labels.get(field.name))
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        pair = self._known[what] = (before.verdict(labels, kind, at), after.verdict(labels, kind, at))
-        return pair
+        self._known[raw] = mask
+        return mask
+
+    def labels(self, row: Sequence[Any]) -> EventLabels:
+        """What templates see of it: the texts that were read."""
+        texts = {name: self._text(place, row[place]) for name, place in self._columns.items()}
+        return EventLabels.of(texts, texts.pop("attributes", "") or None)
+
+
+def _keyed(pair: Pair, labels: Labels) -> tuple[Verdict, Verdict]:
+    """The verdicts with the keys that their templates come to for this event."""
+    keys = [None if template is None else key_of(template, labels) for template in (pair.key_before, pair.key_after)]
+    one, other = [
+        verdict if key is None else msgspec.structs.replace(verdict, key=fit_key(key))
+        for verdict, key in zip((pair.before, pair.after), keys, strict=True)
+    ]
+    return one, other

@@ -13,6 +13,7 @@ from tocsin.events.model import Event
 from tocsin.events.rules import fit_key
 from tocsin.muting.matching import Conditions, predicate
 from tocsin.muting.model import Labels
+from tocsin.ruling.masks import Masks
 from tocsin.ruling.model import RULE_FIELDS, Actions, Decision, EventLabels, EventRule, Named, Ruling
 from tocsin.ruling.templates import Template, compile_template, fault, key_of, title_of
 from tocsin.ruling.week import Week
@@ -23,7 +24,7 @@ MAX_TIMES = 20
 MAX_DELAY = DAY // SECOND
 MAX_COUNT = 100
 MAX_WITHIN = DAY // SECOND
-_KNOWN_TYPES = 10_000
+_REMEMBERED = 10_000  # different lists of rules that matched together
 _RULED = ("problem", "recovery")  # what is only recorded tells nobody: there is nothing to decide
 replace = msgspec.structs.replace
 
@@ -31,32 +32,23 @@ replace = msgspec.structs.replace
 class Ready:
     """One rule, ready to be asked."""
 
-    __slots__ = ("_conditions", "_types", "_week", "dedup_key", "rule", "title")
+    __slots__ = ("_week", "dedup_key", "rule", "title")
 
     def __init__(self, rule: EventRule) -> None:
         """Raises `InvalidInput` for one that cannot be used."""
         self.rule = rule
-        self._conditions = Conditions(rule.matchers, "matchers", RULE_FIELDS, may_be_wide=not rule.actions.mute)
-        self._types = [predicate(m) for m in rule.matchers if m.field == "type"]
+        Conditions(rule.matchers, "matchers", RULE_FIELDS, may_be_wide=not rule.actions.mute)
         self._week = Week(rule.times, rule.time_zone) if rule.times else None
         self.title = None if rule.actions.title is None else compile_template(rule.actions.title)
         self.dedup_key = None if rule.actions.dedup_key is None else compile_template(rule.actions.dedup_key)
-
-    def concerns(self, kind: str) -> bool:
-        """Whether events of a type can match at all."""
-        return all(fits(kind) for fits in self._types)
 
     def holds(self, at: int) -> bool:
         """Whether it is in force at the moment *at*."""
         return self._week is None or self._week.holds(at)
 
-    def matches(self, labels: Labels, at: int) -> bool:
-        """Whether it decides about such an event that arrives at *at*."""
-        return (self._week is None or self._week.holds(at)) and self._conditions.holds(labels)
-
     def why_not(self, labels: Labels, at: int) -> str | None:
         """The first thing that keeps it from deciding, in words; None: it matches."""
-        if self._week is not None and not self._week.holds(at):
+        if not self.holds(at):
             return f"it holds at other times of the week ({self.rule.time_zone})"
         for m in self.rule.matchers:
             found = labels.get(m.field)
@@ -88,7 +80,8 @@ class RuleSet:
         self.rules = tuple(rules)
         self.ready = tuple(Ready(rule) for rule in rules if rule.enabled)
         self._by_id = {rule.id: rule for rule in rules}
-        self._by_type: dict[str, tuple[Ready, ...]] = {}
+        self._masks = Masks([one.rule for one in self.ready])
+        self._matching: dict[int, tuple[Ready, ...]] = {0: ()}
         self._combined: dict[tuple[Ready, ...], Combined] = {}
 
     def __bool__(self) -> bool:
@@ -103,41 +96,42 @@ class RuleSet:
         """Whether the rule with this id keeps things quiet at the moment *at*."""
         return any(one.rule.id == rule_id and one.rule.actions.mute and one.holds(at) for one in self.ready)
 
-    def about(self, kind: str) -> tuple[Ready, ...]:
-        """The rules that can match events of a type, in order."""
-        found = self._by_type.get(kind)
-        if found is None:
-            if len(self._by_type) >= _KNOWN_TYPES:
-                self._by_type.clear()
-            found = self._by_type[kind] = tuple(one for one in self.ready if one.concerns(kind))
-        return found
-
-    def matching(self, labels: Labels, kind: str, at: int) -> tuple[Ready, ...]:
+    def matching(self, labels: Labels, at: int) -> tuple[Ready, ...]:
         """The rules that decide about such an event, in order, up to the first that is the last to be asked."""
-        found = []
-        for one in self.about(kind):
-            if one.matches(labels, at):
-                found.append(one)
-                if one.rule.stop:
-                    break
-        return tuple(found)
+        mask = self._masks.of(labels.get, at)
+        found = self._matching.get(mask)
+        if found is None:
+            if len(self._matching) >= _REMEMBERED:
+                self._matching = {0: ()}
+            found = self._matching[mask] = up_to_stop(one for place, one in enumerate(self.ready) if mask >> place & 1)
+        return found
 
     def together(self, matching: tuple[Ready, ...]) -> Combined:
         """What these come to."""
         found = self._combined.get(matching)
         if found is None:
-            if len(self._combined) >= _KNOWN_TYPES:
+            if len(self._combined) >= _REMEMBERED:
                 self._combined.clear()
             found = self._combined[matching] = combine(matching)
         return found
 
     def rule(self, event: Event, site: str, at: int) -> Ruled:
         """What becomes of *event*, which arrives at *at*. Each rule sees it as it came, not as another rule made it."""
-        if event.status not in _RULED or not self.about(event.type):
+        if event.status not in _RULED:
             return Ruled(event)
         labels = EventLabels(site, event)
-        matching = self.matching(labels, event.type, at)
+        matching = self.matching(labels, at)
         return Ruled(event) if not matching else _applied(event, labels, self.together(matching))
+
+
+def up_to_stop(matching: Iterable[Ready]) -> tuple[Ready, ...]:
+    """Those that match, up to the first with ``stop``."""
+    found = []
+    for one in matching:
+        found.append(one)
+        if one.rule.stop:
+            break
+    return tuple(found)
 
 
 def combine(matching: Iterable[Ready]) -> Combined:
