@@ -73,8 +73,13 @@ def test_a_test_alert_names_the_contact_that_got_it(program: Program, ntfy_url: 
         assert "ntfy night-shift: got it" in said.out
         assert "Test alert" in _received(ntfy_url)[-1]["message"]["message"] + _received(ntfy_url)[-1]["message"]["title"]
 
+        asked = program.run("alerts", "escalate", "1", "--from-level", "0", "--json").json
+        assert asked == {"number": 1, "policy": "Built-in policy", "level": 1, "escalated": True}
+        assert "somebody else was faster" in program.run("alerts", "escalate", "1", "--from-level", "0").out
+        until(lambda: len(_received(ntfy_url)) > 1)
+
         assert program.run("alerts", "ack", "1").code == 0
-        until(lambda: len(_received(ntfy_url)) > 1)  # the server has noticed what another process did
+        until(lambda: len(_received(ntfy_url)) > 2)  # the server has noticed what another process did
 
 
 def test_a_test_alert_says_why_a_contact_did_not_get_it(program: Program, locked_ntfy_url: str) -> None:

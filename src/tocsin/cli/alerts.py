@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from tocsin.alerts import queries, rules, store as alert_store
 from tocsin.alerts.model import MAX_NOTE, Alert, Status
+from tocsin.audit.model import Who
 from tocsin.bootstrap import Core
 from tocsin.cli.output import show, show_json, show_table
 from tocsin.cli.start import Start, actor, opened
@@ -22,6 +23,7 @@ from tocsin.core.text import cut, one_line
 from tocsin.core.times import in_words, to_text, to_text_or_none
 from tocsin.db import tables
 from tocsin.db.writer import Tx
+from tocsin.escalation import store as progress_store
 from tocsin.pipeline.actions import Decide
 from tocsin.reports import service
 
@@ -112,6 +114,32 @@ def resolve(start: Start, which: str, note: str | None, *, as_json: bool) -> Non
     """Resolves one alert. Raises `NotFound`."""
     reason = _checked(note)
     _act(start, which, lambda _: lambda alert, now: rules.resolve(alert, actor(), reason, now), as_json=as_json)
+
+
+def escalate(start: Start, which: str, from_level: int | None, *, as_json: bool) -> None:
+    """Has the next level told. Raises `NotFound`, and `Conflict` where there is none, or where the alert is quiet or over."""
+    find = _finder(which)
+    with opened(start) as core:
+        number, level = core.writer.call(lambda tx: _next_level(core, tx, find(tx), from_level))
+        with core.database.read() as connection:
+            progress = progress_store.read(connection, [number])[number]
+            policy = core.policies.version(connection, progress.policy_id, progress.policy_version)
+        now_at = policy.count(progress)
+    if as_json:
+        show_json({"number": number, "policy": policy.name, "level": now_at, "escalated": now_at != level})
+    elif now_at != level:
+        show(f"Alert {number} is at level {now_at} of {one_line(policy.name)}: its people are told.")
+    else:
+        show(f"Alert {number} is at level {now_at} already: somebody else was faster. Nothing was done.")
+
+
+def _next_level(core: Core, tx: Tx, alert_id: str, from_level: int | None) -> tuple[int, int | None]:
+    """The number of the alert, and the level at which it stood; None: at none."""
+    number = alert_store.by_id(tx, alert_id).number
+    before = progress_store.of(tx, [number]).get(number)
+    level = None if before is None else core.policies.version(tx.sql, before.policy_id, before.policy_version).count(before)
+    core.actions.escalate(alert_id, Who(actor()), from_level)(tx)
+    return number, level
 
 
 def _checked(note: str | None) -> str | None:

@@ -216,6 +216,18 @@ def alerts_ack(start: Start, *, which: str, note: str | None, as_json: bool) -> 
     work.acknowledge(start, which, note, as_json=as_json)
 
 
+@alerts.command("escalate", epilog=example("tocsin alerts escalate 12", "tocsin alerts escalate 12 --from-level 0"))
+@click.argument("which", metavar="NUMBER_OR_ID")
+@click.option("--from-level", type=click.IntRange(-1, 10_000), help="The level that you saw: if it has changed since, nothing is done.")
+@as_json
+@click.pass_obj
+def alerts_escalate(start: Start, *, which: str, from_level: int | None, as_json: bool) -> None:
+    """Has the next level of an alert's policy told now."""
+    from tocsin.cli import alerts as work
+
+    work.escalate(start, which, from_level, as_json=as_json)
+
+
 @alerts.command("resolve", epilog=example("tocsin alerts resolve 12 --note 'gateway works again'"))
 @click.argument("which", metavar="NUMBER_OR_ID")
 @click.option("--note", help="What it was, for the history.")
