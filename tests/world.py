@@ -146,6 +146,8 @@ class World:
             pass
         while await self.write(self.core.actions.escalate_due):
             pass
+        while await self.write(self.core.actions.find_company):
+            pass
         await self.delivery.look_up_unknown()
         await asyncio.gather(*self.delivery.asking.values())
         for _ in range(100):

@@ -66,6 +66,8 @@ class Reason(enum.StrEnum):
     MUTE_CHANGED = "something else keeps it quiet now"
     MUTE_ENDED = "what kept it quiet ended with the problem still there"
     ESCALATED = "somebody asked for more people to be told"
+    SOMEBODY_FOUND = "there is somebody to tell now"
+    LOST_SIGHT = "it was open and nothing was to happen any more"
     THRESHOLD_REACHED = "as many events came as the rule asks for"
 
 
@@ -86,6 +88,7 @@ class Action(enum.StrEnum):
     ASSIGNED = "assigned"
     COMMENTED = "commented"
     UNDONE = "undone"  # somebody took their last action back
+    RESTARTED = "restarted"  # people are told of it from the beginning, because they could not be before
     ESCALATED = "escalated"  # a level of the policy was told: the details say which, and whom
     NOTIFIED = "notified"  # a message reached its provider, or did not: the details say which
 

@@ -305,6 +305,15 @@ def _open_again(alert: Alert, line: HistoryLine) -> AlertChange:
     return AlertChange(opened, changed, (line,), Notice.REPEATED, silence_pending=True)
 
 
+def restart(alert: Alert, why: Reason, now: int) -> AlertChange:
+    """People have to be told of an open alert from the beginning, because until now they could not be. Of another nothing is told."""
+    if alert.status != Status.OPEN:
+        return AlertChange(alert)
+    told_again = replace(alert, generation=alert.generation + 1)
+    line = HistoryLine(now, SYSTEM, Action.RESTARTED, why)
+    return AlertChange(told_again, ("generation",), (line,), Notice.REPEATED, silence_pending=True)
+
+
 def _resolved(alert: Alert, actor: str, reason: str, details: dict[str, object] | None, resolution: str | None, now: int) -> AlertChange:
     resolved = replace(
         alert,

@@ -481,6 +481,7 @@ escalations = sa.Table(
     sa.Column("started_at", Millis, nullable=False),
     sa.Column("reached", sa.Integer, nullable=False),
     sa.Index("escalations_due", "next_at", sqlite_where=sa.text("next_at IS NOT NULL"), postgresql_where=sa.text("next_at IS NOT NULL")),
+    sa.Index("escalations_alone", "alert_number", sqlite_where=sa.text("state = 'alone'"), postgresql_where=sa.text("state = 'alone'")),
 )
 
 alert_history = sa.Table(

@@ -9,6 +9,7 @@ from tocsin.bootstrap import Server
 from tocsin.core.clock import MINUTE, SECOND
 from tocsin.db.writer import Tx
 from tocsin.engine import tidy
+from tocsin.escalation import store as progress_store
 from tocsin.events import counts
 from tocsin.identity import logins, store as identity_store
 
@@ -75,6 +76,19 @@ async def _escalate(server: Server) -> None:
         pass
 
 
+async def _find_company(server: Server) -> None:
+    """Alerts of which nobody could be told, once somebody can be."""
+    core = server.core
+
+    def is_anybody_waited_for() -> bool:
+        with core.database.read() as connection:
+            return progress_store.is_anybody_waited_for(connection)
+
+    if await asyncio.to_thread(is_anybody_waited_for):
+        while await core.writer.run(core.actions.find_company):
+            pass
+
+
 async def _deliver(server: Server) -> None:
     """Messages that are due: new ones of other processes, retries, what the rate held back."""
     await server.delivery.cycle()
@@ -137,6 +151,7 @@ STEPS: tuple[Step, ...] = (
     Step("calm", SECOND, _calm),
     Step("mute", SECOND, _mute),
     Step("escalate", SECOND, _escalate),
+    Step("find company", 2 * SECOND, _find_company),
     Step("hand over", 5 * SECOND, _hand_over),
     Step("find gaps", MINUTE, _find_gaps),
     Step("check readiness", MINUTE, _check_readiness),

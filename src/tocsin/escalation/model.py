@@ -76,7 +76,7 @@ class Standing(enum.StrEnum):
     ENDED = "ended"  # all steps are done
     STOPPED = "stopped"  # the alert was acknowledged, snoozed or resolved
     MUTED = "muted"  # kept quiet by a silence, maintenance or a dependency; starts when that ends
-    ALONE = "alone"  # there was nobody at all to tell; begins anew with what happens next to the alert
+    ALONE = "alone"  # there was nobody at all to tell; begins anew as soon as there is somebody
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):

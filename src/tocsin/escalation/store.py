@@ -58,6 +58,22 @@ def due(tx: Tx, now: int, limit: int) -> list[Progress]:
     return [Progress(*row) for row in tx.driver.execute(sql, (now, limit)).fetchall()]
 
 
+def is_anybody_waited_for(connection: sa.Connection) -> bool:
+    """Whether there are alerts of which nobody could be told."""
+    return connection.exec_driver_sql("SELECT 1 FROM escalations WHERE state = 'alone' LIMIT 1").first() is not None
+
+
+def alone(tx: Tx, limit: int) -> list[Progress]:
+    """Escalations of alerts of which nobody could be told, the newest first; they and their alerts are locked."""
+    mark, lock = ("?", "") if tx.is_sqlite else ("%s", " FOR UPDATE OF a, e SKIP LOCKED")
+    columns = ", ".join(f"e.{name}" for name in COLUMNS)
+    sql = (
+        f"SELECT {columns} FROM escalations e JOIN alerts a ON a.number = e.alert_number"  # noqa: S608 - names from the code
+        f" WHERE e.state = 'alone' ORDER BY e.alert_number DESC LIMIT {mark}{lock}"
+    )
+    return [Progress(*row) for row in tx.driver.execute(sql, (limit,)).fetchall()]
+
+
 def read(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, Progress]:
     """How far these alerts have come, for reading."""
     c = _ESCALATIONS.c

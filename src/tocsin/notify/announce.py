@@ -109,6 +109,11 @@ class Announcer:
     def _why_alone(self) -> str:
         return "no contact is set up" if not self._contacts.all else "nobody whom the policy names can be reached"
 
+    def is_company_there(self, tx: Tx, alert: Alert, now: int) -> bool:
+        """Whether an alert of which nobody could be told could be told to somebody now who was not asked in vain already."""
+        asked = store.asked_at_all(tx, alert.number, alert.generation)
+        return bool(anybody(max(alert.severity, Severity.LOW), self._directory(alert), now, asked).promises)
+
     def _good_news(self, post: Post, change: AlertChange, told: set[str]) -> None:
         alert, directory = change.alert, self._contacts.directory
         actor = alert.resolved_by or alert.acknowledged_by

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tocsin.alerts import holds, rules, store as alert_store
-from tocsin.alerts.model import Alert, AlertChange, Before, Policy, Status
+from tocsin.alerts.model import Alert, AlertChange, Before, Policy, Reason, Status
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
 from tocsin.core.clock import Clock
@@ -22,6 +22,7 @@ Decide = Callable[[Alert, int], AlertChange]
 TEST_TYPE = "tocsin.test"
 DUE_AT_ONCE = 500
 ESCALATED_AT_ONCE = 200
+ALONE_AT_ONCE = 1_000
 
 
 class Actions:
@@ -144,6 +145,15 @@ class Actions:
         escalation_store.stop(tx, [change.alert.number for change in muted], Standing.MUTED)
         escalation_store.stop(tx, over, Standing.STOPPED)
         return len(due)
+
+    def find_company(self, tx: Tx) -> int:
+        """Begins the escalation of alerts of which nobody could be told, and now somebody can; returns how many there were."""
+        now = self._clock.now()
+        waiting = escalation_store.alone(tx, ALONE_AT_ONCE)
+        alerts = alert_store.by_numbers(tx, [progress.alert_number for progress in waiting])
+        found = [alert for alert in alerts.values() if alert.status == Status.OPEN and self._announcer.is_company_there(tx, alert, now)]
+        self._save(tx, [rules.restart(alert, Reason.SOMEBODY_FOUND, now) for alert in found], now)
+        return len(found)
 
     def test_alert(self, severity: Severity, site: str, who: Who) -> Callable[[Tx], Alert]:
         """A test alert through the real pipeline; a new one each time."""

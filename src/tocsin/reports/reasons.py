@@ -128,6 +128,7 @@ _DONE: Mapping[str, str] = {
     Action.RESOLVED: "{who} resolved it: what waited to be sent was cancelled",
     Action.MUTED: "It became quiet",
     Action.UNMUTED: "Nothing keeps it quiet any more",
+    Action.RESTARTED: "People are told of it from the beginning",
     Action.ASSIGNED: "{who} assigned it",
     Action.COMMENTED: "{who} left a note",
     Action.UNDONE: "{who} took the last step back",

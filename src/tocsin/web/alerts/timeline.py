@@ -149,6 +149,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     Action.UNDONE: ("i-undo", "took the last step back"),
     Action.MUTED: ("i-mute", "It is kept quiet"),
     Action.UNMUTED: ("i-bell", "Nothing keeps it quiet any more"),
+    Action.RESTARTED: ("i-bell", "People are told of it from the beginning"),
 }
 
 
