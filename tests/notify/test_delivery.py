@@ -510,6 +510,26 @@ async def test_a_digest_that_could_not_be_sent_is_sent_later_with_all_that_it_ca
     assert len(world.messages(kind="opened")) >= 215
 
 
+@pytest.mark.claim("N5", "N6")
+@pytest.mark.parametrize(
+    ("presence", "copies", "status"), [(Presence.PRESENT, 1, "sent"), (Presence.ABSENT, 2, "sent"), (Presence.CANNOT_TELL, 1, "unknown")]
+)
+async def test_what_becomes_of_a_digest_of_unknown_outcome_becomes_of_all_that_it_carries(
+    world: World, presence: Presence, copies: int, status: str
+) -> None:
+    await world.people(ONCALL_PHONE)
+    await world.report(*[a_report(f"disk:{n}", severity=2) for n in range(40)])
+    world.ntfy.script.append(LOST)
+    world.ntfy.presence = presence
+    await world.pass_time(3 * MINUTE)
+    carried = [message for message in world.messages(kind="opened") if message.digest_id is not None]
+    assert len(carried) > 20
+    assert {message.status for message in carried} == {status}
+    first = carried[0].digest_id
+    assert len([letter for letter in world.ntfy.letters if letter.message.id == first]) == copies
+    assert set(statuses(world)) == {"sent", status}
+
+
 @pytest.mark.claim("L5")
 async def test_an_alert_that_is_acknowledged_while_its_digest_waits_is_not_in_it(world: World) -> None:
     await world.people(ONCALL_PHONE)

@@ -243,6 +243,7 @@ def accepted(tx: Tx, message: Message, now: int) -> None:
         " WHERE id = ? AND status IN ('pending', 'unknown')"
     )
     tx.driver.execute(_sql(tx, sql), (now, message.id))
+    _share(tx, message, "sent", now)
 
 
 def did_not_arrive(tx: Tx, message: Message, error: str | None) -> None:
@@ -261,12 +262,23 @@ def send_again(tx: Tx, message: Message, error: str | None, now: int) -> None:
         " WHERE id = ? AND status IN ('sent', 'unknown')"
     )
     tx.driver.execute(_sql(tx, sql), (now, True, error, message.id))
+    _share(tx, message, "pending", now)
 
 
 def settle_unknown(tx: Tx, message: Message, status: str, next_attempt_at: int | None, now: int) -> None:
     """What asking the provider about an unknown outcome came to: ``sent``, ``pending`` (send again) or ``unknown``."""
     sql = "UPDATE outbox SET status = ?, next_attempt_at = ?, sent_at = ? WHERE id = ? AND status = 'unknown'"
     tx.driver.execute(_sql(tx, sql), (status, next_attempt_at, now if status == "sent" else None, message.id))
+    _share(tx, message, status, now)
+
+
+def _share(tx: Tx, digest: Message, status: str, now: int) -> None:
+    """What was unknown of a digest was unknown of all that it carries: they arrived with it, or go again with it."""
+    if digest.kind != "digest" or status == "unknown":
+        return
+    is_sent = status == "sent"
+    sql = "UPDATE outbox SET status = ?, sent_at = ?, last_error = NULL WHERE digest_id = ? AND status IN ('sending', 'sent', 'unknown')"
+    tx.driver.execute(_sql(tx, sql), ("sent" if is_sent else "sending", now if is_sent else None, digest.id))
 
 
 def unknown_due(tx: Tx, now: int, limit: int) -> list[Message]:
