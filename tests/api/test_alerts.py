@@ -320,3 +320,8 @@ async def test_a_cursor_of_another_order_is_refused(sqlite_service: Service) -> 
     cursor = (await sqlite_service.reader.get("/alerts", limit=1, sort="-severity"))["next_cursor"]
     problem = await sqlite_service.reader.refused("GET", "/alerts", 422, params={"sort": "-number", "cursor": cursor})
     assert problem["errors"][0]["field"] == "cursor"
+
+
+async def test_a_filter_that_says_null_is_no_number(sqlite_service: Service) -> None:
+    problem = await sqlite_service.reader.refused("GET", "/alerts", 422, params={"severity_min": "null"})
+    assert problem["errors"][0]["field"] == "severity_min"

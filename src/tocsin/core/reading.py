@@ -18,10 +18,11 @@ _PLACE = re.compile(r" - at `\$(.*)`$")
 
 
 class _Field(NamedTuple):
-    """One field of a shape: its name in the code, its type, whether it must be there, and what to say when its value does not fit."""
+    """One field of a shape: its name in the code, its type (and in a text), whether it must be there, what to say when it does not fit."""
 
     name: str
     type: Any
+    in_text: Any  # the same without None: text that says "null" is a text
     is_whole_number: bool
     is_list: bool
     required: bool
@@ -108,7 +109,8 @@ def _fields(shape: type[msgspec.Struct]) -> dict[str, _Field]:
 def _field(name: str, hint: Any, *, required: bool) -> _Field:
     inner = [one for one in get_args(hint) if one is not type(None)] if _is_union(hint) else [hint]
     plain = get_args(inner[0])[0] if get_origin(inner[0]) is Annotated else inner[0]
-    return _Field(name, hint, plain is int, get_origin(plain) in (list, tuple), required, _must(inner[0]))
+    in_text = inner[0] if len(inner) == 1 else hint
+    return _Field(name, hint, in_text, plain is int, get_origin(plain) in (list, tuple), required, _must(inner[0]))
 
 
 def _is_union(hint: Any) -> bool:
@@ -141,7 +143,7 @@ def _from_text(name: str, text: str | list[str], field: _Field, errors: list[Fie
         errors.append(FieldError(name, "must not hold NUL characters"))
         return None
     try:
-        return msgspec.convert(text, field.type, strict=not field.is_whole_number)
+        return msgspec.convert(text, field.in_text, strict=not field.is_whole_number)
     except msgspec.ValidationError as error:
         errors.append(_misfit(name, error, field))
         return None

@@ -28,11 +28,18 @@ CHECKS = (
     "unsupported_method",
     "ignored_auth",
     "use_after_free",
+    "wrong_members_are_named",
 )
 # Headers that carry logins are not made up: next to a good key, a wrong cookie is rightly refused.
+# An array is taken where one of its members is wrong, and the answer names that one: `wrong_members_are_named` looks.
 CONFIG = """\
 [generation]
 with-security-parameters = false
+
+[[operations]]
+include-path = "/api/v1/events"
+include-method = "POST"
+checks.negative_data_rejection.expected-statuses = ["202", "400", "401", "403", "413", "415", "422"]
 """
 
 
