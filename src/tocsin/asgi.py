@@ -22,7 +22,7 @@ from tocsin.api.analytics import AnalyticsApi
 from tocsin.api.audit import AuditApi
 from tocsin.api.callbacks import CallbacksApi
 from tocsin.api.channels import ChannelsApi
-from tocsin.api.contacts import ContactsApi, OwnContactsApi
+from tocsin.api.contacts import ContactsApi, OwnContactsApi, WebPushApi
 from tocsin.api.context import DEPENDENCIES, MAX_BODY, EngineWatch
 from tocsin.api.dependencies import DependenciesApi
 from tocsin.api.description import DescriptionApi
@@ -191,6 +191,7 @@ _API = (
     EventsApi,
     AlertsApi,
     PoliciesApi,
+    WebPushApi,
     OwnContactsApi,
     RulesApi,
     ContactsApi,

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tocsin.notify.providers.model import Provider
     from tocsin.notify.receipts import Receipts
     from tocsin.notify.trial import Trial
+    from tocsin.notify.vapid import Vapid
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
@@ -133,6 +134,7 @@ class Server:
     departures: "Departures"
     secret: bytes
     lock: IO[str] | None  # None: this process sends nothing
+    vapid: "Vapid"
     news: "News | None" = None  # PostgreSQL: what other processes commit
     phone: Phone | None = None  # None: no provider of texts and calls is set up
 
@@ -252,6 +254,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     from tocsin.notify.handovers import Till
     from tocsin.notify.limits import Limits
     from tocsin.notify.providers import providers
+    from tocsin.notify.vapid import Vapid
     from tocsin.pipeline.trouble import ChannelTrouble, SpendTrouble
 
     the_clock = clock or SystemClock()
@@ -260,8 +263,9 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     departures = Departures(settings.data_dir / "departures")
     door = HttpDoor(allow_private=True, ca_file=settings.tls_ca_file)
     carriers = providers(settings, door)
-    the_channels = channels(settings, door, carriers)
     core = build_core(settings, the_clock)
+    vapid = Vapid(core.writer, _subject(settings))
+    the_channels = channels(settings, door, carriers, vapid)
     secret = core.writer.call(_instance_secret)
     if delivers:  # who only takes requests may have other settings, or none: they are not what messages go by
         core.writer.call(lambda tx: contact_store.follow_settings(tx, wanted_contacts(settings), the_clock.now()))
@@ -306,6 +310,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         departures=departures,
         secret=secret,
         lock=lock,
+        vapid=vapid,
         news=news,
         phone=_phone(core, delivery, till, carriers) if carriers else None,
     )
@@ -327,6 +332,11 @@ def _phone(core: Core, delivery: "Delivery", till: "Till", carriers: "list[Provi
     counts = {"sms": len(carriers), "voice": sum(carrier.can_call for carrier in carriers)}
     receipts = Receipts(core.clock, core.writer, till, core.contacts, delivery, counts)
     return Phone(carriers, receipts, Replies(core.clock, core.actions))
+
+
+def _subject(settings: Settings) -> str:
+    """Whom a push service may ask about us: who gets the alerts, else this installation's address."""
+    return f"mailto:{settings.notification_email}" if settings.notification_email else settings.public_url
 
 
 def wanted_contacts(settings: Settings) -> list[tuple[str, str]]:

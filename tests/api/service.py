@@ -22,6 +22,7 @@ from tocsin.identity.passwords import Passwords
 from tocsin.identity.service import KeyRing
 from tocsin.identity.sessions import SessionBook
 from tocsin.notify.accounts import Courier
+from tocsin.notify.vapid import Vapid
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 SECRET = b"s" * 32
@@ -113,6 +114,7 @@ class Service:
             departures=world.departures,
             secret=SECRET,
             lock=unused,
+            vapid=Vapid(core.writer, "mailto:ops@example.com"),
         )
         engine = FakeEngine(world.clock.now())
         app = asgi.build(server, cast("Any", engine))

@@ -13,6 +13,7 @@ LINKS = Links(
     open="https://alarm.example.com/a/o-7f3k9q",
     acknowledge="https://alarm.example.com/a/a-7f3k9q",
     resolve="https://alarm.example.com/a/r-7f3k9q",
+    snooze="https://alarm.example.com/a/s-7f3k9q",
 )
 
 

@@ -37,7 +37,7 @@ def test_no_bit_of_a_token_can_be_changed(action: LinkAction, place: int, flip: 
 
 def test_a_message_has_one_address_for_each_action() -> None:
     found = links(SECRET, "https://alarm.example.com", an_id(7))
-    addresses = (found.open, found.acknowledge, found.resolve)
+    addresses = (found.open, found.acknowledge, found.resolve, found.snooze)
     assert [read(SECRET, address.rpartition("/a/")[2]) for address in addresses] == [Opened(an_id(7), action) for action in LinkAction]
     assert all(address.startswith("https://alarm.example.com/a/") for address in addresses)
 

@@ -5,13 +5,18 @@ import re
 import pytest
 
 from tests.api.service import Service
-from tests.fakes import DOWN
+from tests.fakes import DOWN, FakeChannel
 from tests.web.browser import Browser, a_person
 from tocsin.core.clock import MINUTE
 from tocsin.identity.model import Role
 from tocsin.notify.codes import PAUSE
+from tocsin.notify.model import Outcome, Result
 
 PAGE = "/settings/contacts"
+SUBSCRIPTION = (
+    '{"endpoint":"https://push.example.net/push/JzLQ3raZJfFBR0aqvOMsLrt54w4rJUsV","keys":{"p256dh":'
+    '"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4","auth":"BTBZMqHH6r4Tts7J_aSIgg"}}'
+)
 
 
 async def marta_of(service: Service, role: Role = Role.RESPONDER) -> Browser:
@@ -122,3 +127,27 @@ async def test_an_administrator_does_the_same_for_somebody_and_others_do_not(sql
     await vera.log_in("ben@example.com")
     assert (await vera.get(page)).status_code == 403
     assert "+4915123456789" in (await vera.get(PAGE)).text
+
+
+@pytest.mark.claim("N4")
+async def test_a_browser_subscribes_by_the_page_and_its_code_comes_as_a_notification(sqlite_service: Service) -> None:
+    browser = FakeChannel("webpush", sqlite_service.world.clock)
+    sqlite_service.server.channels["webpush"] = browser
+    marta = await marta_of(sqlite_service)
+    key = sqlite_service.server.vapid.public()
+    assert f'data-push="{key}" hidden' in marta.page.text
+    wanted = {"kind": "webpush", "target": SUBSCRIPTION, "label": "Firefox on Android"}
+    await marta.post(PAGE, None, csrf=marta.csrf, **wanted)
+    assert marta.place.endswith("?done=code#contacts")
+    await marta.get(PAGE)
+    assert "Firefox on Android This browser push.example.net" in marta.text
+    assert "JzLQ3raZ" not in marta.page.text, "the address is a secret"
+    code = browser.letters[-1].alert.title.split()[0]
+    contact = contact_on(marta, "push.example.net")
+    await marta.post(f"{PAGE}/{contact}/verify", csrf=marta.csrf, code=code)
+    assert marta.place.endswith("?done=verified#contacts")
+    browser.outcome = Outcome(Result.PERMANENT, "the browser has unsubscribed", gone=True)
+    await marta.get(PAGE)
+    await marta.post(f"{PAGE}/{contact}/test", csrf=marta.csrf)
+    assert "did not take the test message: the browser has unsubscribed." in marta.text
+    assert "push.example.net Verified" not in marta.text, "it is removed"

@@ -86,6 +86,24 @@ class NewContactOut(ContactOut, frozen=True):
     code: CodeOut | None
 
 
+class WebPushOut(msgspec.Struct, frozen=True):
+    """What a browser needs to subscribe: `applicationServerKey`."""
+
+    public_key: Annotated[str, Meta(description="A point of P-256 in URL-safe base64, the same for all browsers of this installation.")]
+
+
+class WebPushApi(Controller):
+    """Web push."""
+
+    path = "/users/me/web-push"
+    tags = ("Users",)
+
+    @get(sync_to_thread=True)
+    def show_web_push(self, server: TheServer) -> WebPushOut:
+        """Shows the key with which your browser subscribes. The subscription then is the `target` of a contact of kind `webpush`."""
+        return WebPushOut(server.vapid.public())
+
+
 class OwnContactsApi(Controller):
     """One's own contacts."""
 
@@ -234,6 +252,8 @@ async def try_out(server: Server, who: Who, user_id: str, contact_id: str) -> Tr
 
     contact = await asyncio.to_thread(look)
     outcome: Outcome = await server.trial(contact, who.name)
+    if outcome.gone:
+        await remove(server, who, user_id, where)
     now, came_to = server.core.clock.now(), {"result": outcome.result}
     await server.core.writer.run(lambda tx: audit.record(tx, who, "contact.tested", f"contact:{where}", now, after=came_to))
     return Tried(contact.id, contact.kind, contact.target, outcome.result.value, outcome.error)

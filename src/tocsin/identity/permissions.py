@@ -81,6 +81,7 @@ TABLE: tuple[Row, ...] = (
             "POST /api/v1/users/me/password",
             "GET /api/v1/users/me/sessions",
             "DELETE /api/v1/users/me/sessions/{session_id}",
+            "GET /api/v1/users/me/web-push",
             "GET /api/v1/users/me/contacts",
             "POST /api/v1/users/me/contacts",
             "PATCH /api/v1/users/me/contacts/{contact_id}",

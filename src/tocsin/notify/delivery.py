@@ -24,7 +24,7 @@ from tocsin.core.errors import TocsinError
 from tocsin.core.ids import new_id
 from tocsin.db.writer import Tx, Writer
 from tocsin.muting.model import MuteReason
-from tocsin.notify import notices, rules, store
+from tocsin.notify import notices, own, rules, store
 from tocsin.notify.announce import Announcer, Leased, told_line
 from tocsin.notify.contacts import ContactBook
 from tocsin.notify.departures import Departures
@@ -380,6 +380,8 @@ class Delivery:
         for leased, outcome in items:
             self._note_health(tx, leased.contact, outcome, now)
             self._settle(tx, leased.message, outcome, now, leased)
+            if outcome.gone:
+                self._retire(tx, leased, outcome.error or "it is gone", now)
         return [None] * len(items)
 
     def _settle(self, tx: Tx, message: Message, outcome: Outcome, now: int, leased: Leased | None = None) -> None:
@@ -406,6 +408,16 @@ class Delivery:
             alert_store.add_history(tx, [(message.alert_number, line)])
         if verdict.fall_back:
             self.fall_back(tx, message, now)
+
+    def _retire(self, tx: Tx, leased: Leased, why: str, now: int) -> None:
+        """A contact that is no more is removed, and its owner hears of it on what they have besides."""
+        contact = leased.contact
+        if not own.retire(tx, contact, why, now):
+            return
+        readers = [one for one in rules.notice_readers(contact.user_id, self._contacts.all) if one.id != contact.id]
+        if readers:
+            title, text = own.retired_words(contact, why)
+            self._announcer.tell(tx, notices.add(tx, leased.message.site_id, title, text, None, now), readers, now)
 
     def fall_back(self, tx: Tx, message: Message, now: int) -> None:
         """Has others told what *message* could not tell."""

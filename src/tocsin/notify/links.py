@@ -26,9 +26,10 @@ class LinkAction(enum.StrEnum):
     OPEN = "open"  # shows the alert with all its buttons
     ACKNOWLEDGE = "acknowledge"
     RESOLVE = "resolve"
+    SNOOZE = "snooze"  # for an hour
 
 
-_CODES: dict[LinkAction, int] = {LinkAction.OPEN: 1, LinkAction.ACKNOWLEDGE: 2, LinkAction.RESOLVE: 3}
+_CODES: dict[LinkAction, int] = {LinkAction.OPEN: 1, LinkAction.ACKNOWLEDGE: 2, LinkAction.RESOLVE: 3, LinkAction.SNOOZE: 4}
 _ACTIONS = {code: action for action, code in _CODES.items()}
 
 
@@ -62,7 +63,7 @@ def _seal(secret: bytes, body: bytes) -> bytes:
 
 
 def links(secret: bytes, public_url: str, message_id: str) -> Links:
-    """The three addresses that *message_id* carries."""
+    """The addresses that *message_id* carries."""
     base = f"{public_url}/a/"
     return Links(*[base + token(secret, message_id, action) for action in LinkAction])
 

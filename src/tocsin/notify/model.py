@@ -101,6 +101,7 @@ class Links(msgspec.Struct, frozen=True):
     open: str
     acknowledge: str
     resolve: str
+    snooze: str = ""
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -133,12 +134,16 @@ class Result(enum.StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What one attempt came to. ``error`` is a plain sentence without secrets; ``retry_after`` is in milliseconds."""
+    """What one attempt came to. ``error`` is a plain sentence without secrets; ``retry_after`` is in milliseconds.
+
+    ``gone``: the address is no more, and will not come back: the contact is removed.
+    """
 
     result: Result
     error: str | None = None
     retry_after: int | None = None
     receipt: str | None = None
+    gone: bool = False
 
 
 class Presence(enum.StrEnum):

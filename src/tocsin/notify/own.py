@@ -106,6 +106,24 @@ def remove(tx: Tx, who: Who, user_id: str, contact_id: str, now: int) -> None:
     audit.record(tx, who, "contact.removed", f"contact:{contact_id}", now, before=_seen(old))
 
 
+def retire(tx: Tx, contact: Contact, why: str, now: int) -> bool:
+    """Removes a contact whose address is no more; whether it was still there."""
+    mine = (_TABLE.c.id == contact.id, _TABLE.c.disabled_at.is_(None))
+    if tx.sql.execute(_TABLE.update().where(*mine).values(disabled_at=now, secret=None)).rowcount == 0:
+        return False
+    audit.record(tx, Who("tocsin"), "contact.removed", f"contact:{contact.id}", now, after={"why": why})
+    return True
+
+
+def retired_words(contact: Contact, why: str) -> tuple[str, str]:
+    """What the owner of a contact that was removed is told."""
+    name = f"{contact.label} ({contact.target})" if contact.label else contact.target
+    return (
+        f"You are not told on {name} any more",
+        f"The contact was removed: {why}. Subscribe again on the device, under Settings, How you are told.",
+    )
+
+
 def _one_at_a_time(tx: Tx, user_id: str) -> None:
     """Two that change one person's contacts in the same moment come one after the other; on SQLite they do anyhow."""
     if not tx.is_sqlite:

@@ -48,7 +48,7 @@ def read_target(kind: str, text: str, *, private: bool = False) -> Target:
         raise InvalidInput.of("kind", f"must be one of {', '.join(KINDS)}")
     if len(text) > MAX_TARGET or _UNFIT.search(text):
         raise InvalidInput.of("target", f"must be one word of at most {MAX_TARGET} characters, without spaces or line ends")
-    return _webhook(text, private=private) if kind == "webhook" else _READERS[kind](text)
+    return _BY_NETWORK[kind](text, private=private) if kind in _BY_NETWORK else _READERS[kind](text)
 
 
 def _wrong(message: str) -> InvalidInput:
@@ -145,6 +145,33 @@ def _webhook(text: str, *, private: bool) -> Target:
     return Target(parts.hostname, f"{address}#{key or made}", made)
 
 
+def _subscription(text: str, *, private: bool) -> Target:
+    """What a browser hands out when somebody allows notifications: ``PushSubscription.toJSON()``, without spaces."""
+    from tocsin.notify import sealing  # noqa: PLC0415 - heavy, and only needed when somebody subscribes
+
+    wrong = _wrong("must be the subscription that a browser hands out: an object with endpoint, keys.p256dh and keys.auth")
+    try:
+        given = msgspec.json.decode(text, type=_Given)
+        kept = sealing.Subscription(given.endpoint, given.keys.p256dh, given.keys.auth)
+        sealing.check(kept)
+    except (msgspec.DecodeError, ValueError):
+        raise wrong from None
+    parts = _split(given.endpoint)
+    if parts is None or parts.scheme not in (("https", "http") if private else ("https",)) or not parts.hostname or parts.username:
+        raise wrong
+    return Target(parts.hostname, msgspec.json.encode(kept).decode())
+
+
+class _GivenKeys(msgspec.Struct):
+    p256dh: str
+    auth: str
+
+
+class _Given(msgspec.Struct):
+    endpoint: str
+    keys: _GivenKeys
+
+
 def _https(text: str, example: str) -> SplitResult:
     parts = _split(text)
     if parts is None or parts.scheme != "https" or parts.username is not None or parts.fragment or parts.port not in (None, 443):
@@ -174,4 +201,6 @@ _READERS: Mapping[str, Callable[[str], Target]] = {
     "opsgenie": _opsgenie,
 }
 
-KINDS: tuple[str, ...] = (*_READERS, "webhook")
+_BY_NETWORK: Mapping[str, Callable[..., Target]] = {"webhook": _webhook, "webpush": _subscription}
+
+KINDS: tuple[str, ...] = (*_READERS, *_BY_NETWORK)

@@ -13,6 +13,7 @@ from litestar import Controller, Request, Response, get, post
 from tocsin.alerts import queries as alert_queries, rules
 from tocsin.alerts.model import MAX_NOTE, Alert, AlertChange, HistoryLine, Status
 from tocsin.bootstrap import Server
+from tocsin.core.clock import HOUR
 from tocsin.core.errors import Conflict
 from tocsin.core.text import cut
 from tocsin.notify import links, queries
@@ -25,6 +26,7 @@ from tocsin.web.pages import HEADERS, notice, page
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import zone_named
 
+SNOOZE = HOUR
 STEPS_SHOWN = 6
 ENCLOSED_SHOWN = 30
 BY_LINK = "asked for by the link in a message"
@@ -139,6 +141,8 @@ async def _act(server: Server, seen: Seen, note: str | None, address: str | None
             decide, done = actions.acknowledge(who, note), "Acknowledged"
         case LinkAction.RESOLVE:
             decide, done = _resolve(who, note), "Resolved"
+        case LinkAction.SNOOZE:
+            decide, done = _snooze(who, note), "Snoozed for an hour"
     try:
         await server.core.writer.run(actions.act(seen.alert.id, by_link(decide, seen.message.id), address=address))
     except Conflict:
@@ -148,6 +152,17 @@ async def _act(server: Server, seen: Seen, note: str | None, address: str | None
 
 def _resolve(who: str, note: str | None) -> Decide:
     return lambda alert, now: rules.resolve(alert, who, note, now)
+
+
+def _snooze(who: str, note: str | None) -> Decide:
+    """For an hour from now; pressing again does not make it longer."""
+
+    def decide(alert: Alert, now: int) -> AlertChange:
+        if alert.status == Status.SNOOZED:
+            return AlertChange(alert)
+        return rules.snooze(alert, who, now + SNOOZE, note, now)
+
+    return decide
 
 
 def by_link(decide: Decide, message_id: str) -> Decide:
@@ -209,6 +224,8 @@ def _said(seen: Seen, said: str) -> str:
         return ""
     if seen.alert.status == Status.RESOLVED:
         return "It is resolved." if seen.action is LinkAction.RESOLVE else "It was resolved before; there is nothing left to do."
+    if seen.alert.status == Status.SNOOZED:
+        return "It is snoozed. If it is still there when that ends, you are told again."
     if seen.alert.acknowledged_by == seen.person.actor:
         return "You have it. Nothing more is sent until it gets worse or the acknowledgement runs out."
     return "It is acknowledged."

@@ -14,17 +14,20 @@ from tocsin.notify.channels.teams import Teams
 from tocsin.notify.channels.telegram import Telegram
 from tocsin.notify.channels.voice import Voice
 from tocsin.notify.channels.webhook import Webhook
+from tocsin.notify.channels.webpush import WebPush
 from tocsin.notify.model import Channel
 from tocsin.notify.providers.model import Provider
+from tocsin.notify.vapid import Vapid
 from tocsin.settings import Settings
 
 
-def channels(settings: Settings, door: HttpDoor, phone: Sequence[Provider] = ()) -> dict[str, Channel]:
+def channels(settings: Settings, door: HttpDoor, phone: Sequence[Provider] = (), vapid: Vapid | None = None) -> dict[str, Channel]:
     """The channels that *settings* configure, by the kind of contact that they serve. What is not configured is missing.
 
-    *phone*: the providers of texts and calls.
+    *phone*: the providers of texts and calls. *vapid*: the keys for web push.
 
-    A webhook's address is typed in by people, so that it gets a door of its own, which leads to public addresses only.
+    The addresses of webhooks and of browsers come from people, so that they get a door of their own, which leads to public
+    addresses only.
     """
     abroad = HttpDoor(allow_private=settings.private_targets, ca_file=settings.tls_ca_file)
     known: dict[str, Channel | None] = {
@@ -39,5 +42,6 @@ def channels(settings: Settings, door: HttpDoor, phone: Sequence[Provider] = ())
         PagerDuty.kind: PagerDuty(door),
         Opsgenie.kind: Opsgenie(door),
         Webhook.kind: Webhook(abroad),
+        WebPush.kind: WebPush(abroad, vapid) if vapid is not None else None,
     }
     return {kind: channel for kind, channel in known.items() if channel is not None}

@@ -22,6 +22,7 @@ VERSION = 1
 _CURE = "check the address of this webhook and what stands behind it"
 _PLAIN = ("id", "number", "dedup_key", "type", "title", "message", "severity", "status", "subject", "host", "occurrences", "generation")
 _TIMES = ("first_seen_at", "last_seen_at", "acknowledged_at", "resolved_at")
+_LINKS = ("open", "acknowledge", "resolve")
 _PEOPLE = ("acknowledged_by", "resolved_by", "resolution")
 
 
@@ -87,7 +88,7 @@ def document(letter: Letter) -> dict[str, Any]:
         "alert": None if message.kind == Kind.NOTICE else _alert(letter.alert),
         "others": [_alert(other) for other in letter.others],
         "more": letter.more,
-        "links": letter.links,
+        "links": None if letter.links is None else {name: getattr(letter.links, name) for name in _LINKS},
     }
 
 

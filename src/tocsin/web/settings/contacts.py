@@ -23,6 +23,7 @@ from tocsin.notify.queries import Person as ContactRow
 from tocsin.notify.reach import Person, PersonRule, QuietHours, Urgency, person_promises
 from tocsin.notify.wishes import Wishes
 from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.devices import device
 from tocsin.web.pages import screen
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
@@ -350,9 +351,16 @@ def _page(
         delays=_delays(wishes),
         delay_words=_delay_words,
         sent=sent or NewForm(),
+        push_key=_push_key(server) if whose.user_id == viewer.user_id else "",
+        device=device(request.headers.get("user-agent", "")),
         done=done,
         wrong=wrong or Problems(),
     )
+
+
+def _push_key(server: Server) -> str:
+    """What a browser needs to subscribe; made at the first look at this page."""
+    return server.vapid.public() if "webpush" in server.channels else ""
 
 
 def _urgencies(person: Person, wishes: Wishes, contacts: list[ContactRow], now: int) -> list[Urgent]:

@@ -6,6 +6,7 @@ const FILES = {{ files | safe }};
 const KEPT = /^(\/|\/alerts(\/[^/]+)?|\/events|\/oncall)$/;
 const ROOT = new URL("./", self.location).pathname;
 const MOST = 40;
+const ICON = `${ROOT}${FILES.find((file) => file.includes("icon-192"))}`;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));
@@ -25,6 +26,46 @@ self.addEventListener("fetch", (event) => {
   else if (path === "/logout") event.waitUntil(caches.delete(PAGES));
   else if (request.mode === "navigate") event.respondWith(request.method === "GET" ? page(request, path) : send(request));
 });
+
+// What a push says, and what its buttons do. Every push must show something: a browser ends a subscription that is silent.
+self.addEventListener("push", (event) => {
+  let given = {};
+  try {
+    given = event.data.json();
+  } catch {
+    // not ours to read: shown all the same
+  }
+  const { title = "Tocsin", body = "", tag, url, urgent = false, actions = [] } = given;
+  const does = Object.fromEntries(actions.map((one) => [one.action, one.url]));
+  const buttons = actions.map((one) => ({ action: one.action, title: one.title }));
+  const more = tag ? { tag, renotify: true } : {};
+  event.waitUntil(self.registration.showNotification(title, { body, icon: ICON, badge: ICON, requireInteraction: urgent, actions: buttons, data: { url, does, tag }, ...more }));
+});
+
+self.addEventListener("notificationclick", (event) => {
+  const { url, does = {}, tag } = event.notification.data || {};
+  event.notification.close();
+  const link = does[event.action];
+  event.waitUntil(link ? press(link, url, tag) : open(url));
+});
+
+async function press(link, url, tag) {
+  const tell = (title, body = "") => self.registration.showNotification(title, { body, icon: ICON, badge: ICON, silent: true, data: { url }, ...(tag ? { tag } : {}) });
+  try {
+    const answer = await fetch(link, { method: "POST", headers: { Accept: "text/plain" } });
+    if (!answer.ok) return open(url);
+    return tell((await answer.text()).trim());
+  } catch {
+    return tell("Nothing was sent", "There is no connection. Open the alert and press it again.");
+  }
+}
+
+async function open(url) {
+  const place = url || ROOT;
+  const pages = await self.clients.matchAll({ type: "window" });
+  const there = pages.find((one) => one.url === new URL(place, self.location).href);
+  return there ? there.focus() : self.clients.openWindow(place);
+}
 
 async function fromShell(request) {
   return (await caches.match(request)) || fetch(request);

@@ -7,6 +7,7 @@ import { keepBegun } from "./keep.js";
 import { listenToKeys } from "./keys.js";
 import { live } from "./live.js";
 import { openPalette } from "./palette.js";
+import { offerPush } from "./push.js";
 import { keepToasts } from "./toasts.js";
 
 function ready(root) {
@@ -20,6 +21,7 @@ keepBegun();
 keepToasts();
 listenToKeys();
 openPalette();
+offerPush();
 sayStale();
 if (!document.documentElement.dataset.stale) live();
 swipe();
