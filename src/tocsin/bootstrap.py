@@ -25,6 +25,9 @@ from tocsin.db.writer import Tx, Writer
 from tocsin.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tocsin.alerts.model import Alert
     from tocsin.audit.refusals import Refusals
     from tocsin.db.checkpoint import Checkpointer
     from tocsin.escalation.service import PolicyBook
@@ -53,8 +56,10 @@ if TYPE_CHECKING:
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.replies import Replies
+    from tocsin.pipeline.survey import Surveyor
     from tocsin.ruling.book import RuleBook
     from tocsin.stream.news import News
+    from tocsin.whmcs.book import ImpactBook
 
 WRITERS_ON_POSTGRESQL = 3
 LOCK_FILE = "serve.lock"
@@ -92,6 +97,7 @@ class Core(Store):
     reminders: "Reminders"
     duty: "DutyWatch"
     readiness: "ReadinessWatch"
+    impacts: "ImpactBook"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
@@ -105,6 +111,7 @@ class Core(Store):
             self.policies.load(connection)
             self.rules.load(connection)
             self.mutes.load(connection, self.clock.now())
+            self.impacts.load(connection)
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,7 @@ class Server:
     vapid: "Vapid"
     news: "News | None" = None  # PostgreSQL: what other processes commit
     phone: Phone | None = None  # None: no provider of texts and calls is set up
+    surveyor: "Surveyor | None" = None  # None: WHMCS is not to be asked, or another process asks it
 
     @property
     def mail(self) -> "Writes | None":
@@ -152,6 +160,8 @@ class Server:
 
     async def close(self, drain: float = 5.0) -> None:
         """Ends everything in the opposite order of its making; messages under way get *drain* seconds."""
+        if self.surveyor is not None:
+            await self.surveyor.close()
         await self.courier.close()
         await self.refusals.close()
         await self.delivery.drain(drain)
@@ -193,6 +203,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.ruling.book import RuleBook
+    from tocsin.whmcs.book import ImpactBook
 
     store = build_store(settings, clock)
     now = store.clock.now
@@ -222,6 +233,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         reminders,
         duty,
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
+        ImpactBook(),
     )
 
     def begin(tx: Tx) -> None:
@@ -286,6 +298,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         node=_node_id(settings.data_dir, the_clock),
         trouble=ChannelTrouble(core.ingest, the_clock),
         till=till,
+        impact=impact_of(core),
     )
     news = _news(core)
     if news is not None:
@@ -313,7 +326,30 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         vapid=vapid,
         news=news,
         phone=_phone(core, delivery, till, carriers) if carriers else None,
+        surveyor=_surveyor(core, door) if delivers else None,
     )
+
+
+def impact_of(core: Core) -> "Callable[[Alert, int], str]":
+    """What says in one sentence what an alert costs; nothing where that is not known."""
+    from tocsin.whmcs import rules
+
+    def say(alert: "Alert", now: int) -> str:
+        found = core.impacts.of(alert.site_id, alert.host, alert.subject, alert.attributes)
+        return "" if found is None else rules.words(found, now)
+
+    return say
+
+
+def _surveyor(core: Core, door: "HttpDoor") -> "Surveyor | None":
+    settings = core.settings
+    if settings.whmcs_url is None or settings.whmcs_api_id is None or settings.whmcs_api_secret is None:
+        return None
+    from tocsin.pipeline.survey import SITE, Surveyor
+    from tocsin.whmcs.client import WhmcsApi
+
+    api = WhmcsApi(door, settings.whmcs_url, settings.whmcs_api_id, settings.whmcs_api_secret)
+    return Surveyor(api, core.writer, core.clock, core.ingest, lambda: core.sites.get(SITE).id, core.refresh)
 
 
 def _news(core: Core) -> "News | None":

@@ -28,6 +28,9 @@ class Settings:
     """Every setting with its default; the metadata of each field says how it is read."""
 
     whmcs_env: str = "production"
+    whmcs_url: str | None = None
+    whmcs_api_id: str | None = None
+    whmcs_api_secret: str | None = field(default=None, repr=False)
     data_dir: Path = Path("data")
     database_url: str = field(default="", repr=False)
     listen_host: str = "127.0.0.1"
@@ -299,6 +302,9 @@ VARIABLES: tuple[Variable, ...] = (
         "production",
         "`development`, `staging` or `production`",
     ),
+    Variable("WHMCS_URL", ("whmcs_url",), _http_url, "https://billing.example.com", "where WHMCS is: the first site"),
+    Variable("WHMCS_API_ID", ("whmcs_api_id",), _token, "aBcDeFgHiJkLmNoPqRsTuVwXyZ", "identifier of its API credentials", secret=True),
+    Variable("WHMCS_API_SECRET", ("whmcs_api_secret",), _token, "zYxWvUtSrQpOnMlKjIhGfEdCbA", "and their secret", secret=True),
     Variable("TOCSIN_DATA_DIR", ("data_dir",), _folder, "/var/lib/tocsin", "embedded database and generated secrets (mode 0700)"),
     Variable(
         "TOCSIN_DATABASE_URL",
@@ -404,9 +410,6 @@ VARIABLES: tuple[Variable, ...] = (
 # Named in the interface and read by parts that are not in this release: allowed, and without effect (`tocsin doctor` says so).
 LATER: frozenset[str] = frozenset(
     {
-        "WHMCS_URL",
-        "WHMCS_API_ID",
-        "WHMCS_API_SECRET",
         "RESPONSE_TIME_WARNING",
         "RESPONSE_TIME_CRITICAL",
         "CPU_WARNING_THRESHOLD",
@@ -436,6 +439,7 @@ def load(environment: Mapping[str, str], config: Path | None = None) -> Settings
 
 # Settings that are of use only together.
 _TOGETHER = (
+    ("WHMCS_URL", "WHMCS_API_ID", "WHMCS_API_SECRET"),
     ("TOCSIN_TWILIO_ACCOUNT_SID", "TOCSIN_TWILIO_AUTH_TOKEN", "TOCSIN_TWILIO_FROM"),
     ("TOCSIN_VONAGE_APPLICATION_ID", "TOCSIN_VONAGE_PRIVATE_KEY", "TOCSIN_VONAGE_SIGNATURE_SECRET", "TOCSIN_VONAGE_FROM"),
 )

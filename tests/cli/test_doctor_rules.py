@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tocsin.cli.doctor import rules
-from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Finding, Folder, Outbox, Reach, Running, Times, Verdict
+from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Finding, Folder, Outbox, Reach, Running, Times, Verdict, Whmcs
 from tocsin.core.clock import HOUR, MINUTE
 
 NOW = 1_764_040_320_000
@@ -22,6 +22,7 @@ ALL_WELL: list[Finding] = [
     *rules.clock(TIMES),
     *rules.running(RUNNING),
     *rules.reach(REACH),
+    *rules.whmcs(Whmcs("8.13.1", None, "")),
     *rules.channels([Checked("ntfy alerts", None)]),
     *rules.accounts(Accounts(1, 1)),
     *rules.outbox(OUTBOX),
@@ -30,9 +31,15 @@ ALL_WELL: list[Finding] = [
 
 F, W = Verdict.FAULT, Verdict.WARNING
 CASES: dict[str, tuple[list[Finding], Verdict, str, str]] = {
-    "a setting of later": (rules.settings(["WHMCS_URL"], []), W, "WHMCS_URL: set, and this release does nothing", "nothing to do"),
+    "a setting of later": (
+        rules.settings(["CPU_WARNING_THRESHOLD"], []),
+        W,
+        "CPU_WARNING_THRESHOLD: set, and this release does nothing",
+        "nothing to do",
+    ),
     "a slip of the pen": (rules.settings([], [("NTFY_TOPPIC", "NTFY_TOPIC")]), W, "NTFY_TOPPIC is set, and is no", "call it NTFY_TOPIC"),
     "a setting of nobody": (rules.settings([], [("TOCSIN_X", "")]), W, "TOCSIN_X is set, and is no setting", "take it away"),
+    "a refused key": (rules.whmcs(Whmcs("", "WHMCS refuses GetServers", "In WHMCS: allow GetServers")), F, "refuses", "allow GetServers"),
     "no folder yet": (rules.folder(replace(FOLDER, exists=False)), F, "does not exist", "tocsin serve"),
     "a file": (rules.folder(replace(FOLDER, is_folder=False)), F, "is no folder", "TOCSIN_DATA_DIR"),
     "a read-only folder": (rules.folder(replace(FOLDER, write_error="Permission denied")), F, "cannot be written", "belongs to tocsin"),

@@ -172,7 +172,9 @@ class AlertsApi(Controller):
             history = queries.history(connection, alert.number)
             told = notify_queries.page(connection, notify_queries.Filter(alert_number=alert.number), None, MAX_NOTIFICATIONS)
             escalation = standing(core, connection, alert)
-        return shapes.alert_detail(alert, history, told, core.sites.slug_of, core.settings.public_url, escalation)
+        found = core.impacts.of(alert.site_id, alert.host, alert.subject, alert.attributes)
+        impact = None if found is None else shapes.impact_out(found, core.clock.now())
+        return shapes.alert_detail(alert, history, told, core.sites.slug_of, core.settings.public_url, escalation, impact)
 
     @post("/{ref:str}/acknowledge", status_code=200)
     async def acknowledge(self, server: TheServer, caller: TheCaller, ref: InPath, sent: Given[Acknowledgement]) -> shapes.AlertOut:

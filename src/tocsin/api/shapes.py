@@ -15,6 +15,8 @@ from tocsin.events.queries import Quarantined, StoredEvent
 from tocsin.events.sites import Site
 from tocsin.identity.model import ApiKey
 from tocsin.notify.queries import Notification, Person
+from tocsin.whmcs.model import Impact
+from tocsin.whmcs.rules import words as impact_words
 
 SlugOf = Callable[[int], str]
 AnyJson = Annotated[Any, Meta(description="Any JSON object.")]
@@ -95,11 +97,28 @@ class NotificationOut(msgspec.Struct, frozen=True):
     links_revoked_at: Annotated[Time | None, Meta(description="Since when the links in it no longer act.")]
 
 
+class ImpactOut(msgspec.Struct, frozen=True):
+    """What an alert costs. `money` by currency: what the services bring in a month, or what the due invoices come to."""
+
+    says: Annotated[str, Meta(description="The same in one sentence, as messages say it.")]
+    kind: Literal["server", "gateway"]
+    name: str
+    services: int
+    clients: int
+    due_invoices: int
+    failed_captures: int
+    money: Annotated[dict[str, str], Meta(description='Amounts with two decimals, such as `{"EUR": "2310.00"}`.')]
+    measured_at: Time
+
+
 class AlertDetail(AlertOut, frozen=True):
     """An alert with its history (at most the last 1,000 steps, the oldest first) and its notifications (the newest first)."""
 
     history: list[HistoryOut]
     notifications: list[NotificationOut]
+    impact: Annotated[
+        ImpactOut | None, Meta(description="What hangs on its server, or waits for its gateway, as WHMCS last said; null where not known.")
+    ]
 
 
 class AlertPage(Page, frozen=True):
@@ -251,12 +270,14 @@ def alert_detail(
     slug_of: SlugOf,
     public_url: str,
     escalation: EscalationOut | None,
+    impact: ImpactOut | None,
 ) -> AlertDetail:
     """An alert with all that happened to it."""
     return AlertDetail(
         **_alert_fields(alert, slug_of, public_url, escalation),
         history=[HistoryOut(to_text(line.at), line.actor, line.action, line.reason, line.details) for line in history],
         notifications=[notification_out(one) for one in notifications],
+        impact=impact,
     )
 
 
@@ -270,6 +291,13 @@ def _alert_fields(alert: Alert, slug_of: SlugOf, public_url: str, escalation: Es
     links = LinksOut(f"{public_url}/api/v1/alerts/{alert.id}", f"{public_url}/alerts/{alert.id}")
     # Flap detection is not there yet: nothing flaps.
     return {**fields, "site": slug_of(alert.site_id), "escalation": escalation, "flapping": False, "links": links}
+
+
+def impact_out(impact: Impact, now: int) -> ImpactOut:
+    """An impact for the wire."""
+    money = {currency: f"{amount // 100}.{amount % 100:02}" for currency, amount in impact.money.items()}
+    says, measured_at = impact_words(impact, now), to_text(impact.measured_at)
+    return ImpactOut(says, impact.kind, impact.label, impact.services, impact.clients, impact.due, impact.failed, money, measured_at)
 
 
 def notification_out(one: Notification) -> NotificationOut:

@@ -660,3 +660,13 @@ settings = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
+
+# What hangs on each server and gateway of a site, as WHMCS last said (A12): replaced as a whole by each survey.
+impacts = sa.Table(
+    "impacts",
+    metadata,
+    sa.Column("site_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("figures", sa.Text, nullable=False),  # JSON
+)

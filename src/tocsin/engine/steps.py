@@ -105,6 +105,12 @@ async def _chase_receipts(server: Server) -> None:
         await server.phone.receipts.chase()
 
 
+async def _survey(server: Server) -> None:
+    """What hangs on the servers of WHMCS, asked in the background."""
+    if server.surveyor is not None:
+        server.surveyor.begin_if_due()
+
+
 async def _refresh(server: Server) -> None:
     """Sites, catalogues, contacts and silences that another process changed."""
     await asyncio.to_thread(server.core.refresh)
@@ -158,6 +164,7 @@ STEPS: tuple[Step, ...] = (
     Step("deliver", SECOND, _deliver),
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("chase receipts", 5 * SECOND, _chase_receipts),
+    Step("survey", MINUTE, _survey),
     Step("refresh", 5 * SECOND, _refresh),
     Step("remind", MINUTE, _remind),
     Step("note use", MINUTE, _note_use),

@@ -89,6 +89,7 @@ class Delivery:
         public_url: str,
         node: str,
         trouble: Trouble | None = None,
+        impact: Callable[[Alert, int], str] = lambda _alert, _now: "",
         till: Till | None = None,
     ) -> None:
         self._clock, self._writer, self._announcer = clock, writer, announcer
@@ -96,6 +97,7 @@ class Delivery:
         self._limits, self._departures = limits, departures
         self._secret, self._public_url, self.node = secret, public_url, node
         self.trouble = trouble
+        self._impact = impact
         self._till = till
         self.faults: dict[str, Fault] = {}
         self._under_way: Counter[str] = Counter()
@@ -362,6 +364,7 @@ class Delivery:
             delay=now - (message.due_at or message.created_at),
             others=others.listed if others else (),
             more=others.more if others else 0,
+            impact="" if others or message.kind == Kind.NOTICE else self._impact(alert, now),
         )
 
     async def _record(self, leased: Leased, outcome: Outcome) -> None:

@@ -110,6 +110,7 @@ class Letter(msgspec.Struct, frozen=True):
     ``delay`` is how long after the decision it is sent, in milliseconds. ``others`` are the further alerts of a
     digest (``alert`` being the loudest) and ``more`` counts those that are not listed. ``links`` are this very message's
     own, so that it can be told from all others at its provider; None for a notice, with which there is nothing to do.
+    ``impact`` says in a sentence what hangs on it (A12), or nothing.
     """
 
     message: Message
@@ -121,6 +122,7 @@ class Letter(msgspec.Struct, frozen=True):
     delay: int = 0
     others: tuple[Alert, ...] = ()
     more: int = 0
+    impact: str = ""
 
 
 class Result(enum.StrEnum):

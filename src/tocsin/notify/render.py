@@ -174,6 +174,11 @@ def _seen(letter: Letter) -> str:
     return f"Seen {alert.occurrences:,} times since {since}." if alert.occurrences > 1 else f"First seen {since}."
 
 
+def _impact(letter: Letter) -> list[str]:
+    """What hangs on it stands first, until it is over."""
+    return [clean_line(letter.impact)] if letter.impact and letter.alert.status != Status.RESOLVED else []
+
+
 def _standing(letter: Letter) -> str:
     """Who has it now, or how it ended: from the alert as it stands, whatever made us write."""
     alert = letter.alert
@@ -239,7 +244,7 @@ def _push_body(letter: Letter) -> str:
         return "\n".join([*_notes(letter), *_push_list(letter)])
     if letter.message.kind == Kind.NOTICE:
         return "\n".join([clean(letter.alert.message or ""), *_notes(letter)])
-    facts = " ".join([_severity_and_place(letter), _seen(letter), _standing(letter)])
+    facts = " ".join([*_impact(letter), _severity_and_place(letter), _seen(letter), _standing(letter)])
     told = "" if letter.message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED) else clean(letter.alert.message or "")
     return "\n".join([facts, *_notes(letter)]) + (f"\n\n{told}" if told else "")
 
@@ -334,7 +339,7 @@ def _alert_view(letter: Letter) -> dict[str, Any]:
         "beside": _beside(letter),
         "site": clean_line(letter.site, 63),
         "seen": "" if is_digest else _seen(letter),
-        "standing": _BUNDLED if is_digest else _standing(letter),
+        "standing": _BUNDLED if is_digest else " ".join([*_impact(letter), _standing(letter)]),
         "message": "" if is_digest else clean(letter.alert.message or ""),
         "notes": _notes(letter),
         "facts": [] if is_digest else _facts(letter),
@@ -352,7 +357,7 @@ def _preheader(letter: Letter) -> str:
     if letter.message.kind == Kind.DIGEST:
         return f"The loudest: {_title(letter.alert)}"
     lead = _lead(letter)
-    return " ".join([f"{lead}." if lead else _severity_and_place(letter), _standing(letter)])
+    return " ".join([*_impact(letter), f"{lead}." if lead else _severity_and_place(letter), _standing(letter)])
 
 
 def _tone(letter: Letter) -> str:

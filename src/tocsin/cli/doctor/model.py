@@ -93,6 +93,15 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Whmcs:
+    """Whether WHMCS answers our questions. ``version`` is its own; ``error`` and ``cure`` say why it does not."""
+
+    version: str
+    error: str | None
+    cure: str
+
+
+@dataclass(frozen=True)
 class Outbox:
     """What waits, what fails. Ages in milliseconds; ``failing``: the last error by contact."""
 

@@ -19,7 +19,7 @@ from tocsin.bootstrap import server_runs, wanted_contacts
 from tocsin.cli import promises
 from tocsin.cli.banner import is_loopback, where
 from tocsin.cli.contacts import all_contacts, not_taken_up
-from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Reach, Running, Times
+from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Reach, Running, Times, Whmcs
 from tocsin.cli.schema import fault_of
 from tocsin.core.clock import DAY, SystemClock
 from tocsin.core.errors import TocsinError
@@ -32,6 +32,8 @@ from tocsin.notify.contacts import ContactBook
 from tocsin.notify.model import Channel, Contact
 from tocsin.notify.providers import providers
 from tocsin.settings import Settings
+from tocsin.whmcs.client import WhmcsApi
+from tocsin.whmcs.reading import WhmcsFault
 
 ANSWER_WITHIN = 3.0
 CHECK_WITHIN = 20.0
@@ -224,6 +226,26 @@ def reach(settings: Settings, known: Sequence[Contact]) -> Reach:
         mail_target=settings.notification_email,
         has_smtp=settings.smtp is not None,
     )
+
+
+def whmcs(settings: Settings) -> Whmcs | None:
+    """Asks WHMCS for its version and its servers; None if its settings are not set."""
+    if settings.whmcs_url is None or settings.whmcs_api_id is None or settings.whmcs_api_secret is None:
+        return None
+    return asyncio.run(_ask_whmcs(settings, settings.whmcs_url, settings.whmcs_api_id, settings.whmcs_api_secret))
+
+
+async def _ask_whmcs(settings: Settings, url: str, identifier: str, secret: str) -> Whmcs:
+    door = HttpDoor(allow_private=True, ca_file=settings.tls_ca_file)
+    try:
+        api = WhmcsApi(door, url, identifier, secret)
+        version = await api.version()
+        await api.probe()
+        return Whmcs(version, None, "")
+    except WhmcsFault as fault:
+        return Whmcs("", fault.reason, fault.cure)
+    finally:
+        await door.close()
 
 
 def reachable(settings: Settings, known: Sequence[Contact]) -> list[Checked]:

@@ -43,6 +43,7 @@ def examine(settings: Settings) -> list[Finding]:
         *rules.folder(probes.folder(settings.data_dir)),
         *rules.database(base),
         *rules.running(probes.running(settings)),
+        *rules.whmcs(probes.whmcs(settings)),
         *_of_the_data(settings, base),
     ]
 

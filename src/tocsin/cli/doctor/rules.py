@@ -14,6 +14,7 @@ from tocsin.cli.doctor.model import (
     Running,
     Times,
     Verdict,
+    Whmcs,
 )
 from tocsin.core.clock import MINUTE
 from tocsin.core.text import counted
@@ -210,6 +211,15 @@ def accounts(seen: Accounts) -> list[Finding]:
         cure = "add one: tocsin user add you@example.com --name You --role admin --password-stdin"
         findings.append(_warning("users", "there is no user: nobody can log in", cure))
     return findings or [_ok("access", f"{counted(seen.keys, 'good key')}, {counted(seen.users, 'user')}")]
+
+
+def whmcs(seen: Whmcs | None) -> list[Finding]:
+    """The API of WHMCS, if we are to ask it."""
+    if seen is None:
+        return []
+    if seen.error is None:
+        return [_ok("WHMCS", f"version {seen.version} answers our questions")]
+    return [_fault("WHMCS", seen.error, seen.cure)]
 
 
 def outbox(seen: Outbox) -> list[Finding]:

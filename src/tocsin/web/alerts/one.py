@@ -9,6 +9,7 @@ from litestar import Controller, Response, get
 
 from tocsin.alerts import queries
 from tocsin.alerts.model import Alert, HistoryLine, Status
+from tocsin.bootstrap import impact_of
 from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.errors import NotFound
 from tocsin.core.text import counted
@@ -106,6 +107,7 @@ class AlertPage(Controller):
             site_name=desk.site_name,
             site_slug=server.core.sites.slug_of(alert.site_id),
             live=alert.status != Status.RESOLVED,
+            impact=impact_of(server.core)(alert, now),
             counted=counted,
         )
 

@@ -1,0 +1,32 @@
+"""What an alert costs, as the API shows it (A12)."""
+
+import pytest
+
+from tests.api.service import Service
+from tests.build import a_report
+from tocsin.core.clock import HOUR
+from tocsin.core.times import to_text
+from tocsin.whmcs import store
+from tocsin.whmcs.model import Impact
+
+
+@pytest.mark.claim("A12")
+async def test_an_alert_shows_what_hangs_on_its_server(service: Service) -> None:
+    world = service.world
+    site, now = world.core.sites.get("main").id, world.clock.now()
+    found = Impact("server", "1", ("web1", "192.0.2.31"), "Web 1", 182, 140, money={"EUR": 231_000}, measured_at=now - 3 * HOUR)
+    await world.write(lambda tx: store.replace(tx, site, [found]))
+    world.core.refresh()
+    await world.report(a_report(type="host.down", host="web1"), a_report(type="host.down", host="web2"))
+    assert (await service.reader.get("/alerts/1"))["impact"] == {
+        "says": "182 services of 140 clients hang on Web 1: EUR 2,310.00 a month (as of 3 h ago).",
+        "kind": "server",
+        "name": "Web 1",
+        "services": 182,
+        "clients": 140,
+        "due_invoices": 0,
+        "failed_captures": 0,
+        "money": {"EUR": "2310.00"},
+        "measured_at": to_text(now - 3 * HOUR),
+    }
+    assert (await service.reader.get("/alerts/2"))["impact"] is None
