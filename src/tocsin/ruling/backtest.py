@@ -67,7 +67,7 @@ def _take(replay: Replay, rows: Sequence[Sequence[Any]], resolved: deque[tuple[i
     replay.take(rows[start:])
 
 
-def _events(connection: sa.Connection, texts: Sequence[str], since: int) -> Iterator[list[tuple[Any, ...]]]:
+def _events(connection: sa.Connection, texts: Sequence[str], since: int) -> Iterator[Sequence[Any]]:
     """The events that may tell somebody, in the order in which they came, some at a time."""
     sign = "?" if connection.dialect.name == "sqlite" else "%s"
     columns = ", ".join((*_PLAIN, *texts, "number"))
