@@ -112,10 +112,11 @@ class Serving:
 
 @dataclass
 class Program:
-    """Starts commands; ``settings`` are the environment that a person would have set."""
+    """Starts commands; ``settings`` are the environment that a person would have set, ``python`` what Python is to run."""
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    python: tuple[str, ...] = ("-m", "tocsin")
 
     def environment(self) -> dict[str, str]:
         """Ours alone: whatever this machine has set is taken out."""
@@ -126,7 +127,7 @@ class Program:
         """One command, to its end."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            [sys.executable, "-m", "tocsin", *arguments],
+            [sys.executable, *self.python, *arguments],
             input=given,
             capture_output=True,
             env=self.environment(),
@@ -145,7 +146,7 @@ class Program:
         self.settings.setdefault("TOCSIN_LISTEN", f"127.0.0.1:{free_port()}")
         log_file = self.folder.parent / log
         with log_file.open("wb") as out:
-            command = [sys.executable, "-m", "tocsin", "serve", *options]
+            command = [sys.executable, *self.python, "serve", *options]
             process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=self.environment())
         serving = Serving(process, f"http://{self.settings['TOCSIN_LISTEN']}", log_file)
         try:
