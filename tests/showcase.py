@@ -25,6 +25,7 @@ from tocsin.identity import service as identity
 from tocsin.identity.model import Role
 from tocsin.notify.model import Contact
 from tocsin.oncall import definition, service as oncall
+from tocsin.oncall.model import Override, OverrideKind
 
 NOW = 1_795_486_320_000  # 2026-11-24 02:12:00 UTC
 SITES = {"nordlicht": "Nordlicht", "kiezhost": "Kiezhost", "alpenserver": "Alpenserver"}
@@ -317,7 +318,15 @@ def _company(tx: Tx, now: int) -> None:
     turns = {"unit": "hour", "length": 12, "starts_at": "2026-11-02T08:00", "users": [JONAS, MARTA, AYLIN, MARTA]}
     layer = msgspec.convert({"name": "Watch", "rotation": turns}, definition.LayerText, strict=False)
     wanted = oncall.ScheduleChange(name="Night watch", time_zone="Europe/Berlin", layers=(layer,))
-    oncall.add_schedule(tx, Who(MARTA), wanted, now)
+    schedule = oncall.add_schedule(tx, Who(MARTA), wanted, now)
+    # Jonas has the night to Thursday instead of Marta; and nobody has the afternoon of Saturday.
+    midnight = NOW - 3 * HOUR - 12 * MINUTE
+    night, saturday = midnight + 44 * HOUR, midnight + 4 * DAY + 12 * HOUR
+    for kind, user, begins, ends in (
+        (OverrideKind.REPLACE, JONAS, night, night + 12 * HOUR),
+        (OverrideKind.REMOVE, None, saturday, saturday + 8 * HOUR),
+    ):
+        oncall.add_override(tx, Who(MARTA), Override("", schedule.id, kind, user, None, begins, ends), now)
 
 
 async def _ordinary_day(world: World) -> None:

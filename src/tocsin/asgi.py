@@ -63,6 +63,9 @@ from tocsin.web.events.origins import OriginPages
 from tocsin.web.events.page import EventsPages
 from tocsin.web.links import LinkPages
 from tocsin.web.login import LoginPages
+from tocsin.web.oncall.covering import CoverPages
+from tocsin.web.oncall.editing import SchedulePages
+from tocsin.web.oncall.page import OnCallPage
 from tocsin.web.overview.page import OverviewPage
 from tocsin.web.pages import notice
 from tocsin.web.passes import PassPages
@@ -138,6 +141,9 @@ def _application() -> Litestar:
             EventsPages,
             AnalyticsPage,
             OriginPages,
+            OnCallPage,
+            CoverPages,
+            SchedulePages,
             HealthPage,
             SitePages,
             DesignPage,

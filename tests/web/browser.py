@@ -1,6 +1,7 @@
 """Somebody with a browser: keeps cookies, sends what a browser sends, reads the forms of a page."""
 
 import re
+from collections.abc import Mapping
 from html import unescape
 from typing import Any
 
@@ -33,6 +34,10 @@ class Browser:
         own = {"Origin": "https://alarm.example.com", "Sec-Fetch-Site": "same-origin"}
         self.page = await self.client.post(path, data=fields, headers=own if headers is None else headers)
         return self.page
+
+    async def fill(self, path: str, fields: Mapping[str, Any]) -> httpx.Response:
+        """Sends a form whose fields have names such as ``l0.name``, or more than one value."""
+        return await self.post(path, None, **dict(fields))
 
     async def log_in(self, email: str, password: str = PASSWORD, **fields: Any) -> httpx.Response:
         """By the form."""

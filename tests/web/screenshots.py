@@ -40,6 +40,8 @@ PAGES = {
     "settings-sites": "/settings/sites",
     "settings-site": "/settings/sites/nordlicht",
     "settings-catalogue-row": "/settings/sites/nordlicht/invoice.payment_failed",
+    "oncall": "/oncall",
+    "oncall-month": "/oncall?by=month",
     "settings-people": "/settings/people",
     "settings-keys": "/settings/keys",
     "settings-audit": "/settings/audit",

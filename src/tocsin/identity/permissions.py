@@ -200,7 +200,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/dependencies",
             "GET /api/v1/dependencies/{dependency_id}",
         ),
-        pages=("GET /settings/health",),
+        pages=("GET /settings/health", "GET /oncall"),
     ),
     Row(
         permission=Permission.ACT,
@@ -243,6 +243,16 @@ TABLE: tuple[Row, ...] = (
             "POST /api/v1/calendar-feeds",
             "DELETE /api/v1/calendar-feeds/{feed_id}",
         ),
+        pages=(
+            "GET /oncall/{schedule_id}/override",
+            "POST /oncall/{schedule_id}/override",
+            "POST /oncall/{schedule_id}/overrides/{override_id}/remove",
+            "GET /oncall/{schedule_id}/swap",
+            "POST /oncall/{schedule_id}/swap",
+            "GET /oncall/calendars",
+            "POST /oncall/calendars",
+            "POST /oncall/calendars/{feed_id}/revoke",
+        ),
     ),
     Row(
         permission=Permission.CONFIGURE,
@@ -280,7 +290,16 @@ TABLE: tuple[Row, ...] = (
             "DELETE /api/v1/channels/{channel}",
             "POST /api/v1/channels/{channel}/test",
         ),
-        pages=("POST /settings/sites", "POST /settings/sites/{slug}", "POST /settings/sites/{slug}/{event_type}"),
+        pages=(
+            "POST /settings/sites",
+            "POST /settings/sites/{slug}",
+            "POST /settings/sites/{slug}/{event_type}",
+            "GET /oncall/new",
+            "POST /oncall/new",
+            "GET /oncall/{schedule_id}/edit",
+            "POST /oncall/{schedule_id}/edit",
+            "POST /oncall/{schedule_id}/remove",
+        ),
     ),
     Row(
         permission=Permission.PEOPLE,

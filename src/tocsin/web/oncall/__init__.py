@@ -1,0 +1,1 @@
+"""Who is on call, as people look at it and change it."""
