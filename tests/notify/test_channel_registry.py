@@ -17,7 +17,7 @@ async def door() -> AsyncIterator[HttpDoor]:
 
 
 # These need nothing from the settings: the contact holds the address, and the address is the key.
-ALWAYS = {"slack", "teams", "discord", "pagerduty", "opsgenie", "webhook"}
+ALWAYS = {"slack", "teams", "discord", "pagerduty", "opsgenie", "webhook", "apprise"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ _SLACK_PATH = re.compile(r"/(services/[A-Za-z0-9]+/[A-Za-z0-9]+|triggers/[A-Za-z
 _DISCORD_PATH = re.compile(r"/api/(v[0-9]{1,2}/)?webhooks/[0-9]{5,25}/[A-Za-z0-9_-]{20,120}")
 _PAGERDUTY = re.compile(r"(eu:)?[A-Za-z0-9]{32}")
 _OPSGENIE = re.compile(r"((eu|jsm):)?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_APPRISE = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]{1,30})://\S")
+_LOCAL = frozenset({"blink1", "dbus", "file", "glib", "gnome", "growl", "kde", "macosx", "qt", "syslog", "windows"})
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _DISCORD_HOSTS = ("discord.com", "discordapp.com", "ptb.discord.com", "canary.discord.com")
@@ -162,6 +164,17 @@ def _subscription(text: str, *, private: bool) -> Target:
     return Target(parts.hostname, msgspec.json.encode(kept).decode())
 
 
+def _apprise(text: str) -> Target:
+    """What comes before ``://`` is all that is shown: with many services any other part is a key."""
+    found = _APPRISE.match(text)
+    if found is None:
+        raise _wrong("must be an address as Apprise knows it, such as gotify://gotify.example.com/token")
+    scheme = found[1].lower()
+    if scheme in _LOCAL:
+        raise _wrong(f"{scheme}:// is for the screen or the log of this machine, where nobody would see it")
+    return Target(scheme, text)
+
+
 class _GivenKeys(msgspec.Struct):
     p256dh: str
     auth: str
@@ -199,6 +212,7 @@ _READERS: Mapping[str, Callable[[str], Target]] = {
     "telegram": _telegram,
     "pagerduty": _pagerduty,
     "opsgenie": _opsgenie,
+    "apprise": _apprise,
 }
 
 _BY_NETWORK: Mapping[str, Callable[..., Target]] = {"webhook": _webhook, "webpush": _subscription}

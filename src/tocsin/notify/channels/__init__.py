@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tocsin.net.http import HttpDoor
+from tocsin.notify.channels.apprise import AppriseChannel
 from tocsin.notify.channels.discord import Discord
 from tocsin.notify.channels.email import Email
 from tocsin.notify.channels.ntfy import Ntfy
@@ -42,6 +43,7 @@ def channels(settings: Settings, door: HttpDoor, phone: Sequence[Provider] = (),
         PagerDuty.kind: PagerDuty(door),
         Opsgenie.kind: Opsgenie(door),
         Webhook.kind: Webhook(abroad),
+        AppriseChannel.kind: AppriseChannel(private=settings.private_targets),
         WebPush.kind: WebPush(abroad, vapid) if vapid is not None else None,
     }
     return {kind: channel for kind, channel in known.items() if channel is not None}
