@@ -21,7 +21,12 @@ def a_rule(*texts: str, number: int = 1, name: str | None = None, **more: Any) -
     """What matches has severity 2. *more* that is no field of a rule is an action."""
     fields = {key: more.pop(key) for key in tuple(more) if key in EventRule.__struct_fields__}
     actions = Actions(**more) if more else Actions(severity=2)
-    values: dict[str, Any] = {"id": an_id(0x7000 + number), "name": name or f"Rule {number}", "actions": actions, "matchers": matchers(*texts)}
+    values: dict[str, Any] = {
+        "id": an_id(0x7000 + number),
+        "name": name or f"Rule {number}",
+        "actions": actions,
+        "matchers": matchers(*texts),
+    }
     return EventRule(**(values | fields))
 
 
