@@ -121,6 +121,10 @@ class FakeDispatch:
         """What the test wants."""
         return self.may_send
 
+    def hold(self, contact_id: str, site_id: int, cause: str, now: int) -> int:
+        """Nothing waits for anything."""
+        return now
+
     def take(self, leased: Sequence[Leased]) -> Callable[[], None]:
         """Notes *leased* once the transaction is committed."""
 

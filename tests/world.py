@@ -37,7 +37,7 @@ class World:
 
     def __init__(self, url: str, folder: Path, *, clock: FakeClock | None = None, node: str = "node-1", **settings: Any) -> None:
         self.clock = clock or FakeClock()
-        given = {"public_url": "https://alarm.example.com", **settings}
+        given = {"public_url": "https://alarm.example.com", "group_wait_seconds": 0, **settings}  # grouping has stories of its own
         self.settings = Settings(data_dir=folder / "data", database_url=url, **given)
         self.core = bootstrap.build_core(self.settings, self.clock)
         self.ntfy = FakeChannel("ntfy", self.clock)
@@ -46,7 +46,7 @@ class World:
         self.voice = FakeChannel("voice", self.clock)
         self.channels = {channel.kind: channel for channel in (self.ntfy, self.email, self.sms, self.voice)}
         self.node = node
-        self.limits = Limits(self.settings.message_burst, self.settings.messages_per_minute)
+        self.limits = Limits(self.settings.message_burst, self.settings.messages_per_minute, self.settings.group_wait_seconds * SECOND)
         self._journal = self.settings.data_dir / f"departures-{node}"
         self.delivery = self._deliver()
 

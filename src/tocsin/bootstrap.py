@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from tocsin.core.clock import MINUTE, Clock, SystemClock
+from tocsin.core.clock import MINUTE, SECOND, Clock, SystemClock
 from tocsin.core.errors import TocsinError
 from tocsin.core.ids import new_id
 from tocsin.db import schema, tables
@@ -291,7 +291,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         contacts=core.contacts,
         site_slug=core.sites.slug_of,
         channels=the_channels,
-        limits=Limits(settings.message_burst, settings.messages_per_minute),
+        limits=Limits(settings.message_burst, settings.messages_per_minute, settings.group_wait_seconds * SECOND),
         departures=departures,
         secret=secret,
         public_url=settings.public_url,

@@ -59,6 +59,7 @@ class Settings:
     call_price: int = 200_000
     messages_per_minute: int = 10
     message_burst: int = 10
+    group_wait_seconds: int = 10
     ack_expiry_minutes: int = 240
     flap_window_minutes: int = 10
 
@@ -390,6 +391,13 @@ VARIABLES: tuple[Variable, ...] = (
         _whole(1, 1_000_000),
         "10",
         "messages that one contact may get at once before the rate holds",
+    ),
+    Variable(
+        "TOCSIN_GROUP_WAIT_SECONDS",
+        ("group_wait_seconds",),
+        _whole(0, 300),
+        "10",
+        "after the first message about a type of alert at a site, others wait so long for each other and leave as one; 0: never",
     ),
     Variable(
         "TOCSIN_ACK_EXPIRY_MINUTES",

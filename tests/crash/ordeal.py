@@ -65,6 +65,7 @@ class Ordeal:
             "NOTIFICATION_EMAIL": "ops@example.com",
             "TOCSIN_SMTP_URL": f"smtp+plain://127.0.0.1:{smtp.port}",
             "TOCSIN_MESSAGE_BURST": "20",
+            "TOCSIN_GROUP_WAIT_SECONDS": "0",
             "TOCSIN_MESSAGES_PER_MINUTE": "1200",
         }
         ordeal = cls(program, ntfy, smtp, seed)

@@ -106,3 +106,39 @@ def test_everything_leaves_in_the_end(groups: list[tuple[int, int]]) -> None:
             waiting[choice.site_id] = 0 if choice.digest else waiting[choice.site_id] - choice.singles
         now += 10 * SECOND
     assert not any(waiting.values())
+
+
+# Groups.
+
+
+def held(limits: Limits, *moments: int, cause: str = "opened disk.full") -> list[int]:
+    """Until when a message waits that is born at each of these seconds; the second itself: it does not."""
+    return [(limits.hold("phone", 1, cause, NOW + moment * SECOND) - NOW) // SECOND for moment in moments]
+
+
+@pytest.mark.claim("A8")
+def test_the_first_message_of_a_cause_waits_for_nothing_and_the_next_for_each_other() -> None:
+    limits = Limits(10, 10, wait=10 * SECOND)
+    assert held(limits, 0, 1, 9, 10, 12) == [0, 10, 10, 10, 20], "a small group is over when it leaves"
+    assert held(limits, 13, cause="opened cpu.high") == [13]
+    assert held(Limits(10, 10), 0, 1, 2) == [0, 1, 2], "without a wait nothing waits"
+
+
+@pytest.mark.claim("A8")
+def test_the_group_after_a_large_one_is_longer_and_so_on_until_it_is_calm() -> None:
+    limits = Limits(10, 10, wait=10 * SECOND)
+    assert held(limits, *[0] * 6) == [0, 10, 10, 10, 10, 10]
+    assert held(limits, *[11] * 5) == [71] * 5
+    assert held(limits, *[80] * 5) == [380] * 5
+    assert held(limits, 400) == [700]
+    assert held(limits, 10_000) == [10_000]
+
+
+@pytest.mark.claim("A8")
+def test_what_waited_for_each_other_leaves_as_one_even_if_the_rate_would_allow_more() -> None:
+    limits = Limits(10, 10, wait=10 * SECOND)
+    held(limits, 0, 1, 2, 3)
+    (choice,) = limits.choose([Waiting("phone", 1, 3, 5)], NOW + 10 * SECOND)
+    assert (choice.singles, choice.digest) == (0, True)
+    (choice,) = limits.choose([Waiting("phone", 1, 3, 5)], NOW + 11 * SECOND)
+    assert (choice.singles, choice.digest) == (3, False)

@@ -38,7 +38,8 @@ log = structlog.get_logger()
 
 MAX_UNDER_WAY = 256
 MAX_PER_CONTACT = 16
-MAX_IN_DIGEST = 2_000
+MAX_IN_DIGEST = 20_000
+MANY = 1_000  # messages that are claimed in a transaction of their own
 MAX_LOOKED_UP = 50
 LISTED_IN_DIGEST = 20
 SEND_TIMEOUT = 50  # seconds; shorter than the lease, longer than any channel's own limit
@@ -117,6 +118,10 @@ class Delivery:
             and (self._is_program(contact_id) or self._limits.take(contact_id, site_id, severity, now))
         )
 
+    def hold(self, contact_id: str, site_id: int, cause: str, now: int) -> int:
+        """The moment until which a message born now waits for others of the same *cause*: programs are told each thing by itself."""
+        return now if not cause or self._is_program(contact_id) else self._limits.hold(contact_id, site_id, cause, now)
+
     def take(self, leased: Sequence[Leased]) -> Callable[[], None]:
         """What to call after the commit: sends *leased*, or looks for news if there are none."""
 
@@ -178,11 +183,23 @@ class Delivery:
         programs = [w for w in waiting if self._is_program(w.contact_id)]
         people = [w for w in waiting if w.count > 0 and w not in programs]
         claimed: list[tuple[Leased, Others | None]] = []
-        for choice in [*self._all_of(programs), *self._limits.choose(people, now)]:
+        for choice in [*self._all_of(programs), *self._limits.choose([w for w in people if w.count <= MANY], now)]:
             claimed.extend(self._claim_choice(tx, choice, now))
+        claimed.extend(self._claim_many(tx, [w for w in people if w.count > MANY], now))
         if claimed:
             failpoints.reach("claim.before")
         return claimed
+
+    def _claim_many(self, tx: Tx, waiting: Sequence[Waiting], now: int) -> list[tuple[Leased, "Others | None"]]:
+        """The messages of one contact and site in a transaction of their own, so that whatever comes in has its turn between two."""
+        for place, group in enumerate(sorted(waiting, key=lambda w: -w.loudest), 1):
+            for choice in self._limits.choose([group], now):
+                claimed = self._claim_choice(tx, choice, now)
+                if claimed:
+                    if place < len(waiting):
+                        tx.after_commit(self.wake)
+                    return claimed
+        return []
 
     def _blocked(self, now: int) -> list[str]:
         return [contact_id for contact_id, fault in self.faults.items() if fault.until > now]
@@ -216,6 +233,8 @@ class Delivery:
         if contact is None or not live:
             return []
         singles, rest = live[: choice.singles], live[choice.singles :]
+        if len(rest) == 1 and choice.digest:  # the others have lost their point meanwhile
+            singles, rest = [*singles, *rest], []
         leased = store.lease(tx, [message for message, _ in singles], self.node, now)
         claimed: list[tuple[Leased, Others | None]] = [
             (Leased(message, alert, contact), None) for message, (_, alert) in zip(leased, singles, strict=True)

@@ -2,6 +2,9 @@
 
 Three budgets for each contact: the ordinary one; one message a minute for each site, so that a quiet site's first
 alert overtakes another's storm; a reserve for critical alerts.
+
+Before that, what has one cause is grouped: of the messages of one kind about alerts of one type at one site, the first
+leaves at once, and those that follow within a few seconds wait for each other and leave as one.
 """
 
 import threading
@@ -13,6 +16,9 @@ from tocsin.notify.rules import Choice, Waiting
 
 CRITICAL_RESERVE = 5
 MAX_SITES = 10_000
+MAX_GROUPS = 20_000
+STORM = 5  # messages that waited for each other: if there were so many, more are likely, and the next group is longer
+LONGER = (1, 6, 30)  # times the first wait
 
 
 class Bucket:
@@ -39,11 +45,32 @@ class Bucket:
         return True
 
 
-class Limits:
-    """The budgets of all contacts of this node. Used by the writer's thread and the event loop."""
+class Group:
+    """Messages that wait for each other until ``until``: how many there are, and how long a group it is."""
 
-    def __init__(self, burst: int, per_minute: int) -> None:
-        self._burst, self._per_minute = burst, per_minute
+    __slots__ = ("held", "length", "until")
+
+    def __init__(self, until: int) -> None:
+        self.until, self.held, self.length = until, 0, 0
+
+    def goes_on(self, wait: int, now: int) -> bool:
+        """Whether a message at *now* still belongs to it: it waits, or was so large that it is followed by a longer one."""
+        if now < self.until:
+            return True
+        longer = wait * LONGER[min(self.length + 1, len(LONGER) - 1)]
+        if self.held < STORM or now >= self.until + longer:
+            return False
+        self.until, self.held, self.length = now + longer, 0, self.length + 1
+        return True
+
+
+class Limits:
+    """The budgets of all contacts of this node. Used by the writer's thread and the event loop. *wait*: of a group, in milliseconds."""
+
+    def __init__(self, burst: int, per_minute: int, wait: int = 0) -> None:
+        self._burst, self._per_minute, self._wait = burst, per_minute, wait
+        self._groups: dict[tuple[str, int, str], Group] = {}
+        self._grouped: dict[tuple[str, int], int] = {}  # how many have been held and not chosen yet
         self._ordinary: dict[str, Bucket] = {}
         self._critical: dict[str, Bucket] = {}
         self._sites: dict[tuple[str, int], Bucket] = {}
@@ -54,12 +81,30 @@ class Limits:
         with self._lock:
             return self._take(contact_id, site_id, severity, now)
 
+    def hold(self, contact_id: str, site_id: int, cause: str, now: int) -> int:
+        """The moment until which a message that is born now waits for others of the same *cause*; *now*: it does not."""
+        if not self._wait:
+            return now
+        with self._lock:
+            place = (contact_id, site_id, cause)
+            group = self._groups.get(place)
+            if group is None or not group.goes_on(self._wait, now):
+                if len(self._groups) >= MAX_GROUPS:
+                    self._groups.clear()
+                self._groups[place] = Group(now + self._wait)
+                return now
+            group.held += 1
+            self._grouped[place[:2]] = self._grouped.get(place[:2], 0) + 1
+            return group.until
+
     def choose(self, waiting: Iterable[Waiting], now: int) -> list[Choice]:
         """What leaves now of all that is due, the loudest first. Each single and each digest is counted."""
         with self._lock:
             return [self._choose(group, now) for group in sorted(waiting, key=lambda w: -w.loudest)]
 
     def _choose(self, group: Waiting, now: int) -> Choice:
+        if group.count > 1 and self._grouped.get((group.contact_id, group.site_id), 0) > 1:
+            return self._choose_one(group, now)
         ordinary = self._bucket(group.contact_id, now)
         fits = group.count <= ordinary.refill(now)
         singles = 0
@@ -67,6 +112,13 @@ class Limits:
             singles += 1
         rest = group.count - singles
         return Choice(group.contact_id, group.site_id, singles, digest=rest > 0 and ordinary.take(now))
+
+    def _choose_one(self, group: Waiting, now: int) -> Choice:
+        """What has waited for each other leaves as one."""
+        leaves = self._take(group.contact_id, group.site_id, group.loudest, now)
+        if leaves:
+            del self._grouped[group.contact_id, group.site_id]
+        return Choice(group.contact_id, group.site_id, 0, digest=leaves)
 
     def _take(self, contact_id: str, site_id: int, severity: int, now: int, *, ordinary: bool = True) -> bool:
         if self._site(contact_id, site_id, now).take(now):

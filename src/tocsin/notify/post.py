@@ -38,6 +38,10 @@ class Dispatch(Protocol):
         """Whether a message born now may be leased to this node at birth: there is room, and the contact's rate allows it."""
         ...
 
+    def hold(self, contact_id: str, site_id: int, cause: str, now: int) -> int:
+        """The moment until which a message born now waits for others of the same cause; *now*: it does not."""
+        ...
+
     def take(self, leased: Sequence[Leased]) -> Callable[[], None]:
         """What to call after the commit, to have *leased* sent; an empty list means that there is news in the outbox."""
         ...
@@ -92,11 +96,13 @@ class Post:
 
     def _put(self, alert: Alert, message: Message, promise: Promise) -> None:
         dispatch = self._dispatch
-        if (
-            promise.at <= self.now
-            and dispatch is not None
-            and dispatch.may_send_now(promise.contact.id, alert.site_id, alert.severity, self.now)
-        ):
+        if promise.at > self.now or dispatch is None:
+            self._messages.append(message)
+            return
+        until = dispatch.hold(promise.contact.id, alert.site_id, cause_of(alert, message), self.now)
+        if until > self.now:
+            message = replace(message, next_attempt_at=until)
+        elif dispatch.may_send_now(promise.contact.id, alert.site_id, alert.severity, self.now):
             message = replace(
                 message,
                 status="sending",
@@ -121,6 +127,11 @@ class Post:
         if self._messages:
             store.add(tx, self._messages)
             wake(tx, self._dispatch, self._leased)
+
+
+def cause_of(alert: Alert, message: Message) -> str:
+    """What messages have in common that are grouped; empty: it is told by itself."""
+    return "" if message.kind == Kind.NOTICE or alert.type == "tocsin.test" else f"{message.kind} {alert.type}"
 
 
 def wake(tx: Tx, dispatch: Dispatch | None, leased: Sequence[Leased]) -> None:

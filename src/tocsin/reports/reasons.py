@@ -219,7 +219,7 @@ def _owner(story: Story, receiver: Receiver | None) -> str:
 
 
 def _attempt(number: int, one: Try, contact: str, post: Post) -> str:
-    bundled = f" in the digest {post.digest_id}, since the contact's rate was used up" if post.digest_id else ""
+    bundled = f" in the digest {post.digest_id}, together with others" if post.digest_id else ""
     if one.outcome is None:
         return f"Attempt {number} to {contact}{bundled} is under way."
     error = f": {cut(one_line(one.error), MAX_ERROR)}" if one.error else ""
@@ -246,7 +246,7 @@ def _waits(post: Post, contact: str) -> str:
         return f"Waits for its next attempt to {contact}: {cut(one_line(post.last_error), MAX_ERROR)}."
     if post.due_at is not None:
         return f"Waits for its time to go to {contact}: {to_text(post.due_at)}."
-    return f"Waits to go to {contact}: its turn has not come, or the contact's rate is used up."
+    return f"Waits to go to {contact}: for others of the same cause, for its turn, or for the contact's rate."
 
 
 # One sentence for each person.

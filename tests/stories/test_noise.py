@@ -1,0 +1,137 @@
+"""Noise as stories: a storm of alerts, and an alert that comes and goes. An unexpected message fails a story."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.build import a_recovery, a_report
+from tests.escalation.crew import Crew
+from tests.world import World
+from tocsin.core.clock import MINUTE, SECOND
+
+pytestmark = pytest.mark.claim("A8")
+
+NIGHT = "2026-01-07T01:12"  # a Wednesday, 02:12 in Berlin
+
+
+@pytest.fixture
+async def crew(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Crew]:
+    """The company at night, with grouping as it is set up unless somebody changes it."""
+    world = World(sqlite_url, tmp_path, group_wait_seconds=10)
+    yield await Crew(world).start(NIGHT)
+    await world.close()
+
+
+def told(crew: Crew) -> list[str]:
+    """What everybody's push and texts said, in order: ``00:10 ntfy anna: digest of 9``."""
+    found = []
+    for channel in crew.world.channels.values():
+        for letter in channel.letters:
+            seconds = (letter.now - crew.begun_at) // SECOND
+            what = letter.message.kind
+            if what == "digest":
+                what = f"digest of {1 + len(letter.others) + letter.more}"
+            found.append(f"{seconds // 60:02}:{seconds % 60:02} {letter.contact.kind} {letter.contact.target}: {what} at {letter.site}")
+    return sorted(found)
+
+
+@pytest.mark.claim("N6", "K12")
+async def test_a_storm_of_10000_alerts_in_10_seconds_is_a_handful_of_messages_and_loses_nothing(crew: Crew) -> None:
+    """The first pages at once, the others come in one message; another site's alert in the middle of it does not wait."""
+    world = crew.world
+    for second in range(10):
+        for batch in range(5):
+            start = second * 1_000 + batch * 200
+            await world.report(*[a_report(f"disk:/{start + n}", severity=4, at=world.clock.at) for n in range(200)])
+        if second == 5:
+            await world.report(a_report("cpu:0", site="other", type="cpu.high", severity=4, at=world.clock.at))
+            assert [line for line in told(crew) if line.endswith("other")] == _to_all("00:05", "opened at other")
+        world.clock.advance(SECOND)
+        await world.turn()
+    await world.pass_time(14 * MINUTE)
+    expected = [
+        *_to_all("00:00", "opened at main"),
+        *_to_all("00:05", "opened at other"),
+        *_to_all("00:10", "digest of 9999 at main"),
+    ]
+    assert told(crew) == sorted(expected)
+    assert len(world.alerts()) == 10_001
+    carried = Counter((m.alert_number, m.contact_id) for m in world.messages() if m.kind == "opened" and m.status == "sent")
+    contacts = {contact for _, contact in carried}
+    assert carried == Counter({(number, contact): 1 for number in range(1, 10_002) for contact in contacts})
+
+
+def _to_all(at: str, what: str) -> list[str]:
+    targets = ("email olga@example.com", "ntfy anna", "ntfy ben", "sms +4915100000001", "sms +4915100000002")
+    return [f"{at} {target}: {what}" for target in targets]
+
+
+async def test_two_alerts_of_one_cause_are_two_messages_the_second_a_little_later(crew: Crew) -> None:
+    world = crew.world
+    await world.report(a_report("disk:/", severity=2, at=world.clock.at))
+    await world.report(a_report("disk:/var", severity=2, at=world.clock.at))
+    await world.pass_time(MINUTE)
+    pushes = [line for line in told(crew) if "anna" in line]
+    assert pushes == ["00:00 ntfy anna: opened at main", "00:10 ntfy anna: opened at main"]
+
+
+async def test_another_cause_or_another_site_waits_for_nothing(crew: Crew) -> None:
+    world = crew.world
+    for kind, site in (("disk.full", "main"), ("cpu.high", "main"), ("disk.full", "other")):
+        await world.report(a_report(kind, type=kind, site=site, severity=2, at=world.clock.at))
+    assert len([line for line in told(crew) if line.startswith("00:00 ntfy anna")]) == 3
+
+
+async def test_what_is_over_before_its_group_leaves_is_told_to_nobody(crew: Crew) -> None:
+    world = crew.world
+    for n in range(4):
+        await world.report(a_report(f"disk:{n}", severity=2, at=world.clock.at))
+    await world.pass_time(5 * SECOND)
+    await world.report(*[a_recovery(f"disk:{n}", at=world.clock.at) for n in (1, 2)])
+    await world.pass_time(MINUTE)
+    pushes = [line for line in told(crew) if "anna" in line]
+    assert pushes == ["00:00 ntfy anna: opened at main", "00:10 ntfy anna: opened at main"]
+
+
+async def test_a_storm_that_goes_on_is_told_of_ever_more_rarely(crew: Crew) -> None:
+    world = crew.world
+    for second in range(0, 600, 5):
+        await world.report(*[a_report(f"disk:{second + n}", severity=2, at=world.clock.at) for n in range(5)])
+        world.clock.advance(5 * SECOND)
+        await world.turn()
+    await world.pass_time(2 * MINUTE)
+    pushes = [line.partition(" at")[0] for line in told(crew) if "anna" in line]
+    assert pushes == [
+        "00:00 ntfy anna: opened",
+        "00:10 ntfy anna: digest of 9",
+        "01:10 ntfy anna: digest of 60",
+        "06:10 ntfy anna: digest of 300",
+        "11:10 ntfy anna: digest of 230",
+    ]
+
+
+async def test_the_end_of_a_storm_is_one_message_more(crew: Crew) -> None:
+    world = crew.world
+    await world.report(*[a_report(f"disk:{n}", severity=2, at=world.clock.at) for n in range(30)])
+    await world.pass_time(MINUTE)
+    await world.report(*[a_recovery(f"disk:{n}", at=world.clock.at) for n in range(30)])
+    await world.pass_time(MINUTE)
+    assert [line.partition(" ")[2] for line in told(crew) if "anna" in line] == [
+        "ntfy anna: opened at main",
+        "ntfy anna: digest of 29 at main",
+        "ntfy anna: resolved at main",
+        "ntfy anna: digest of 29 at main",
+    ]
+
+
+async def test_what_waited_for_its_group_when_the_server_died_is_sent_all_the_same(database_url: str, tmp_path: Path) -> None:
+    world = World(database_url, tmp_path, group_wait_seconds=10)
+    await Crew(world).start(NIGHT)
+    await world.report(*[a_report(f"disk:{n}", severity=2, at=world.clock.at) for n in range(30)])
+    world.clock.advance(5 * SECOND)
+    await world.restart()
+    await world.pass_time(2 * MINUTE)
+    assert Counter(m.status for m in world.messages() if m.kind == "opened") == {"sent": 90}
+    await world.close()
