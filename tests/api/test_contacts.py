@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from tests.api.service import Service
 from tests.api.walk import Comer, a_person, ask
 from tests.fakes import DOWN, FakeChannel
-from tocsin.core.clock import HOUR, MINUTE
+from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.db import tables
+from tocsin.engine import tidy
 from tocsin.identity.model import Role
 from tocsin.notify.codes import LASTS, PAUSE, SENDS_AN_HOUR, TRIES
 from tocsin.notify.reach import person_promises
@@ -273,3 +274,13 @@ async def test_a_rule_for_a_contact_that_was_removed_falls_back_to_what_is_left(
     await marta.ask("DELETE", f"/contacts/{text}", status=204)
     (person,) = [one for one in world.core.contacts.directory.people.values() if one.contacts]
     assert [promise.contact.id for promise in person_promises(person, 4, (), world.clock.now())] == [push]
+    assert (await marta.ask("GET", "/notification-rules"))["rules"] == [], "what is shown can be sent back"
+
+
+async def test_codes_are_forgotten_after_a_day(marta: Person) -> None:
+    world = marta.service.world
+    await marta.add()
+    for later, left in ((HOUR, 1), (DAY, 0)):
+        world.clock.advance(later)
+        await world.write(lambda tx: tidy.run(tx, world.clock.now()))
+        assert world.count(tables.contact_codes) == left

@@ -7,12 +7,13 @@ from tocsin.identity import logins
 
 KEEP_QUARANTINE = 30 * DAY
 KEEP_HANDOVERS = 120 * DAY
+KEEP_CODES = DAY  # long enough that a new one cannot be had by waiting for the row to go
 MAX_QUARANTINE = 10_000
 
 
 def run(tx: Tx, now: int) -> None:
-    """Quarantine: 30 days and 10,000 members at most. Counts of events, hand-overs, answers of telephones: 120 days. Logins: when they
-    are over.
+    """Quarantine: 30 days and 10,000 members at most. Counts of events, hand-overs, answers of telephones: 120 days. Logins and
+    codes of contacts: when they are over.
     """
     counts.tidy(tx, now)
     logins.tidy(tx, now)
@@ -24,3 +25,4 @@ def run(tx: Tx, now: int) -> None:
     )
     tx.driver.execute(f"DELETE FROM handovers WHERE created_at < {mark}", (now - KEEP_HANDOVERS,))  # noqa: S608
     tx.driver.execute(f"DELETE FROM phone_replies WHERE at < {mark}", (now - KEEP_HANDOVERS,))  # noqa: S608
+    tx.driver.execute(f"DELETE FROM contact_codes WHERE counted_from < {mark}", (now - KEEP_CODES,))  # noqa: S608

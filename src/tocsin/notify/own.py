@@ -195,10 +195,17 @@ def _sent_to(tx: Tx, user_id: str, now: int) -> int:
 
 
 def wishes_of(connection: sa.Connection, user_id: str) -> Wishes:
-    """A person's rules and quiet hours; nothing if they have set none. Raises `NotFound`."""
+    """A person's rules and quiet hours; nothing if they have set none. Rules for contacts that were removed are over.
+
+    Raises `NotFound`.
+    """
     user = identity_store.get_user(connection, user_id)
     row = connection.execute(sa.select(_RULES).where(_RULES.c.user_id == user.id)).first()
-    return Wishes() if row is None else Wishes(read_rules(row.rules), read_quiet_hours(row.quiet_hours))
+    if row is None:
+        return Wishes()
+    there = set(connection.execute(sa.select(_TABLE.c.id).where(_TABLE.c.user_id == user.id, _TABLE.c.disabled_at.is_(None))).scalars())
+    rules = tuple(rule for rule in read_rules(row.rules) if rule.contact in there)
+    return Wishes(rules, read_quiet_hours(row.quiet_hours))
 
 
 def set_wishes(tx: Tx, who: Who, user_id: str, wanted: Wishes, now: int) -> Wishes:
