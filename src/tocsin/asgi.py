@@ -109,17 +109,18 @@ def build(server: Server, engine: Engine | None) -> Front:
     """The application. *engine*: the one whose health is shown; None when it runs in another process."""
     core = server.core
     app = copy(_application())  # the routes are the same for every server; what differs is in the state
+    guard = Guard(server.keys, server.sessions, core.clock.now, core.settings.public_url)
     app.state = State(
         {
             "server": server,
             "watch": _watch(server, engine),
-            "guard": Guard(server.keys, server.sessions, core.clock.now, core.settings.public_url),
+            "guard": guard,
             "refusals": server.refusals,
             "desk": Desk(server),
             "hub": _hub(server),
         }
     )
-    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals), app, app.state.hub)
+    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals, guard.key), app, app.state.hub)
 
 
 @cache

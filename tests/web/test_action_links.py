@@ -1,6 +1,7 @@
 """``/a/{token}`` over HTTP: whoever got the message may act, nobody else may, and looking changes nothing."""
 
 import base64
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -89,7 +90,7 @@ async def test_a_link_that_was_used_says_how_it_is_and_does_no_harm(sqlite_servi
     assert sqlite_service.world.alert().status == Status.RESOLVED
 
 
-FORGED = {
+FORGED: dict[str, Callable[[str], str]] = {
     "sealed with another secret": lambda message: link(message, LinkAction.ACKNOWLEDGE, b"x" * 32),
     "of a message that never was": lambda _: link(an_id(999), LinkAction.ACKNOWLEDGE),
     "cut by a mail program": lambda message: link(message, LinkAction.ACKNOWLEDGE)[:-6],

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from tocsin.api.pace import CALLS, STRANGERS, Pace
+from tocsin.audit.refusals import network_of
 from tocsin.core.errors import NotAllowed, NotAuthenticated, NotFound, TocsinError, UnknownFields
 from tocsin.identity import permissions, rules
 from tocsin.identity.model import ApiKey, Caller, Permission, Scope, Viewer
@@ -21,6 +23,8 @@ CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 AnyRequest = Request[Any, Any, Any]
+Credential = TypeVar("Credential")
+Found = TypeVar("Found")
 
 
 class Guard:
@@ -29,6 +33,8 @@ class Guard:
     def __init__(self, keys: KeyRing, sessions: SessionBook, now: Callable[[], int], public_url: str) -> None:
         self._keys, self._sessions, self._now, self._public_url = keys, sessions, now, public_url
         self.cookie = sessions.cookie
+        self.calls = Pace(CALLS, "too many calls", now)
+        self.strangers = Pace(STRANGERS, "too many calls with a key or login that is not known", now)
 
     async def __call__(self, connection: AnyConnection, _handler: BaseRouteHandler) -> None:
         """Lets the request pass, with its caller (and, on pages, viewer) in the state, or raises `NotAuthenticated` or `NotAllowed`."""
@@ -45,28 +51,40 @@ class Guard:
         header = authorization(connection)
         # Who it is stands in the state before it is known whether they may: a refusal is noted under their name.
         if route in row.pages or (not header and self._sessions.cookie in connection.cookies):
-            viewer = await self._person(connection)
+            viewer = await self._person(connection, address)
+            self.calls.take(f"user:{viewer.user_id}")
             connection.state.viewer, connection.state.caller = viewer, viewer.calling(address)
             if method not in SAFE_METHODS:
                 await self._from_own_page(connection, viewer)  # type: ignore[arg-type]  # there are no others than HTTP requests
             await self._may(row, viewer)
         else:
-            key = await self._key(header)
+            key = await self.key(header, address)
+            self.calls.take(f"key:{key.id}")
             connection.state.caller = caller_of(key, address)
             check(row, key, self._now())
 
-    async def _key(self, header: bytes) -> ApiKey:
+    async def key(self, header: bytes, address: str) -> ApiKey:
+        """The key in an ``Authorization`` header. Raises `NotAuthenticated`, `TooMany` for an address that tries ever more of them."""
         bearer(header)
         key = self._keys.recall(header)
-        return key if key is not None else await asyncio.to_thread(self._keys.look_up, header)
+        return key if key is not None else await self._known(self._keys.look_up, header, address)
 
-    async def _person(self, connection: AnyConnection) -> Viewer:
+    async def _known(self, look_up: Callable[[Credential], Found], credential: Credential, address: str) -> Found:
+        network = network_of(address)
+        self.strangers.check(network)
+        try:
+            return await asyncio.to_thread(look_up, credential)
+        except NotAuthenticated:
+            self.strangers.take(network)
+            raise
+
+    async def _person(self, connection: AnyConnection, address: str) -> Viewer:
         token = connection.cookies.get(self._sessions.cookie, "")
         if not token:
             raise NotAuthenticated("log in first")
         viewer = self._sessions.recall(token)
         if viewer is None:
-            viewer = await asyncio.to_thread(self._sessions.look_up, token)
+            viewer = await self._known(self._sessions.look_up, token, address)
         return viewer
 
     async def _may(self, row: Row, viewer: Viewer) -> None:
@@ -86,11 +104,11 @@ class Guard:
 
     async def reader(self, connection: AnyConnection) -> bool:
         """For open routes that say more to some: whether a key came along that may read everything. Raises nothing of ours."""
-        header = authorization(connection)
+        header, address = authorization(connection), connection.client.host if connection.client else ""
         if not header:
             return False
         try:
-            rules.check(await self._key(header), Scope.READ, self._now(), whole=True)
+            rules.check(await self.key(header, address), Scope.READ, self._now(), whole=True)
         except TocsinError:
             return False
         return True

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+FindKey = Callable[[bytes, str], Awaitable[ApiKey]]
 
 PATH = "/api/v1/events"
 MAX_BACKLOG = 30_000  # events handed to the writer and not yet durable
@@ -54,8 +55,9 @@ class Accepted(msgspec.Struct):
 class Intake:
     """Checks key, size and signature, decodes, has the batch written, answers after the commit."""
 
-    def __init__(self, writer: Writer, ingest: Ingest, keys: KeyRing, clock: Clock, refusals: Refusals) -> None:
-        self._writer, self._take, self._keys, self._clock, self._refusals = writer, ingest.take, keys, clock, refusals
+    def __init__(self, writer: Writer, ingest: Ingest, keys: KeyRing, clock: Clock, refusals: Refusals, find_key: FindKey) -> None:
+        """*find_key* brings back the key of a header and an address, as on every other route."""
+        self._writer, self._take, self._clock, self._refusals, self._find_key = writer, ingest.take, clock, refusals, find_key
         self.recall = keys.recall
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -100,11 +102,11 @@ class Intake:
 
     async def _key(self, headers: dict[bytes, bytes], address: str) -> ApiKey:
         authorization = headers.get(b"authorization", b"")
-        key = self._keys.recall(authorization)
+        key = self.recall(authorization)
         if key is None:
             bearer(authorization)
             try:
-                key = await asyncio.to_thread(self._keys.look_up, authorization)
+                key = await self._find_key(authorization, address)
             except NotAuthenticated as error:
                 self._refusals.note("nobody", address, "refused", f"POST {PATH}", error.message)
                 raise

@@ -39,6 +39,7 @@ _REASONS = {
     413: "Too much at once",
     415: "A content type that is not read here",
     422: "The input is not valid; `errors` names each field",
+    429: "Too often within a minute; try again after `Retry-After` seconds",
     503: "Tocsin cannot do this now; try again after `Retry-After` seconds",
 }
 
@@ -245,7 +246,7 @@ def _responses(path: str, handler: HTTPRouteHandler, schemas: Mapping[Any, Any],
 def _refusals(path: str, handler: HTTPRouteHandler, row: Row) -> Iterator[int]:
     asked, sent = _shape(handler, "asked"), _shape(handler, "sent")
     if row.permission is not Permission.OPEN:
-        yield from (401, 403)
+        yield from (401, 403, 429)
     fields = set(asked.__struct_fields__) if asked is not None else set()
     if "{" in path or fields & {"site", "alert", "schedule"}:
         yield 404
@@ -302,7 +303,7 @@ def _intake() -> dict[str, Any]:
                 "description": "Stored; `ids` has one entry for each input, null where it was rejected",
                 "content": {"application/json": {"schema": {"$ref": REF.format(name="Accepted")}}},
             },
-            **{str(code): _problem(code) for code in (401, 403, 413, 415, 422, 503)},
+            **{str(code): _problem(code) for code in (401, 403, 413, 415, 422, 429, 503)},
         },
         "security": [{"key": []}],
     }

@@ -11,6 +11,7 @@ from tocsin.core.errors import (
     NotFound,
     TocsinError,
     TooLarge,
+    TooMany,
     Unavailable,
 )
 
@@ -23,6 +24,7 @@ _STATUS: tuple[tuple[type[TocsinError], int, str], ...] = (
     (NotFound, 404, "There is no such thing"),
     (Conflict, 409, "The present state forbids that"),
     (TooLarge, 413, "That is too much at once"),
+    (TooMany, 429, "That is too often"),
     (Unavailable, 503, "Tocsin cannot take this now"),
 )
 
@@ -60,7 +62,7 @@ def problem_of(error: TocsinError) -> Problem:
 
 def headers_of(error: TocsinError) -> dict[str, str]:
     """Headers that go with the error: when to try again, how to authenticate."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, TooMany | Unavailable):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}

@@ -8,6 +8,7 @@ TocsinError
 ├── NotFound
 ├── Conflict         the present state forbids it
 ├── TooLarge
+├── TooMany          this caller has called too often: wait
 └── Unavailable      a fault of ours: try again later
 """
 
@@ -64,6 +65,14 @@ class Conflict(TocsinError):
 
 class TooLarge(TocsinError):
     """More than the limit that the message names."""
+
+
+class TooMany(TocsinError):
+    """This caller has called too often within a minute. Nothing was done; sending again after ``retry_after`` seconds is safe."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(TocsinError):
