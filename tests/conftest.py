@@ -164,7 +164,8 @@ def _wash(connection: psycopg.Connection[Any]) -> None:
 
 def _migrate(url: str) -> None:
     database = Database(url)
-    schema.upgrade(database)
+    with database.writer_connection() as connection:
+        schema.migrate(connection)
     database.close()
 
 

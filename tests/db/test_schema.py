@@ -67,6 +67,22 @@ def test_the_newest_migration_is_the_one_that_the_code_expects(database: Databas
         assert schema.version(connection) == schema.HEAD
 
 
+def test_an_empty_database_gets_what_the_migrations_would_have_made(database: Database, databases: Databases, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db" if database.is_sqlite else databases.empty_postgresql()
+    new = Database(url)
+    assert schema.upgrade(new)
+    assert not schema.upgrade(new)
+    seen = []
+    for one in (database, new):
+        with one.read() as connection:
+            known = connection.exec_driver_sql("SELECT name, value FROM settings ORDER BY name").all()
+            seen.append((described(connection), schema.version(connection), schema.oldest(connection), known))
+    new.close()
+    if not database.is_sqlite:
+        databases.drop(url)
+    assert seen[0] == seen[1]
+
+
 def test_an_upgrade_is_done_once(database: Database) -> None:
     assert schema.upgrade(database) is False
 

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.core.errors import Conflict
+from tocsin.db import tables
 from tocsin.db.engine import Database
 
 HEAD = "0014"  # the newest migration; a test holds it against the folder
@@ -41,9 +42,9 @@ def runs_on(found: str | None, its_oldest: str | None) -> bool:
 
 
 def upgrade(database: Database) -> bool:
-    """Runs the migrations that are missing; False if there was nothing to do. Raises `Conflict` if it is too new for this release.
+    """Makes the tables, or runs the migrations that are missing; False if there was nothing to do.
 
-    Alembic is loaded only when it is needed: it would take a tenth of a second and ten megabytes of every start.
+    Raises `Conflict` if the database is too new for this release.
     """
     connection = database.writer_connection()
     try:
@@ -52,14 +53,37 @@ def upgrade(database: Database) -> bool:
             return False
         if is_newer(found):
             raise Conflict(f"the database has schema {found}, on which this release (schema {HEAD}) cannot run")
-        _run(connection)
+        if found is None:
+            _make(connection)
+        else:
+            migrate(connection)
         return True
     finally:
         connection.close()
 
 
-def _run(connection: sa.Connection) -> None:
-    from alembic import command  # noqa: PLC0415 - see upgrade
+def _make(connection: sa.Connection) -> None:
+    """All tables at once, in an empty database. That they are those of the migrations is held by a test.
+
+    Alembic would stay in memory with eleven megabytes until the next start.
+    """
+    connection.exec_driver_sql("BEGIN")  # it is in autocommit mode, see db/engine.py
+    try:
+        tables.metadata.create_all(connection)
+        connection.exec_driver_sql(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+        connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{HEAD}')")  # noqa: S608 - a number of ours
+        connection.execute(tables.settings.insert().values(name="schema_oldest", value=OLDEST))
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+def migrate(connection: sa.Connection) -> None:
+    """Runs the migrations that are missing, with Alembic, which is loaded only for this."""
+    from alembic import command  # noqa: PLC0415 - see above
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
