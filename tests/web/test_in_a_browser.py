@@ -22,7 +22,7 @@ PAGES = (
     *("/", "/alerts", "/alerts?status=resolved", "/alerts?q=nothing-like-it", "/alerts/18", "/alerts/16"),
     *("/events?type=invoice.", "/events/sources", "/events/quarantine", "/analytics", "/settings/health", "/settings/sites"),
     *("/settings/sites/nordlicht", "/settings/sites/nordlicht/invoice.payment_failed", "/settings/people", "/settings/keys"),
-    *("/settings/audit", "/settings/me", "/design"),
+    *("/settings/audit", "/settings/contacts", "/settings/me", "/design"),
 )
 
 
