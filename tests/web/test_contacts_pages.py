@@ -151,3 +151,18 @@ async def test_a_browser_subscribes_by_the_page_and_its_code_comes_as_a_notifica
     await marta.post(f"{PAGE}/{contact}/test", csrf=marta.csrf)
     assert "did not take the test message: the browser has unsubscribed." in marta.text
     assert "push.example.net Verified" not in marta.text, "it is removed"
+
+
+async def test_the_audit_log_tells_of_contacts_in_words(sqlite_service: Service) -> None:
+    marta = await marta_of(sqlite_service, Role.ADMIN)
+    contact = await add(marta)
+    token, code = marta.csrf, code_of(sqlite_service)
+    await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code="1")
+    await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code=code)
+    await marta.post(f"{PAGE}/{contact}/test", csrf=token)
+    await marta.post(f"{PAGE}/rules", csrf=token, begins="22:00", ends="07:00")
+    await marta.get("/settings/audit")
+    for words in ("added the contact", "had a code sent to", "typed a wrong code for", "proved the contact", "tried out the contact"):
+        assert f"{words} sms +4915123456789" in marta.text
+    assert "changed what rings when for Marta Weiss" in marta.text
+    assert code not in marta.text

@@ -254,7 +254,7 @@ async def try_out(server: Server, who: Who, user_id: str, contact_id: str) -> Tr
     outcome: Outcome = await server.trial(contact, who.name)
     if outcome.gone:
         await remove(server, who, user_id, where)
-    now, came_to = server.core.clock.now(), {"result": outcome.result}
+    now, came_to = server.core.clock.now(), {"kind": contact.kind, "target": contact.target, "result": outcome.result}
     await server.core.writer.run(lambda tx: audit.record(tx, who, "contact.tested", f"contact:{where}", now, after=came_to))
     return Tried(contact.id, contact.kind, contact.target, outcome.result.value, outcome.error)
 

@@ -111,7 +111,7 @@ def retire(tx: Tx, contact: Contact, why: str, now: int) -> bool:
     mine = (_TABLE.c.id == contact.id, _TABLE.c.disabled_at.is_(None))
     if tx.sql.execute(_TABLE.update().where(*mine).values(disabled_at=now, secret=None)).rowcount == 0:
         return False
-    audit.record(tx, Who("tocsin"), "contact.removed", f"contact:{contact.id}", now, after={"why": why})
+    audit.record(tx, Who("tocsin"), "contact.removed", f"contact:{contact.id}", now, after={**_which(contact), "why": why})
     return True
 
 
@@ -128,6 +128,10 @@ def _one_at_a_time(tx: Tx, user_id: str) -> None:
     """Two that change one person's contacts in the same moment come one after the other; on SQLite they do anyhow."""
     if not tx.is_sqlite:
         tx.sql.execute(sa.select(tables.users.c.id).where(tables.users.c.id == user_id).with_for_update())
+
+
+def _which(one: Person | Contact) -> dict[str, object]:
+    return {"kind": one.kind, "target": one.target}
 
 
 def _seen(one: Person) -> dict[str, object]:
@@ -149,7 +153,7 @@ def issue_code(tx: Tx, who: Who, user_id: str, contact_id: str, secret: bytes, n
         raise Conflict(reason)
     code = f"{secrets.randbelow(10**codes.DIGITS):0{codes.DIGITS}d}"
     _keep(tx, codes.issued(contact_id, codes.digest(secret, contact_id, code), before, now))
-    audit.record(tx, who, "contact.code_sent", f"contact:{contact_id}", now, after={"kind": contact.kind, "target": contact.target})
+    audit.record(tx, who, "contact.code_sent", f"contact:{contact_id}", now, after=_which(contact))
     return code
 
 
@@ -164,13 +168,13 @@ def check_code(tx: Tx, who: Who, user_id: str, contact_id: str, typed: str, secr
     if judged is Judged.RIGHT:
         tx.sql.execute(_TABLE.update().where(_TABLE.c.id == contact_id).values(verified_at=now))
         tx.sql.execute(_CODES.update().where(_CODES.c.contact_id == contact_id).values(digest=""))
-        audit.record(tx, who, "contact.verified", f"contact:{contact_id}", now, after={"kind": contact.kind, "target": contact.target})
+        audit.record(tx, who, "contact.verified", f"contact:{contact_id}", now, after=_which(contact))
         return Checked(judged, codes.TRIES)
     left = 0 if code is None else code.tries_left
     if judged is Judged.WRONG:
         left -= 1
         tx.sql.execute(_CODES.update().where(_CODES.c.contact_id == contact_id).values(tries_left=left))
-        audit.record(tx, who, "contact.code_wrong", f"contact:{contact_id}", now, after={"tries_left": left})
+        audit.record(tx, who, "contact.code_wrong", f"contact:{contact_id}", now, after={**_which(contact), "tries_left": left})
     return Checked(judged, left)
 
 

@@ -29,6 +29,7 @@ GROUPS = (
     ("user.", "People"),
     ("password.", "Passwords"),
     ("second_factor.", "Second factors"),
+    ("contact.", "Contacts"),
     ("key.", "Keys"),
     ("alert.", "Alerts"),
     ("catalogue.", "Catalogue"),

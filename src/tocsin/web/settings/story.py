@@ -35,6 +35,12 @@ VERBS: Mapping[str, str] = {
     "alert.tested": "raised the test",
     "audit.exported": "exported",
     "channel.tested": "tried out the channel",
+    "contact.made": "added the contact",
+    "contact.code_sent": "had a code sent to",
+    "contact.code_wrong": "typed a wrong code for",
+    "contact.verified": "proved the contact",
+    "contact.tested": "tried out the contact",
+    "user.rules_changed": "changed what rings when for",
 }
 OF_ONESELF = frozenset(("login", "logout", "password.invite", "password.reset"))
 FIRST = frozenset(("reason", "role", "sites", "status", "scopes", "by", "times_more"))
@@ -88,6 +94,8 @@ def _thing(entry: Entry, name: Name) -> tuple[str, str | None]:
             return f"alert {rest}", f"/alerts/{rest}"
         case "key":
             return _named(entry) or rest, "/settings/keys"
+        case "contact":
+            return _contact(entry) or rest, None
         case "account":
             return "an address that nobody has", None
         case _:
@@ -99,6 +107,15 @@ def _named(entry: Entry) -> str | None:
         found = _fields(text).get("name")
         if isinstance(found, str):
             return found
+    return None
+
+
+def _contact(entry: Entry) -> str | None:
+    """``sms +4915123456789``, where the entry says so."""
+    for text in (entry.after, entry.before):
+        fields = _fields(text)
+        if isinstance(fields.get("kind"), str) and isinstance(fields.get("target"), str):
+            return f"{fields['kind']} {fields['target']}"
     return None
 
 
