@@ -70,6 +70,7 @@ from tocsin.web.overview.page import OverviewPage
 from tocsin.web.pages import notice
 from tocsin.web.passes import PassPages
 from tocsin.web.phone import PhoneFiles
+from tocsin.web.policies.page import PolicyPages
 from tocsin.web.settings.audit import AuditPages
 from tocsin.web.settings.contacts import OwnContactPages, PersonContactPages
 from tocsin.web.settings.health import HealthPage
@@ -145,6 +146,7 @@ def _application() -> Litestar:
             OnCallPage,
             CoverPages,
             SchedulePages,
+            PolicyPages,
             HealthPage,
             SitePages,
             DesignPage,

@@ -42,6 +42,8 @@ PAGES = {
     "settings-catalogue-row": "/settings/sites/nordlicht/invoice.payment_failed",
     "oncall": "/oncall",
     "oncall-month": "/oncall?by=month",
+    "policies": "/policies",
+    "policy-new": "/policies/new",
     "settings-people": "/settings/people",
     "settings-keys": "/settings/keys",
     "settings-audit": "/settings/audit",

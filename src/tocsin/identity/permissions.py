@@ -200,7 +200,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/dependencies",
             "GET /api/v1/dependencies/{dependency_id}",
         ),
-        pages=("GET /settings/health", "GET /oncall"),
+        pages=("GET /settings/health", "GET /oncall", "GET /policies"),
     ),
     Row(
         permission=Permission.ACT,
@@ -299,6 +299,11 @@ TABLE: tuple[Row, ...] = (
             "GET /oncall/{schedule_id}/edit",
             "POST /oncall/{schedule_id}/edit",
             "POST /oncall/{schedule_id}/remove",
+            "GET /policies/new",
+            "POST /policies/new",
+            "GET /policies/{policy_id}",
+            "POST /policies/{policy_id}",
+            "POST /policies/{policy_id}/remove",
         ),
     ),
     Row(

@@ -4,10 +4,8 @@ The form works without script: its buttons for one more layer, person or restric
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -24,18 +22,16 @@ from tocsin.oncall.definition import LayerText
 from tocsin.oncall.model import Schedule
 from tocsin.oncall.service import ScheduleChange
 from tocsin.web.access import AnyRequest, Problems, address_of, form, go
+from tocsin.web.groups import Fields, count, read_fields, several, single, small
 from tocsin.web.oncall import rules
 from tocsin.web.pages import screen
 from tocsin.web.settings.zones import zones
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
 
-MOST_FIELDS = 5_000
 FREE_PLACES = 1  # empty places for people that a layer has at least
 UNITS = (("hour", "hours"), ("day", "days"), ("week", "weeks"), ("month", "months"))
 WEEKDAYS = ((1, "Mon"), (2, "Tue"), (3, "Wed"), (4, "Thu"), (5, "Fri"), (6, "Sat"), (7, "Sun"))
-
-Fields = Mapping[str, Sequence[str]]
 
 
 class RestrictionForm(msgspec.Struct, frozen=True):
@@ -129,7 +125,7 @@ def _find(server: Server, schedule_id: str) -> Schedule:
 
 
 async def _save(request: AnyRequest, server: Server, viewer: Viewer, schedule: Schedule | None) -> Response[bytes]:
-    sent = await read(request)
+    sent = form_of(await read_fields(request))
     if sent.do != "save":
         return await asyncio.to_thread(_page, request, server, viewer, schedule, pressed(sent), Problems(), "")
     now, who = server.core.clock.now(), viewer.calling(address_of(request)).who
@@ -152,60 +148,34 @@ async def _save(request: AnyRequest, server: Server, viewer: Viewer, schedule: S
 # Reading.
 
 
-async def read(request: AnyRequest) -> ScheduleForm:
-    """What the page sent. Raises `InvalidInput` for what no page of ours sends."""
-    raw = await request.body()
-    try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
-    except ValueError:  # UnicodeDecodeError is one
-        raise InvalidInput.of("form", "cannot be read") from None
-    if any("\0" in text for pair in pairs for text in pair):
-        raise InvalidInput.of("form", "must not hold NUL characters")
-    fields: dict[str, list[str]] = {}
-    for name, text in pairs:
-        fields.setdefault(name, []).append(text)
-    return form_of(fields)
-
-
 def form_of(fields: Fields) -> ScheduleForm:
     """The fields ``name``, ``l0.name``, ``l0.user``, ``l0.r0.from`` ... put together."""
-    count = min(_count(fields, "l"), definition.MAX_LAYERS)
+    most = min(count(fields, "l"), definition.MAX_LAYERS)
     return ScheduleForm(
-        _one(fields, "name"),
-        _one(fields, "time_zone"),
-        bool(_one(fields, "announce_gaps")),
-        bool(_one(fields, "announce_hand_offs")),
-        tuple(_layer(fields, f"l{n}.") for n in range(count)),
-        _one(fields, "version"),
-        _one(fields, "do") or "save",
+        single(fields, "name"),
+        single(fields, "time_zone"),
+        bool(single(fields, "announce_gaps")),
+        bool(single(fields, "announce_hand_offs")),
+        tuple(_layer(fields, f"l{n}.") for n in range(most)),
+        single(fields, "version"),
+        single(fields, "do") or "save",
     )
 
 
 def _layer(fields: Fields, at: str) -> LayerForm:
-    sent = list(fields.get(f"{at}user", ()))
-    count = min(_count(fields, f"{at}r"), definition.MAX_RESTRICTIONS)
+    most = min(count(fields, f"{at}r"), definition.MAX_RESTRICTIONS)
     return LayerForm(
-        _one(fields, f"{at}name"),
-        _one(fields, f"{at}unit"),
-        _one(fields, f"{at}length"),
-        _one(fields, f"{at}starts_at"),
-        tuple(user for user in sent if user)[: definition.MAX_USERS],
-        tuple(_restriction(fields, f"{at}r{n}.") for n in range(count)),
+        single(fields, f"{at}name"),
+        single(fields, f"{at}unit"),
+        single(fields, f"{at}length"),
+        single(fields, f"{at}starts_at"),
+        several(fields, f"{at}user")[: definition.MAX_USERS],
+        tuple(_restriction(fields, f"{at}r{n}.") for n in range(most)),
     )
 
 
 def _restriction(fields: Fields, at: str) -> RestrictionForm:
-    return RestrictionForm(tuple(fields.get(f"{at}day", ())), _one(fields, f"{at}from"), _one(fields, f"{at}to"))
-
-
-def _one(fields: Fields, name: str) -> str:
-    return fields[name][0].strip()[:200] if name in fields else ""
-
-
-def _count(fields: Fields, start: str) -> int:
-    """How many numbered groups there are: one more than the highest number."""
-    numbers = [name.removeprefix(start).partition(".")[0] for name in fields if name.startswith(start) and "." in name[len(start) :]]
-    return max((int(number) + 1 for number in numbers if number.isascii() and number.isdigit() and len(number) < 4), default=0)
+    return RestrictionForm(tuple(fields.get(f"{at}day", ())), single(fields, f"{at}from"), single(fields, f"{at}to"))
 
 
 def pressed(sent: ScheduleForm) -> ScheduleForm:
@@ -214,18 +184,18 @@ def pressed(sent: ScheduleForm) -> ScheduleForm:
     layers = list(sent.layers)
     if deed == "layer" and len(layers) < definition.MAX_LAYERS:
         layers.append(LayerForm(starts_at=layers[-1].starts_at if layers else ""))
-    place = int(which) if which.isascii() and which.isdigit() and len(which) < 4 else len(layers)
-    if place < len(layers):
-        one = layers[place]
+    place = small(which)
+    if place is not None and place < len(layers):
+        layer = layers[place]
         match deed:
             case "drop":
                 del layers[place]
             case "places":
-                layers[place] = msgspec.structs.replace(one, places=4)
-            case "hours" if len(one.restrictions) < definition.MAX_RESTRICTIONS:
-                layers[place] = msgspec.structs.replace(one, restrictions=(*one.restrictions, RestrictionForm((), "09:00", "17:00")))
+                layers[place] = msgspec.structs.replace(layer, places=4)
+            case "hours" if len(layer.restrictions) < definition.MAX_RESTRICTIONS:
+                layers[place] = msgspec.structs.replace(layer, restrictions=(*layer.restrictions, RestrictionForm((), "09:00", "17:00")))
             case "always":
-                layers[place] = msgspec.structs.replace(one, restrictions=one.restrictions[:-1])
+                layers[place] = msgspec.structs.replace(layer, restrictions=layer.restrictions[:-1])
     return msgspec.structs.replace(sent, layers=tuple(layers))
 
 

@@ -1,0 +1,47 @@
+"""Forms with numbered groups of fields, such as ``l0.user``: for what has as many parts as somebody wants."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from tocsin.core.errors import InvalidInput
+from tocsin.web.access import AnyRequest
+
+MOST_FIELDS = 5_000
+LONGEST = 500  # characters of one field
+
+Fields = Mapping[str, Sequence[str]]
+
+
+async def read_fields(request: AnyRequest) -> Fields:
+    """All fields by name, each with its values in order. Raises `InvalidInput` for what no page of ours sends."""
+    try:
+        pairs = parse_qsl((await request.body()).decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:  # UnicodeDecodeError is one
+        raise InvalidInput.of("form", "cannot be read") from None
+    if any("\0" in text for pair in pairs for text in pair):
+        raise InvalidInput.of("form", "must not hold NUL characters")
+    fields: dict[str, list[str]] = {}
+    for name, text in pairs:
+        fields.setdefault(name, []).append(text)
+    return fields
+
+
+def single(fields: Fields, name: str) -> str:
+    """The first value of a field, trimmed; empty if it was not sent."""
+    return fields[name][0].strip()[:LONGEST] if name in fields else ""
+
+
+def several(fields: Fields, name: str) -> tuple[str, ...]:
+    """All values of a field that are not empty."""
+    return tuple(text.strip()[:LONGEST] for text in fields.get(name, ()) if text.strip())
+
+
+def count(fields: Fields, start: str) -> int:
+    """How many groups ``start0.``, ``start1.`` ... there are: one more than the highest number."""
+    numbers = (name.removeprefix(start).partition(".")[0] for name in fields if name.startswith(start) and "." in name[len(start) :])
+    return max((place + 1 for number in numbers if (place := small(number)) is not None), default=0)
+
+
+def small(text: str) -> int | None:
+    """A number of up to three digits; None if *text* is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None

@@ -1,0 +1,1 @@
+"""Escalation policies, as people look at them and change them."""
