@@ -25,17 +25,31 @@ import sqlalchemy as sa
 from tests.cli.program import Program
 from tests.standins.ntfy import NtfyStandIn
 from tests.standins.smtp import SmtpStandIn
+from tocsin.audit.model import Who
+from tocsin.bootstrap import build_core
 from tocsin.core.clock import monotonic
 from tocsin.db import tables
 from tocsin.db.engine import Database
+from tocsin.db.writer import Tx
+from tocsin.escalation import service
+from tocsin.escalation.model import Step, Target, TargetKind
 from tocsin.notify.model import Message
+from tocsin.notify.reach import known
+from tocsin.settings import load
 
 SENDERS = 4
 BREATH = 0.02  # seconds between two posts of one sender
 PATIENCE = 120.0
 PERHAPS_AGAIN = "You may have received this before."
 LINK = re.compile(r"/a/([\w=-]{44})")
-LOUD = 4
+LOUD, LOUDEST = 4, 5
+PAGES = ("opened", "escalated", "repeated")
+EVERYBODY = (Target(TargetKind.SHARED),)
+LEVELS = (
+    Step(0, EVERYBODY),
+    Step(1, EVERYBODY, severity_min=LOUDEST, channels=("email",)),
+    Step(1, EVERYBODY, severity_min=LOUDEST, channels=("ntfy",)),
+)
 Event = dict[str, Any]
 
 
@@ -70,6 +84,7 @@ class Ordeal:
         }
         ordeal = cls(program, ntfy, smtp, seed)
         ordeal._key = await asyncio.to_thread(program.key, "ingest")
+        await asyncio.to_thread(_use_policy, program)
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
             ordeal._load = [asyncio.create_task(ordeal._send_all(session, n)) for n in range(SENDERS)]
             ordeal._load.append(asyncio.create_task(ordeal._press_buttons(session)))
@@ -150,7 +165,8 @@ class Ordeal:
         waiting = sa.select(sa.func.count()).where(
             tables.outbox.c.status.in_(("pending", "sending")) | tables.outbox.c.next_attempt_at.is_not(None)
         )
-        return int(self._rows(waiting)[0][0]) == 0
+        to_come = sa.select(sa.func.count()).where(tables.escalations.c.next_at.is_not(None))
+        return int(self._rows(waiting)[0][0]) == int(self._rows(to_come)[0][0]) == 0
 
     def _rows(self, query: Any) -> list[Any]:
         database = self._database()
@@ -236,6 +252,7 @@ class Ordeal:
         self._check_events()
         self._check_alerts()
         self._check_messages()
+        self._check_steps()
 
     def _check_events(self) -> None:
         """Each acknowledged event is there exactly once, and nothing else is."""
@@ -265,6 +282,32 @@ class Ordeal:
         for message in outbox:
             _check_copies(message, kinds[message.contact_id], received.get(message.id, []))
 
+    def _check_steps(self) -> None:
+        """Each step of the policy that was due has one message for each of its contacts, and one line in the history."""
+        kinds = dict(self._rows(sa.select(tables.contacts.c.id, tables.contacts.c.kind)))
+        o = tables.outbox.c
+        pages = sa.select(o.alert_number, o.generation, o.step, o.severity, o.contact_id).where(o.kind.in_(PAGES))
+        found: dict[tuple[int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for number, generation, step, severity, contact_id in self._rows(pages):
+            assert severity == LOUDEST or step == 0, f"alert {number} of severity {severity} escalated to level {step}"
+            found[number, generation][step].append(kinds[contact_id])
+        for place, steps in found.items():
+            assert sorted(steps) == list(range(len(steps))), f"a level was left out: {place} {sorted(steps)}"
+            for step, told in steps.items():
+                assert len(set(told)) == len(told), f"told twice: {place} {step}"
+                assert step == 0 or told == list(LEVELS[step].channels), f"not who was to be told: {place} {step} {told}"
+        a = tables.alerts.c
+        for number, generation, severity in self._rows(sa.select(a.number, a.generation, a.severity).where(a.status == "open")):
+            levels = len(LEVELS) if severity == LOUDEST else 1
+            assert len(found[number, generation]) == levels, f"alert {number} has stopped on its way"
+        h = tables.alert_history.c
+        lines = Counter(row[0] for row in self._rows(sa.select(h.alert_number).where(h.action == "escalated")))
+        further: Counter[int] = Counter()
+        for (number, _), steps in found.items():
+            further[number] += len(steps) - 1
+        assert lines == +further
+        assert further.total() > 0, "nothing was escalated: the test tests nothing"
+
     def _received(self) -> dict[str, list[str]]:
         """The texts of all that arrived, by message: its link names it, or a mail's Message-ID."""
         found = defaultdict(list)
@@ -273,6 +316,21 @@ class Ordeal:
         for mail in self._smtp.mails:
             found[mail.message["Message-ID"].strip("<>").partition("@")[0]].append(mail.text)
         return found
+
+
+def _use_policy(program: Program) -> None:
+    """The loudest alerts go on to further levels within seconds, so that some are always due when a server dies."""
+    core = build_core(load(program.environment()))
+    try:
+        now, site = core.clock.now(), core.sites.get("main").id
+
+        def work(tx: Tx) -> None:
+            made = service.make(tx, Who("test"), service.PolicyChange("Hasty", LEVELS), known(core.contacts.directory), now)
+            service.use_at_site(tx, Who("test"), site, "main", made.id, now)
+
+        core.writer.call(work)
+    finally:
+        core.close()
 
 
 def _check_copies(message: Message, channel: str, copies: list[str]) -> None:
