@@ -23,7 +23,7 @@ from tocsin.api.audit import AuditApi
 from tocsin.api.callbacks import CallbacksApi
 from tocsin.api.channels import ChannelsApi
 from tocsin.api.contacts import ContactsApi, OwnContactsApi, WebPushApi
-from tocsin.api.context import DEPENDENCIES, MAX_BODY, EngineWatch
+from tocsin.api.context import DEPENDENCIES, MAX_BODY, AuditState, EngineWatch, HeartbeatState
 from tocsin.api.dependencies import DependenciesApi
 from tocsin.api.description import DescriptionApi
 from tocsin.api.event_rules import RulesApi
@@ -106,15 +106,15 @@ class Front:
         await self.behind(scope, receive, send)  # type: ignore[arg-type]  # ASGI's own words for the same things
 
 
-def build(server: Server, engine: Engine | None) -> Front:
-    """The application. *engine*: the one whose health is shown; None when it runs in another process."""
+def build(server: Server, engine: Engine | None, watch: EngineWatch | None = None) -> Front:
+    """The application. *engine*: the one whose health is shown; None when it runs in another process. *watch*: who else is looked at."""
     core = server.core
     app = copy(_application())  # the routes are the same for every server; what differs is in the state
     guard = Guard(server.keys, server.sessions, core.clock.now, core.settings.public_url)
     app.state = State(
         {
             "server": server,
-            "watch": _watch(server, engine),
+            "watch": watch or watch_of(server, engine),
             "guard": guard,
             "refusals": server.refusals,
             "desk": Desk(server),
@@ -234,9 +234,12 @@ def _hub(server: Server) -> Hub:
     return hub
 
 
-def _watch(server: Server, engine: Engine | None) -> EngineWatch:
+def watch_of(
+    server: Server, engine: Engine | None, auditor: AuditState | None = None, heartbeat: HeartbeatState | None = None
+) -> EngineWatch:
+    """What the health checks look at."""
     every = {step.name: step.every for step in STEPS}
-    return EngineWatch(every, None if engine is None else engine.health, server.core.clock.now())
+    return EngineWatch(every, None if engine is None else engine.health, server.core.clock.now(), auditor, heartbeat)
 
 
 # Errors: problem documents for programs; for a person in front of a page, a page.

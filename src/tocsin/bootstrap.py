@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tocsin.notify.trial import Trial
     from tocsin.notify.vapid import Vapid
     from tocsin.pipeline.actions import Actions
+    from tocsin.pipeline.auditor import Mender
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
@@ -98,6 +99,7 @@ class Core(Store):
     duty: "DutyWatch"
     readiness: "ReadinessWatch"
     impacts: "ImpactBook"
+    mender: "Mender"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
@@ -197,6 +199,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.notify.contacts import ContactBook
     from tocsin.notify.quiet import Quiet
     from tocsin.pipeline.actions import Actions
+    from tocsin.pipeline.auditor import Mender
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
@@ -234,6 +237,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         duty,
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
         ImpactBook(),
+        Mender(store.clock, ingest, actions, announcer),
     )
 
     def begin(tx: Tx) -> None:

@@ -62,6 +62,7 @@ class Settings:
     group_wait_seconds: int = 10
     ack_expiry_minutes: int = 240
     flap_window_minutes: int = 10
+    heartbeat_url: str | None = field(default=None, repr=False)
 
     @property
     def twilio(self) -> TwilioAccount | None:
@@ -124,6 +125,16 @@ def _http_url(text: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a user or password")
     return text.rstrip("/")
+
+
+def _call_url(text: str) -> str:
+    """An address that is called as it is, query and all."""
+    parts = _split(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must start with http:// or https:// and name a host")
+    if parts.fragment or parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a fragment, user or password")
+    return text
 
 
 def _ntfy_url(text: str) -> str:
@@ -412,6 +423,14 @@ VARIABLES: tuple[Variable, ...] = (
         _whole(0, 1_440),
         "10",
         "a problem that returns this soon after it was resolved reopens its alert",
+    ),
+    Variable(
+        "TOCSIN_HEARTBEAT_URL",
+        ("heartbeat_url",),
+        _call_url,
+        "https://hc-ping.com/1a2b3c4d-0000-4000-8000-1a2b3c4d5e6f",
+        "called each minute while Tocsin is well: a dead man's switch outside",
+        secret=True,
     ),
 )
 

@@ -5,7 +5,21 @@ from dataclasses import replace
 import pytest
 
 from tocsin.cli.doctor import rules
-from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Finding, Folder, Outbox, Reach, Running, Times, Verdict, Whmcs
+from tocsin.cli.doctor.model import (
+    Accounts,
+    Arrivals,
+    Base,
+    Checked,
+    Finding,
+    Folder,
+    Outbox,
+    Promised,
+    Reach,
+    Running,
+    Times,
+    Verdict,
+    Whmcs,
+)
 from tocsin.core.clock import HOUR, MINUTE
 
 NOW = 1_764_040_320_000
@@ -15,6 +29,7 @@ TIMES = Times(NOW, NOW - HOUR, {"bridge-1": 400})
 RUNNING = Running("http://127.0.0.1:8400", True, "ok", None, False, False)
 REACH = Reach("production", "https://alarm.example.com", False, ("ntfy", "email"), "ops@example.com", True)
 OUTBOX = Outbox(0, None, {}, 0, 0)
+PROMISED = Promised((), 0, True)
 ALL_WELL: list[Finding] = [
     *rules.settings([], []),
     *rules.folder(FOLDER),
@@ -26,6 +41,7 @@ ALL_WELL: list[Finding] = [
     *rules.channels([Checked("ntfy alerts", None)]),
     *rules.accounts(Accounts(1, 1)),
     *rules.outbox(OUTBOX),
+    *rules.promises(PROMISED),
     *rules.arrivals(Arrivals(0, {})),
 ]
 
@@ -58,6 +74,8 @@ CASES: dict[str, tuple[list[Finding], Verdict, str, str]] = {
     "a clock gone back": (rules.clock(replace(TIMES, newest=NOW + 2 * HOUR)), F, "it went back", "timedatectl"),
     "a sender's clock ahead": (rules.clock(replace(TIMES, skews={"b": 3 * MINUTE})), W, "of b is 3 min ahead of", "timedatectl"),
     "a sender's clock behind": (rules.clock(replace(TIMES, skews={"b": -3 * MINUTE})), W, "3 min behind", "timedatectl"),
+    "a broken promise": (rules.promises(replace(PROMISED, broken=("alerts that hang: 3",))), F, "alerts that hang: 3", "within a minute"),
+    "nobody to tell": (rules.promises(replace(PROMISED, alone=2)), W, "nobody could be told of 2 open alerts", "set up a contact"),
     "no server": (rules.running(Running("u", False, None, "connection refused", False, False)), F, "none runs", "tocsin serve"),
     "a hung server": (rules.running(replace(RUNNING, status=None, timed_out=True)), F, "does not answer", "restart"),
     "an engine alone": (rules.running(replace(RUNNING, status=None, error="refused")), W, "does not answer at", "--engine-only"),

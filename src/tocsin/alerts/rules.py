@@ -281,8 +281,11 @@ def undo(alert: Alert, actor: str, before: Before, now: int) -> AlertChange:
 
 
 def come_due(alert: Alert, now: int) -> AlertChange:
-    """What time does to an alert: an acknowledgement expires, a snooze ends. Doing it twice, or too early, changes nothing."""
-    if alert.due_at is None or alert.due_at > now:
+    """What time does to an alert: an acknowledgement expires, a snooze ends. Doing it twice, or too early, changes nothing.
+
+    A snooze without an end, which only a hand in the database can make, has ended.
+    """
+    if alert.due_at > now if alert.due_at is not None else alert.status != Status.SNOOZED:
         return AlertChange(alert)
     if alert.status == Status.ACKNOWLEDGED:
         return _open_again(alert, HistoryLine(now, SYSTEM, Action.ACKNOWLEDGEMENT_EXPIRED, Reason.ACKNOWLEDGEMENT_EXPIRED))

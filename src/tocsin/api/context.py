@@ -1,5 +1,6 @@
 """What every handler is given: the server, who asks, the query and the body; and what each may see."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -25,16 +26,40 @@ class StepState(Protocol):
     error: str | None
 
 
+class AuditState(Protocol):
+    """How the auditor is, and what it found: in words what its last look mended and could not mend, and how often by promise."""
+
+    looked_at: int | None
+    error: str | None
+    mended: tuple[str, ...]
+    broken: tuple[str, ...]
+    left: Counter[str]
+    mended_ever: Counter[str]
+    alone: int
+
+
+class HeartbeatState(Protocol):
+    """How the calls to the dead man's switch outside go: since when they are made, the last that got through (ms), what is wrong."""
+
+    since: int
+    beat_at: int | None
+    error: str | None
+    held_back: str | None
+
+
 @dataclass(frozen=True)
 class EngineWatch:
     """The engine as the health checks see it: how often each step runs (ms), how each is, and since when (ms) that is looked at.
 
-    ``health`` is None if the engine runs in another process, which answers for itself.
+    ``health`` and ``auditor`` are None if the engine runs in another process, which answers for itself; ``heartbeat`` also if
+    none is set up.
     """
 
     every: Mapping[str, int]
     health: Mapping[str, StepState] | None
     since: int
+    auditor: AuditState | None = None
+    heartbeat: HeartbeatState | None = None
 
 
 TheServer = NamedDependency[SkipValidation[Server]]

@@ -30,6 +30,7 @@ class Checks(msgspec.Struct, frozen=True):
     database: Word
     engine: Word
     delivery: Word
+    promises: Word
 
 
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,6 +89,7 @@ async def examine(server: Server, watch: EngineWatch) -> Health:
         "database": database,
         "engine": _engine(watch, now),
         "delivery": _contacts(server) + _readiness(server, now) + ([] if database else await _overdue(server, now)),
+        "promises": _promises(watch, now),
     }
     checks = {part: _worst(findings) for part, findings in found.items()}
     details = {part: [finding.reason for finding in findings] for part, findings in found.items()}
@@ -133,6 +135,23 @@ def judge_step(name: str, every: int, health: StepState, since: int, now: int) -
     if health.error is not None:
         return Finding("degraded", f"the step {name} failed: {health.error}")
     return Finding("degraded", f"the step {name} has not ended for {in_words(age)}") if age > every + LATE else None
+
+
+def _promises(watch: EngineWatch, now: int) -> list[Finding]:
+    """What the auditor says, how itself is, and whether the outside hears of us."""
+    findings = []
+    if watch.auditor is not None:
+        auditor = watch.auditor
+        age = now - (auditor.looked_at or watch.since)
+        if age > STUCK:
+            findings.append(Finding("down", f"the auditor has not looked for {in_words(age)}: {auditor.error or 'it hangs'}"))
+        findings += [Finding("down", f"cannot be mended: {words}") for words in auditor.broken]
+        findings += [Finding("degraded", f"mended just now: {words}") for words in auditor.mended]
+        if auditor.alone:
+            findings.append(Finding("degraded", f"nobody could be told of {counted(auditor.alone, 'open alert')}"))
+    if watch.heartbeat is not None and watch.heartbeat.error is not None:
+        findings.append(Finding("degraded", f"the outside heartbeat did not get through: {watch.heartbeat.error}"))
+    return findings
 
 
 def _contacts(server: Server) -> list[Finding]:

@@ -15,6 +15,7 @@ from tocsin.bootstrap import Server
 from tocsin.db.engine import Database
 from tocsin.events import queries as event_queries
 from tocsin.notify import queries as notify_queries
+from tocsin.pipeline.promises import Promise
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -70,7 +71,23 @@ def _of_process(server: Server, watch: EngineWatch) -> Iterator[Metric]:
         yield _by("tocsin_engine_step_age_seconds", "gauge", "Time since a step of the engine last ended well.", "step", ages)
         failing = {name: float(step.error is not None) for name, step in health.items()}
         yield _by("tocsin_engine_step_failing", "gauge", "1 while a step's last run failed.", "step", failing)
+    yield from _of_promises(watch, now)
     yield _plain("process_resident_memory_bytes", "gauge", "Memory of this process.", _resident())
+
+
+def _of_promises(watch: EngineWatch, now: int) -> Iterator[Metric]:
+    auditor, heartbeat = watch.auditor, watch.heartbeat
+    if auditor is not None:
+        age = (now - (auditor.looked_at or watch.since)) / 1000
+        yield _plain("tocsin_auditor_age_seconds", "gauge", "Time since the auditor last looked.", age)
+        yield _plain("tocsin_alerts_alone", "gauge", "Open alerts of which nobody could be told.", auditor.alone)
+        broken = {promise.key: float(auditor.left.get(promise.key, 0)) for promise in Promise}
+        yield _by("tocsin_promises_broken", "gauge", "What the auditor found and could not mend.", "promise", broken)
+        mended = {promise.key: float(auditor.mended_ever.get(promise.key, 0)) for promise in Promise}
+        yield _by("tocsin_promises_mended_total", "counter", "What the auditor mended, since this process began.", "promise", mended)
+    if heartbeat is not None:
+        age = (now - (heartbeat.beat_at or heartbeat.since)) / 1000
+        yield _plain("tocsin_heartbeat_age_seconds", "gauge", "Time since the last heartbeat that got through.", age)
 
 
 def _plain(name: str, kind: str, meaning: str, value: float) -> Metric:

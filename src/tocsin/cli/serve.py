@@ -12,12 +12,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import msgspec
 import structlog
 import uvicorn
 import uvloop
 
 from tocsin import __version__, asgi
 from tocsin.api.fast_lane import protocol_for
+from tocsin.api.health import examine
 from tocsin.audit.model import Who
 from tocsin.bootstrap import Server, build_server
 from tocsin.cli import logs
@@ -26,6 +28,8 @@ from tocsin.cli.start import Start, refuse_unknown_schema, settle, understood
 from tocsin.core.clock import monotonic
 from tocsin.core.errors import TocsinError
 from tocsin.db.writer import Tx
+from tocsin.engine.auditor import Auditor
+from tocsin.engine.heartbeat import Heartbeat
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import HTTP_ONLY_STEPS, STEPS
 from tocsin.identity import people, store as identity_store
@@ -111,6 +115,10 @@ class _Process:
     def __init__(self, settings: Settings, parts: Parts, server: Server, place: socket.socket | None) -> None:
         self._settings, self._parts, self._server, self._place = settings, parts, server, place
         self._engine = Engine(server, STEPS if parts.engine else HTTP_ONLY_STEPS, delivers=parts.engine)
+        self._auditor = Auditor(server, self._engine.health, {step.name: step.every for step in STEPS}) if parts.engine else None
+        url = settings.heartbeat_url if parts.engine else None
+        self._heartbeat = Heartbeat(server.door, url, server.core.clock, self._why_not_well) if url else None
+        self._watch = asgi.watch_of(server, self._engine if parts.engine else None, self._auditor, self._heartbeat)
         self._http: _Http | None = None
         self._app: asgi.Front | None = None
         self._end = asyncio.Event()
@@ -149,7 +157,7 @@ class _Process:
         """The task that serves, once the address is open."""
         if self._place is None:
             return None
-        self._app = app = asgi.build(self._server, self._engine if self._parts.engine else None)
+        self._app = app = asgi.build(self._server, self._engine if self._parts.engine else None, self._watch)
         self._http = _Http(_uvicorn_config(app, self._settings))
         requests = asyncio.create_task(self._http.serve(sockets=[self._place]))
         while not (self._http.started or requests.done()):  # noqa: ASYNC110 - uvicorn has a flag here, no event
@@ -158,12 +166,24 @@ class _Process:
 
     def _background(self) -> list[asyncio.Task[None]]:
         tasks = [asyncio.create_task(supervised("engine", self._engine.run))]
+        if self._auditor is not None:
+            tasks.append(asyncio.create_task(supervised("auditor", self._auditor.run)))
+        if self._heartbeat is not None:
+            tasks.append(asyncio.create_task(supervised("heartbeat", self._heartbeat.run)))
         if self._parts.engine and not self._settings.is_sqlite:
             from tocsin.engine.listen import listen  # noqa: PLC0415 - PostgreSQL only
 
             news = self._server.delivery.wake
             tasks.append(asyncio.create_task(supervised("listen", lambda: listen(self._settings.database_url, news))))
         return tasks
+
+    async def _why_not_well(self) -> str | None:
+        """Why no heartbeat may go out: what is down; None if nothing is."""
+        report = await examine(self._server, self._watch)
+        if report.status != "down":
+            return None
+        down = [part for part, word in msgspec.structs.asdict(report.checks).items() if word == "down"]
+        return "; ".join(reason for part in down for reason in (report.details or {}).get(part, ()))
 
     async def _stop(self, requests: "asyncio.Task[None] | None") -> None:
         began = monotonic()

@@ -12,6 +12,8 @@ from tocsin.engine.steps import STEPS, Step
 
 log = structlog.get_logger()
 
+STEP_WITHIN = 120.0  # seconds: what takes longer hangs
+
 
 class StepHealth(msgspec.Struct):
     """When a step last ended well, and why it last did not."""
@@ -64,7 +66,11 @@ class Engine:
     async def _do(self, step: Step) -> None:
         health = self.health[step.name]
         try:
-            await step.run(self._server)
+            async with asyncio.timeout(STEP_WITHIN):
+                await step.run(self._server)
+        except TimeoutError:
+            health.error = f"it was cut off after {STEP_WITHIN:g} s"
+            log.error("step was cut off, so that the others go on", step=step.name, after=STEP_WITHIN)
         except TocsinError as error:
             health.error = error.message
             log.error("step failed", step=step.name, reason=error.message)

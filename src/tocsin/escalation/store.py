@@ -47,15 +47,18 @@ def of(tx: Tx, numbers: Iterable[int]) -> dict[int, Progress]:
     return {row[0]: Progress(*row) for row in bulk.fetch(tx, _ESCALATIONS, COLUMNS, "alert_number", numbers)}
 
 
-def due(tx: Tx, now: int, limit: int) -> list[Progress]:
-    """Escalations whose next level is due, the most overdue first; they and their alerts are locked, what others hold is left to them."""
+def due(tx: Tx, now: int, limit: int, only: int | None = None) -> list[Progress]:
+    """Escalations whose next level is due, the most overdue first; they and their alerts are locked, what others hold is left to them.
+
+    *only*: that of this alert.
+    """
     mark, lock = ("?", "") if tx.is_sqlite else ("%s", " FOR UPDATE OF a, e SKIP LOCKED")
     columns = ", ".join(f"e.{name}" for name in COLUMNS)
     sql = (
         f"SELECT {columns} FROM escalations e JOIN alerts a ON a.number = e.alert_number"  # noqa: S608 - names from the code
-        f" WHERE e.next_at <= {mark} ORDER BY e.next_at LIMIT {mark}{lock}"
+        f" WHERE e.next_at <= {mark}{'' if only is None else f' AND e.alert_number = {mark}'} ORDER BY e.next_at LIMIT {mark}{lock}"
     )
-    return [Progress(*row) for row in tx.driver.execute(sql, (now, limit)).fetchall()]
+    return [Progress(*row) for row in tx.driver.execute(sql, (now, *(() if only is None else (only,)), limit)).fetchall()]
 
 
 def is_anybody_waited_for(connection: sa.Connection) -> bool:

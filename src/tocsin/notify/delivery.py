@@ -406,6 +406,17 @@ class Delivery:
                 self._retire(tx, leased, outcome.error or "it is gone", now)
         return [None] * len(items)
 
+    def take_up(self, tx: Tx, message_id: str) -> None:
+        """A message that is under way and in nobody's hands any more: its sender has ended, or its digest."""
+        message, now = store.find(tx, message_id), self._clock.now()
+        if message is None or message.status != State.SENDING:
+            return
+        if message.lease_until is None:
+            store.take_from_digest(tx, message, now)
+            tx.after_commit(self.wake)
+        elif message.lease_until < now:
+            self._settle(tx, message, _SENDER_DIED, now)
+
     def _settle(self, tx: Tx, message: Message, outcome: Outcome, now: int, leased: Leased | None = None) -> None:
         """Writes what follows from an attempt: the message's state, the history, and who else is to be told."""
         verdict = (
@@ -557,4 +568,5 @@ _CONFIRMED = "sent, as the provider confirms"
 _STAYS_UNKNOWN = "unknown: the provider cannot say whether it has it"
 _DIED_BEFORE = Outcome(Result.TEMPORARY, "Tocsin was stopped before it was sent")
 _DIED_AFTER = Outcome(Result.UNKNOWN, "Tocsin was stopped before the answer came")
+_SENDER_DIED = Outcome(Result.UNKNOWN, "what was sending it has ended without a word")
 _NODE_DIED = Outcome(Result.UNKNOWN, "the node that was sending it is gone")

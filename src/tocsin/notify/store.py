@@ -173,6 +173,15 @@ def members(tx: Tx, digest_id: str) -> list[Message]:
     return _rows(tx, f"{_SELECT} WHERE digest_id = ? AND status <> 'cancelled' ORDER BY severity DESC, created_at, id", (digest_id,))
 
 
+def take_from_digest(tx: Tx, message: Message, now: int) -> None:
+    """A message whose digest has ended without it is sent by itself; it may have been in the digest."""
+    sql = (
+        "UPDATE outbox SET status = 'pending', digest_id = NULL, next_attempt_at = ?, maybe_repeated = ?"
+        " WHERE id = ? AND status = 'sending' AND lease_until IS NULL"
+    )
+    tx.driver.execute(_sql(tx, sql), (now, True, message.id))
+
+
 def finish(tx: Tx, message: Message, outcome: Outcome, verdict: Verdict, now: int) -> bool:
     """Writes how an attempt ended. False if the lease had passed to another: then nothing is changed."""
     sql = (

@@ -83,17 +83,20 @@ class Actions:
         _audit(tx, alert, change, who.address, now)
         return change
 
-    def come_due(self, tx: Tx) -> int:
-        """Expired acknowledgements and ended snoozes; returns how many there were (at most 500 at a time)."""
+    def come_due(self, tx: Tx, only: int | None = None) -> int:
+        """Expired acknowledgements and ended snoozes; returns how many there were (at most 500 at a time). *only*: this alert."""
         now = self._clock.now()
-        alerts = alert_store.due(tx, now, DUE_AT_ONCE)
+        alerts = alert_store.due(tx, now, DUE_AT_ONCE) if only is None else alert_store.locked(tx, [only])
         self._save(tx, [rules.come_due(alert, now) for alert in alerts], now)
         return len(alerts)
 
-    def calm(self, tx: Tx) -> int:
-        """What event rules held back for a while, and no longer do; returns how many there were (at most 500 at a time)."""
+    def calm(self, tx: Tx, only: int | None = None) -> int:
+        """What event rules held back for a while, and no longer do; returns how many there were (at most 500 at a time).
+
+        *only*: this alert.
+        """
         now = self._clock.now()
-        alerts = alert_store.noisy(tx, now, DUE_AT_ONCE)
+        alerts = alert_store.noisy(tx, now, DUE_AT_ONCE) if only is None else alert_store.locked(tx, [only])
         look = self._announcer.quiet.look(tx, now)
         self._save(tx, [_calmed(alert, look, now) for alert in alerts], now)
         return len(alerts)
@@ -124,10 +127,10 @@ class Actions:
 
         return work
 
-    def escalate_due(self, tx: Tx) -> int:
-        """The steps of policies that are due; returns how many alerts were concerned (at most 200 at a time)."""
+    def escalate_due(self, tx: Tx, only: int | None = None) -> int:
+        """The steps of policies that are due; returns how many alerts were concerned (at most 200 at a time). *only*: this alert."""
         now = self._clock.now()
-        due = escalation_store.due(tx, now, ESCALATED_AT_ONCE)
+        due = escalation_store.due(tx, now, ESCALATED_AT_ONCE, only)
         alerts = alert_store.by_numbers(tx, [progress.alert_number for progress in due])
         look = self._announcer.quiet.look(tx, now)
         running, muted, over = [], [], []

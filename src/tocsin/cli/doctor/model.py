@@ -126,3 +126,12 @@ class Accounts:
 
     keys: int
     users: int
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What does not come to something (in words), of how many alerts nobody could be told, and whether somebody outside watches."""
+
+    broken: tuple[str, ...]
+    alone: int
+    has_heartbeat: bool

@@ -19,7 +19,7 @@ from tocsin.bootstrap import server_runs, wanted_contacts
 from tocsin.cli import promises
 from tocsin.cli.banner import is_loopback, where
 from tocsin.cli.contacts import all_contacts, not_taken_up
-from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Reach, Running, Times, Whmcs
+from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Promised, Reach, Running, Times, Whmcs
 from tocsin.cli.schema import fault_of
 from tocsin.core.clock import DAY, SystemClock
 from tocsin.core.errors import TocsinError
@@ -31,6 +31,7 @@ from tocsin.notify.channels import channels
 from tocsin.notify.contacts import ContactBook
 from tocsin.notify.model import Channel, Contact
 from tocsin.notify.providers import providers
+from tocsin.pipeline import promises as audited
 from tocsin.settings import Settings
 from tocsin.whmcs.client import WhmcsApi
 from tocsin.whmcs.reading import WhmcsFault
@@ -191,6 +192,12 @@ def outbox(connection: sa.Connection, now: int) -> Outbox:
     errors = {f"{kind} {target}": error for kind, target, error in connection.execute(failing)}
     age = None if oldest is None else now - oldest
     return Outbox(count, age, errors, ended.get("failed", 0), ended.get("unknown", 0))
+
+
+def promised(settings: Settings, connection: sa.Connection, now: int) -> Promised:
+    """What does not come to something. Messages that wait are the outbox's: which contact is in trouble only the server knows."""
+    broken = [one for one in audited.look(connection, now) if one.promise is not audited.Promise.MESSAGE_OVERDUE]
+    return Promised(tuple(audited.in_words(broken)), audited.alone(connection), settings.heartbeat_url is not None)
 
 
 def arrivals(connection: sa.Connection) -> Arrivals:

@@ -60,6 +60,7 @@ def _of_the_data(settings: Settings, base: Base) -> list[Finding]:
             *way_out,
             *rules.accounts(probes.accounts(connection, now)),
             *rules.outbox(probes.outbox(connection, now)),
+            *rules.promises(probes.promised(settings, connection, now)),
             *rules.arrivals(probes.arrivals(connection)),
         ]
 

@@ -10,6 +10,7 @@ from tocsin.cli.doctor.model import (
     Finding,
     Folder,
     Outbox,
+    Promised,
     Reach,
     Running,
     Times,
@@ -239,6 +240,21 @@ def outbox(seen: Outbox) -> list[Finding]:
         text = f"of {counted(seen.unknown_lately, 'message')} of the last day nobody knows whether they arrived"
         findings.append(_warning(part, text, "look at the provider; pages of severity 4 and 5 were sent again"))
     return findings or [_ok(part, f"{counted(seen.waiting, 'message')} waiting")]
+
+
+def promises(seen: Promised) -> list[Finding]:
+    """Whether everything comes to something by itself, and whether somebody outside would notice if Tocsin were gone."""
+    part = "promises"
+    cure = "a running `tocsin serve` mends it within a minute; if it stays, look into its log and restart it"
+    findings = [_fault(part, words, cure) for words in seen.broken]
+    if seen.alone:
+        text = f"nobody could be told of {counted(seen.alone, 'open alert')}"
+        findings.append(_warning(part, text, "set up a contact: they page as soon as there is somebody"))
+    if not findings:
+        findings.append(_ok(part, "whatever is open has its next step, or has had them all"))
+    watched = "an address outside is called each minute while all is well"
+    alone = "nothing outside notices if this machine is gone; TOCSIN_HEARTBEAT_URL can call a dead man's switch"
+    return [*findings, _ok("heartbeat", watched if seen.has_heartbeat else alone)]
 
 
 def arrivals(seen: Arrivals) -> list[Finding]:

@@ -9,7 +9,7 @@ from tocsin.core.times import in_words
 
 FEW = 4
 STATES = {"ok": "up", "degraded": "degraded", "down": "down"}
-_PARTS = {"database": "The database", "engine": "The engine", "delivery": "Delivery"}
+_PARTS = {"database": "The database", "engine": "The engine", "delivery": "Delivery", "promises": "What was promised"}
 
 
 class Part(msgspec.Struct, frozen=True):
