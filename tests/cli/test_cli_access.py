@@ -101,6 +101,9 @@ def test_a_contact_from_the_command_line_needs_no_code_and_the_audit_log_says_wh
     assert program.run("contacts", "add", "marta@example.com", "sms", "+4915123456789").code == 1
     assert program.run("contacts", "add", "marta@example.com", "sms", "12345").code == 2
     assert program.run("contacts", "add", "nobody@example.com", "ntfy", "phone").code == 1
+    hidden = program.run("contacts", "add", "marta@example.com", "apprise", "-", stdin="pover://Zz9Yy8@Xx7Ww6\n")
+    assert (hidden.code, "Zz9Yy8" in hidden.err + program.run("contacts", "list").out) == (0, False)
     with closing(sqlite3.connect(program.folder / "tocsin.db")) as database:
-        (line,) = database.execute("SELECT actor FROM audit WHERE action = 'contact.made'").fetchall()
-    assert line[0].startswith("cli:")
+        lines = database.execute("SELECT actor, after FROM audit WHERE action = 'contact.made'").fetchall()
+    assert [actor[:4] for actor, _ in lines] == ["cli:", "cli:"]
+    assert "Zz9Yy8" not in str(lines)

@@ -362,7 +362,7 @@ def contacts_list(start: Start, *, as_json: bool) -> None:
     "add",
     epilog=example(
         "tocsin contacts add marta@example.com sms +4915123456789",
-        "tocsin contacts add marta@example.com ntfy alerts-7f3k9q --label 'Pocket'",
+        "tocsin contacts add marta@example.com apprise - --label 'Pushover' < address.txt",
     ),
 )
 @click.argument("email", metavar="EMAIL")
@@ -372,7 +372,7 @@ def contacts_list(start: Start, *, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def contacts_add(start: Start, *, email: str, kind: str, target: str, label: str, as_json: bool) -> None:
-    """Gives a person a contact without a code: you answer for it. People prove their own in the dashboard."""
+    """Gives a person a contact without a code: you answer for it. TARGET - is read from standard input."""
     from tocsin.cli import contacts as work
 
     work.add(start, email, kind, target, label, as_json=as_json)
