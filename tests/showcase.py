@@ -26,6 +26,8 @@ from tocsin.identity.model import Role
 from tocsin.notify.model import Contact
 from tocsin.oncall import definition, service as oncall
 from tocsin.oncall.model import Override, OverrideKind
+from tocsin.whmcs import store as impacts
+from tocsin.whmcs.model import Impact
 
 NOW = 1_795_486_320_000  # 2026-11-24 02:12:00 UTC
 SITES = {"nordlicht": "Nordlicht", "kiezhost": "Kiezhost", "alpenserver": "Alpenserver"}
@@ -305,6 +307,8 @@ async def stage(world: World) -> None:
         ),
     ]
     await world.report(*broken, key_site="kiezhost")
+    await world.write(lambda tx: _what_hangs_on_it(tx, NOW - 11 * MINUTE))
+    world.core.refresh()
     await _live_until(world, NOW)
 
 
@@ -327,6 +331,14 @@ def _company(tx: Tx, now: int) -> None:
         (OverrideKind.REMOVE, None, saturday, saturday + 8 * HOUR),
     ):
         oncall.add_override(tx, Who(MARTA), Override("", schedule.id, kind, user, None, begins, ends), now)
+
+
+def _what_hangs_on_it(tx: Tx, now: int) -> None:
+    """What the last survey of WHMCS has found, for each site of the fallen server and the tired gateway."""
+    server = Impact("server", "12", ("srv-12",), "srv-12", services=268, clients=214, money={"EUR": 387_000}, measured_at=now)
+    gateway = Impact("gateway", "stripe", ("stripe",), "stripe", clients=19, due=23, failed=9, money={"EUR": 61_275}, measured_at=now)
+    for site_id in tx.sql.execute(sa.select(tables.sites.c.id)).scalars().all():
+        impacts.replace(tx, site_id, [server, gateway])
 
 
 async def _ordinary_day(world: World) -> None:
