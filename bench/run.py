@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
-from bench import alerts_list, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - see above
+from bench import alerts_list, escalation, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - see above
 from bench.figures import Options, Part  # noqa: E402
 from bench.machine import facts  # noqa: E402
 from bench.servers import Alertmanager, BenchError, Cluster, Tocsin, TocsinOnPostgres, cluster, postgres_programs  # noqa: E402
@@ -63,6 +63,10 @@ class Bench:
         """Events when much is silenced."""
         return [muting.measure(self._work, self._options)]
 
+    def escalation(self) -> list[Part]:
+        """Levels of policies, and what they cost an event."""
+        return [escalation.measure(self._work, self._options)]
+
     def rules(self) -> list[Part]:
         """Event rules: what they cost an event, and how fast a back-test is."""
         return rules.measure(self._work, self._options)
@@ -81,6 +85,7 @@ PARTS: dict[str, Callable[[Bench], list[Part]]] = {
     "memory": Bench.memory,
     "alerts": Bench.alerts,
     "muting": Bench.muting,
+    "escalation": Bench.escalation,
     "rules": Bench.rules,
     "hook": Bench.hook,
 }
