@@ -170,19 +170,16 @@ class World:
             await self.pass_time(MINUTE)
 
     def _next_due(self) -> int:
-        now = self.clock.at
-        outbox, alerts, faults = tables.outbox.c, tables.alerts.c, self.delivery.faults
-        moments: list[int] = [moment for (moment,) in self.rows(sa.select(alerts.due_at).where(alerts.due_at.is_not(None)))]
+        """The next moment at which the engine has something to do; what is overdue and must wait (for the rate) has a look in a while."""
+        now, faults = self.clock.at, self.delivery.faults
+        outbox, alerts, escalations = tables.outbox.c, tables.alerts.c, tables.escalations.c
+        moments = [self.core.mutes.at(now).until]
+        for column in (alerts.due_at, alerts.noise_at, escalations.next_at):
+            moments += [moment for (moment,) in self.rows(sa.select(column).where(column.is_not(None)))]
         waiting = sa.select(outbox.next_attempt_at, outbox.status, outbox.contact_id).where(outbox.next_attempt_at.is_not(None))
         for moment, status, contact_id in self.rows(waiting):
             blocked = status == "pending" and contact_id in faults
             moments.append(max(moment, faults[contact_id].until) if blocked else moment)
-        moments.append(self.core.mutes.at(now).until)
-        outbox, alerts, escalations = tables.outbox.c, tables.alerts.c, tables.escalations.c
-        moments = [fault.until for fault in self.delivery.faults.values()]
-        with self.core.database.read() as connection:
-            for column in (outbox.next_attempt_at, alerts.due_at, alerts.noise_at, escalations.next_at):
-                moments.extend(connection.execute(sa.select(column).where(column.is_not(None))).scalars())
         later = [moment for moment in moments if moment > now]
         overdue = len(later) < len(moments)
         return min([*later, now + STEP if overdue else now + 10 * MINUTE])

@@ -1,12 +1,16 @@
 """Escalation as stories: who hears of a problem that nobody takes, and when. An unexpected message fails a story."""
 
+import asyncio
+
 import pytest
 
 from tests.build import a_recovery, a_report
 from tests.escalation.crew import Crew, step, user
 from tests.fakes import DOWN, NO_SUCH_ADDRESS, SENT
+from tests.muting.build import a_maintenance, a_silence, keep
 from tests.world import World
 from tocsin.alerts import rules as alert_rules
+from tocsin.audit.model import Who
 from tocsin.core.clock import HOUR, MINUTE
 from tocsin.core.errors import Conflict
 from tocsin.escalation.model import Target, TargetKind
@@ -221,7 +225,79 @@ async def test_on_the_night_when_the_clocks_go_forward_delays_are_real_minutes_a
     assert crew.told == ["00:00 ntfy anna: opened", "00:10 ntfy ben: escalated"]
 
 
+@pytest.mark.claim("A5")
+async def test_on_the_night_when_the_clocks_go_back_the_hour_that_comes_twice_is_two_hours_of_the_same_turn(sqlite_world: World) -> None:
+    """Sunday 2026-10-25: at 03:00 it is 02:00 again. Turns change at 03:00, which is two real hours after the first 02:00."""
+    crew = await Crew(sqlite_world).start("2026-10-25T00:05")  # 02:05 in Berlin, for the first time
+    rota = await crew.rota("anna", "ben", starts_at="2026-10-24T03:00")
+    await crew.policy(*[step(minutes, schedule(rota.id), channels=("ntfy",)) for minutes in (0, 60, 60)])
+    await crew.world.report(a_report(severity=4, at=crew.begun_at))
+    await crew.world.pass_time(5 * HOUR)
+    assert crew.told == ["00:00 ntfy anna: opened", "01:00 ntfy anna: escalated", "02:00 ntfy ben: escalated"]
+
+
+# Quiet.
+
+
+@pytest.mark.claim("A7")
+async def test_what_is_still_there_when_the_maintenance_ends_escalates_from_the_beginning(crew: Crew) -> None:
+    anna, ben = user(crew.ids["anna"]), user(crew.ids["ben"])
+    await crew.policy(step(0, anna, channels=("ntfy",)), step(15, ben, channels=("ntfy",)))
+    now = crew.begun_at
+    await keep(crew.world, a_maintenance("host=web-1", starts_at=now, ends_at=now + 2 * HOUR))
+    await crew.world.report(a_report(severity=5, host="web-1", at=now))
+    await crew.world.pass_time(5 * HOUR)
+    assert crew.told == ["02:00 ntfy anna: repeated", "02:15 ntfy ben: escalated"]
+
+
+@pytest.mark.claim("A7")
+async def test_a_silence_that_begins_in_the_middle_stops_the_chain_and_its_end_starts_it_again(crew: Crew) -> None:
+    """Anna is told, and silences the host for an hour instead of taking the alert: Ben hears nothing until the silence is over."""
+    anna, ben = user(crew.ids["anna"]), user(crew.ids["ben"])
+    await crew.policy(step(0, anna, channels=("ntfy",)), step(15, ben, channels=("ntfy",)))
+    now = crew.begun_at
+    await crew.world.report(a_report(severity=4, host="web-1", at=now))
+    await crew.world.pass_time(14 * MINUTE)
+    await keep(crew.world, a_silence("host=web-1", starts_at=now + 14 * MINUTE, ends_at=now + 74 * MINUTE))
+    await crew.world.pass_time(5 * HOUR)
+    assert crew.told == ["00:00 ntfy anna: opened", "01:14 ntfy anna: repeated", "01:29 ntfy ben: escalated"]
+    assert "muted: a silence, maintenance or dependency began to keep it quiet" in crew.world.history(1)
+
+
 # Two engineers.
+
+
+@pytest.mark.claim("A6")
+async def test_of_two_engineers_who_acknowledge_at_once_the_first_has_it_and_both_hear_it_once(crew: Crew) -> None:
+    await crew.policy(step(0, user(crew.ids["anna"]), user(crew.ids["ben"]), channels=("ntfy",)), step(15, user(crew.ids["olga"])))
+    await crew.world.report(a_report(severity=4, at=crew.begun_at))
+    await crew.world.pass_time(2 * MINUTE)
+    alert = crew.world.alert()
+    both = [crew.world.write(crew.world.core.actions.act(alert.id, crew.world.core.actions.acknowledge(who))) for who in ("Anna", "Ben")]
+    found = await asyncio.gather(*both)
+    await crew.world.pass_time(HOUR)
+    assert len({one.acknowledged_by for one in found}) == 1
+    assert crew.told == [
+        "00:00 ntfy anna: opened",
+        "00:00 ntfy ben: opened",
+        "00:02 ntfy anna: acknowledged",
+        "00:02 ntfy ben: acknowledged",
+    ]
+
+
+@pytest.mark.claim("A6")
+async def test_who_acknowledges_while_another_escalates_ends_the_chain_or_starts_it_but_never_both(crew: Crew) -> None:
+    anna, ben = user(crew.ids["anna"]), user(crew.ids["ben"])
+    await crew.policy(step(0, anna, channels=("ntfy",)), step(60, ben, channels=("ntfy",)), step(60, user(crew.ids["olga"])))
+    await crew.world.report(a_report(severity=4, at=crew.begun_at))
+    alert, actions = crew.world.alert(), crew.world.core.actions
+    await asyncio.gather(
+        crew.world.write(actions.act(alert.id, actions.acknowledge("Anna"))), crew.world.write(actions.escalate(alert.id, Who("Ben"), 0))
+    )
+    await crew.world.pass_time(HOUR + MINUTE)
+    opened = crew.world.alert().status == "open"  # Ben came second: he wanted more people than the one who has it
+    assert [line for line in crew.told if "olga" in line] == (["01:00 email olga@example.com: escalated"] if opened else [])
+    assert len([line for line in crew.told if "ntfy ben: escalated" in line]) == 1
 
 
 @pytest.mark.claim("A6")
