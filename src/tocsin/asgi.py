@@ -71,6 +71,7 @@ from tocsin.web.pages import notice
 from tocsin.web.passes import PassPages
 from tocsin.web.phone import PhoneFiles
 from tocsin.web.policies.page import PolicyPages
+from tocsin.web.quiet.page import QuietPages
 from tocsin.web.settings.audit import AuditPages
 from tocsin.web.settings.contacts import OwnContactPages, PersonContactPages
 from tocsin.web.settings.health import HealthPage
@@ -147,6 +148,7 @@ def _application() -> Litestar:
             CoverPages,
             SchedulePages,
             PolicyPages,
+            QuietPages,
             HealthPage,
             SitePages,
             DesignPage,

@@ -44,6 +44,8 @@ PAGES = {
     "oncall-month": "/oncall?by=month",
     "policies": "/policies",
     "policy-new": "/policies/new",
+    "quiet": "/silences",
+    "silence-new": "/silences/new?host=srv-12",
     "settings-people": "/settings/people",
     "settings-keys": "/settings/keys",
     "settings-audit": "/settings/audit",

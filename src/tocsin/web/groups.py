@@ -7,7 +7,7 @@ from tocsin.core.errors import InvalidInput
 from tocsin.web.access import AnyRequest
 
 MOST_FIELDS = 5_000
-LONGEST = 500  # characters of one field
+LONGEST = 2_000  # characters of one field: more than any is allowed to have
 
 Fields = Mapping[str, Sequence[str]]
 

@@ -25,6 +25,7 @@ PLACES: tuple[Place, ...] = (
     Place("events", "Events", "i-events", "/events", main=True),
     Place("oncall", "On call", "i-calendar", "/oncall", main=True, permission="look-at-the-whole"),
     Place("policies", "Policies", "i-rule", "/policies", permission="look-at-the-whole"),
+    Place("quiet", "Quiet", "i-mute", "/silences"),
     Place("analytics", "Analytics", "i-bars", "/analytics"),
     Place("settings", "Settings", "i-sliders", "/settings", permission="own-account"),
 )

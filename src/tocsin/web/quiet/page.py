@@ -1,0 +1,243 @@
+"""``/silences``: what is kept quiet, by what and until when; and the form that shows what it would mute before it is saved."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+import sqlalchemy as sa
+from litestar import Controller, Response, get, post
+from msgspec import Meta
+
+from tocsin.alerts import queries
+from tocsin.alerts.model import Alert
+from tocsin.api.context import Given
+from tocsin.api.muting import sites_of, write
+from tocsin.bootstrap import Server
+from tocsin.core.errors import Conflict, InvalidInput
+from tocsin.core.ids import new_id
+from tocsin.identity.model import Viewer
+from tocsin.muting import preview as previews, rules as muting_rules, service
+from tocsin.muting.model import Dependency, Maintenance, Matchers, Silence, Standing, Window
+from tocsin.muting.preview import Preview, Scope
+from tocsin.web import people
+from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.desk import Desk
+from tocsin.web.groups import read_fields
+from tocsin.web.pages import screen
+from tocsin.web.quiet import rules
+from tocsin.web.quiet.rules import QuietForm
+from tocsin.web.start import InPath, TheServer
+from tocsin.web.viewer import TheViewer
+
+MOST = 100
+OVER = 20  # that are over, and still shown
+SHOWN = 5  # alerts of a preview
+COMMENT = 1_000
+DONE = {
+    "silence": "Quiet from now on, as far as it matches. Everything is still recorded.",
+    "maintenance": "Planned. In its windows nobody is told; what is still open at the end pages.",
+    "ended": "Ended. What is still open pages at once.",
+}
+PATHS = {"silence": Silence, "maintenance": Maintenance}
+
+Text = Annotated[str, Meta(max_length=500)]
+
+
+class QuietQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What was just done."""
+
+    done: Literal["silence", "maintenance", "ended"] | None = None
+
+
+class NewQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form begins with."""
+
+    kind: Literal["silence", "maintenance"] = "silence"
+    host: Text | None = None
+    type: Text | None = None
+    site: Text | None = None
+    subject: Text | None = None
+
+
+class NoFields(msgspec.Struct, frozen=True):
+    """A button."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One silence or maintenance on the page. ``window``: the one that is open, or the next."""
+
+    kept: Silence | Maintenance
+    kind: str
+    says: str
+    repeats: str
+    window: Window | None
+    mutes: int
+    by: str
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A preview with the alerts that it names."""
+
+    found: Preview
+    now: list[Alert]
+    week: list[Alert]
+
+
+class QuietPages(Controller):
+    """Silences and maintenance."""
+
+    path = "/silences"
+    include_in_schema = False
+
+    @get(sync_to_thread=True)
+    def quiet(self, request: AnyRequest, server: TheServer, viewer: TheViewer, asked: Given[QuietQuery]) -> Response[bytes]:
+        """Shows what is quiet now, what will be, what was, and what depends on what."""
+        now = server.core.clock.now()
+        with server.core.database.read() as connection:
+            entries = _entries(server, viewer, connection, now)
+            whole = viewer.may("look-at-the-whole")
+            depends = service.page(connection, Dependency, lambda _: True, None, MOST, unended_at=None) if whole else []
+        by = {standing: [one for one in entries if muting_rules.status_of(one.kept, now) is standing] for standing in Standing}
+        return screen(
+            request,
+            viewer,
+            "quiet/list.html",
+            here="quiet",
+            active=by[Standing.ACTIVE],
+            upcoming=by[Standing.UPCOMING],
+            expired=by[Standing.EXPIRED][:OVER],
+            depends=depends,
+            says=rules.says,
+            done=DONE.get(asked.done or "", ""),
+        )
+
+    @get("/new", sync_to_thread=True)
+    def ask(self, request: AnyRequest, server: TheServer, viewer: TheViewer, asked: Given[NewQuery]) -> Response[bytes]:
+        """The form; with conditions in the address it shows at once what they would mute."""
+        given = [(name, "=", value) for name in ("site", "type", "host", "subject") if (value := getattr(asked, name))]
+        begun = rules.begun(asked.kind, given, _zone(viewer), server.core.clock.now())
+        return _page(request, server, viewer, begun, Problems())
+
+    @post("/new", status_code=200)
+    async def make(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
+        """Shows what it would mute, or saves it."""
+        sent = rules.form_of(await read_fields(request))
+        if sent.do != "save":
+            return await asyncio.to_thread(_page, request, server, viewer, sent, Problems())
+        caller, now = viewer.calling(address_of(request)), server.core.clock.now()
+        try:
+            wanted = _planned(sent, viewer, caller.name, now)
+            await write(server, lambda tx: service.add(tx, caller.who, wanted, now, sites_of(server, caller)))
+        except InvalidInput as error:
+            return await asyncio.to_thread(_page, request, server, viewer, sent, _problems(error))
+        except Conflict as error:
+            return await asyncio.to_thread(_page, request, server, viewer, sent, Problems(matchers=error.message))
+        return go(f"/silences?done={sent.kind}", depth=1)
+
+    @post("/{kind:str}/{kept_id:str}/end", status_code=200)
+    async def end(self, request: AnyRequest, server: TheServer, viewer: TheViewer, kind: InPath, kept_id: InPath) -> Response[bytes]:
+        """Ends it now; what is still open pages at once."""
+        await form(request, NoFields)
+        caller, now = viewer.calling(address_of(request)), server.core.clock.now()
+        sites, which = sites_of(server, caller), PATHS.get(kind, Silence)
+        await write(server, lambda tx: service.end(tx, caller.who, which, kept_id, now, sites))
+        return go("/silences?done=ended", depth=3)
+
+
+def _zone(viewer: Viewer) -> ZoneInfo:
+    return ZoneInfo(viewer.time_zone or "UTC")
+
+
+def _scope(server: Server, viewer: Viewer) -> Scope:
+    return Scope(viewer.site_ids, server.core.sites.slug_of, server.core.sites.id_of)
+
+
+def _entries(server: Server, viewer: Viewer, connection: sa.Connection, now: int) -> list[Entry]:
+    sites, scope = sites_of(server, viewer.calling("")), _scope(server, viewer)
+    name = people.namer(people.names(connection))
+    kept: list[Silence | Maintenance] = []
+    for kind in (Silence, Maintenance):
+        kept += service.page(connection, kind, lambda one: service.sees(one, sites), None, MOST, unended_at=None)
+    found = []
+    for one in kept:
+        active = muting_rules.status_of(one, now) is Standing.ACTIVE
+        window = next(iter(muting_rules.coming(one, now, 1)), None)
+        mutes = previews.muted_now(connection, one.matchers, scope) if active else 0
+        kind_name = "silence" if isinstance(one, Silence) else "maintenance"
+        found.append(Entry(one, kind_name, rules.says(one.matchers), rules.repeats(one), window, mutes, name(one.created_by)))
+    return sorted(found, key=lambda entry: entry.window.starts_at if entry.window else -entry.kept.ends_at)
+
+
+def _planned(sent: QuietForm, viewer: Viewer, actor: str, now: int) -> Silence | Maintenance:
+    """What the form says. Raises `InvalidInput` for what cannot be read; the rest is the service's to check."""
+    matchers = rules.matchers_of(sent)
+    starts_at, ends_at = rules.times_of(sent, _zone(viewer), now)
+    if len(sent.comment) > COMMENT:
+        raise InvalidInput.of("comment", f"must have at most {COMMENT} characters")
+    if sent.kind == "silence":
+        if not sent.comment:
+            raise InvalidInput.of("comment", "say why, for those who wonder why it is quiet")
+        return Silence(new_id(now), matchers, starts_at, ends_at, sent.comment, actor, now)
+    if not 1 <= len(sent.name) <= 100:
+        raise InvalidInput.of("name", "must have 1 to 100 characters")
+    zone = viewer.time_zone or "UTC"
+    return Maintenance(new_id(now), sent.name, matchers, starts_at, ends_at, sent.comment, sent.rrule or None, zone, actor, now)
+
+
+def _problems(error: InvalidInput) -> Problems:
+    """All that is wrong with a condition stands below the conditions."""
+    found = Problems()
+    for field, words in problems(error).items():
+        found.setdefault("matchers" if field.startswith("matchers") else field, words)
+    return found
+
+
+def _page(request: AnyRequest, server: Server, viewer: Viewer, sent: QuietForm, wrong: Problems) -> Response[bytes]:
+    seen = None
+    if sent.matchers and "matchers" not in wrong:
+        try:
+            seen = _see(server, viewer, rules.matchers_of(sent))
+        except InvalidInput as error:
+            wrong = _problems(error)
+    desk: Desk = request.app.state.desk
+    return screen(
+        request,
+        viewer,
+        "quiet/form.html",
+        status=422 if wrong else 200,
+        here="quiet",
+        sent=sent,
+        wrong=wrong,
+        seen=seen,
+        shown=SHOWN,
+        rows=[*sent.matchers, *[("", "=", "")] * max(1, rules.PLACES - len(sent.matchers))],
+        fields=_fields_of(sent.matchers),
+        ops=rules.OPS,
+        lengths=[(str(ms), words) for ms, words in rules.LENGTHS],
+        repeats=rules.REPEATS,
+        sites=[(site.slug, site.name) for site in desk.sites(viewer)],
+        site_name=desk.site_name,
+    )
+
+
+def _fields_of(matchers: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    """What a condition can be about; an attribute that is asked for already among them."""
+    known = [field for field, _ in rules.FIELDS]
+    return [*rules.FIELDS, *((field, field) for field in dict.fromkeys(field for field, _, _ in matchers) if field not in known)]
+
+
+def _see(server: Server, viewer: Viewer, matchers: Matchers) -> Seen:
+    """What it would mute. Raises `InvalidInput` for conditions that cannot be used."""
+    sites = sites_of(server, viewer.calling(""))
+    if sites is not None:
+        muting_rules.expect_site(matchers, sites, "matchers")
+    with server.core.database.read() as connection:
+        found = previews.preview(connection, matchers, _scope(server, viewer), server.core.clock.now())
+        alerts = {one.number: one for one in queries.by_numbers(connection, {*found.now.newest[:SHOWN], *found.week.newest[:SHOWN]})}
+    return Seen(
+        found,
+        [alerts[number] for number in found.now.newest[:SHOWN] if number in alerts],
+        [alerts[number] for number in found.week.newest[:SHOWN] if number in alerts],
+    )

@@ -1,0 +1,159 @@
+"""Silences and maintenance by forms and links alone."""
+
+import re
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.api.service import OTHER_SITE, Service
+from tests.web.browser import Browser, a_person, sees_only
+from tocsin.core.clock import HOUR, MINUTE
+from tocsin.core.errors import InvalidInput
+from tocsin.core.times import to_text
+from tocsin.identity.model import Role
+from tocsin.muting.model import Matcher, Op
+from tocsin.web.quiet import rules
+from tocsin.web.quiet.rules import QuietForm
+
+UTC = ZoneInfo("UTC")
+
+
+async def log_in(service: Service, email: str = "marta@example.com", role: Role = Role.RESPONDER) -> Browser:
+    await a_person(service, email, role, "Marta Weiss")
+    browser = Browser(service)
+    await browser.log_in(email)
+    return browser
+
+
+def a_silence(csrf: str, do: str = "save", **more: str) -> dict[str, str]:
+    sent = {"csrf": csrf, "kind": "silence", "m0.field": "host", "m0.op": "=", "m0.value": "web-1", "lasts": str(HOUR), "do": do}
+    return {**sent, "comment": "disk swap", **more}
+
+
+async def down(service: Service, host: str = "web-1", **more: object) -> None:
+    await service.send({"type": "server.down", "severity": 5, "host": host, "title": f"{host} is down", **more})
+
+
+@pytest.mark.claim("A7")
+async def test_a_silence_shows_what_it_would_mute_before_it_is_saved(service: Service) -> None:
+    marta = await log_in(service)
+    await down(service)
+    await down(service, "web-2")
+    await marta.get("/silences")
+    assert "Nothing is kept quiet" in marta.text
+    await marta.get("/silences/new")
+    csrf = marta.csrf
+    assert (await marta.fill("/silences/new", a_silence(csrf, "preview"))).status_code == 200
+    assert "1 open alert would go quiet" in marta.text
+    assert "web-1 is down" in marta.text
+    assert "web-2 is down" not in marta.text
+    assert "In the last seven days: 1 alert," in marta.text
+    await marta.get("/silences")
+    assert "Nothing is kept quiet" in marta.text
+    await marta.fill("/silences/new", a_silence(csrf))
+    assert marta.place.endswith("silences?done=silence")
+    await marta.get("/silences?done=silence")
+    for words in ("disk swap", "where host is web-1", "1 open alert quiet", "by Marta Weiss"):
+        assert words in marta.text, words
+
+
+async def test_a_silence_is_ended(sqlite_service: Service) -> None:
+    marta = await log_in(sqlite_service)
+    await marta.get("/silences/new")
+    csrf = marta.csrf
+    await marta.fill("/silences/new", a_silence(csrf))
+    await marta.get("/silences")
+    found = re.search(r'action="[^"]*(silences/silence/[0-9a-f-]{36}/end)"', marta.page.text)
+    assert found
+    await marta.post(f"/{found[1]}", csrf=csrf)
+    await marta.get("/silences?done=ended")
+    assert "Nothing is kept quiet" in marta.text
+    assert "Over" in marta.text
+    assert (await marta.post("/silences/silence/nonsense/end", csrf=csrf)).status_code == 404
+
+
+async def test_maintenance_is_planned_and_comes_again(sqlite_service: Service) -> None:
+    marta = await log_in(sqlite_service)
+    await marta.get("/silences/new?kind=maintenance")
+    now = sqlite_service.world.clock.now()
+    times = {"starts_at": to_text(now + HOUR)[:16], "ends_at": to_text(now + 3 * HOUR)[:16], "lasts": ""}
+    more = {"kind": "maintenance", "name": "Kernel updates", "rrule": "FREQ=WEEKLY", **times}
+    await marta.fill("/silences/new", a_silence(marta.csrf, **more))
+    assert "done=maintenance" in marta.place
+    await marta.get("/silences")
+    for words in ("To come", "Kernel updates", "every week", "Call it off"):
+        assert words in marta.text, words
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"comment": ""}, "Say why, for those who wonder why it is quiet."),
+        ({"m0.value": ""}, "Is empty and would match everything"),
+        ({"m0.op": "~", "m0.value": "("}, "missing )"),
+        ({"m0.op": "is"}, "Choose a comparison from the list."),
+        ({"m0.field": "moon"}, "'moon' is none of"),
+        ({"lasts": "", "ends_at": "soon"}, "Is no time. Example: 2026-11-28T20:00."),
+        ({"lasts": "", "ends_at": "2001-01-01T00:00"}, ""),
+        ({"kind": "maintenance"}, "Must have 1 to 100 characters."),
+        ({"kind": "maintenance", "name": "x", "rrule": "FREQ=SECONDLY"}, ""),
+        ({"comment": "x" * 1_001}, "Must have at most 1000 characters."),
+    ],
+)
+async def test_what_is_wrong_is_said_below_its_field(sqlite_service: Service, more: dict[str, str], says: str) -> None:
+    marta = await log_in(sqlite_service)
+    await marta.get("/silences/new")
+    answer = await marta.fill("/silences/new", a_silence(marta.csrf, **more))
+    assert answer.status_code == 422
+    assert marta.error
+    assert says in marta.text
+
+
+async def test_the_page_of_an_alert_fills_the_conditions_in(sqlite_service: Service) -> None:
+    marta = await log_in(sqlite_service)
+    await down(sqlite_service)
+    await marta.get(f"/alerts/{sqlite_service.world.alert().number}")
+    found = re.search(r'href="\.\./(silences/new\?[^"]+)"', marta.page.text)
+    assert found
+    await marta.get("/" + found[1].replace("&amp;", "&"))
+    assert "1 open alert would go quiet" in marta.text
+
+
+async def test_who_sees_one_site_silences_that_one_only(sqlite_service: Service) -> None:
+    user_id = await a_person(sqlite_service, "lena@example.com", Role.RESPONDER, "Lena")
+    await sees_only(sqlite_service, user_id, OTHER_SITE)
+    lena = Browser(sqlite_service)
+    await lena.log_in("lena@example.com")
+    await down(sqlite_service)
+    await lena.get("/silences/new?host=web-1")
+    assert "web-1 is down" not in lena.text
+    csrf = lena.csrf
+    assert (await lena.fill("/silences/new", a_silence(csrf))).status_code == 422
+    site = {"m1.field": "site", "m1.op": "=", "m1.value": OTHER_SITE}
+    assert (await lena.fill("/silences/new", a_silence(csrf, **site))).status_code == 303
+    await lena.get("/silences")
+    assert "What hangs on what" not in lena.text
+
+
+async def test_who_only_looks_changes_nothing(sqlite_service: Service) -> None:
+    eva = await log_in(sqlite_service, "eva@example.com", Role.VIEWER)
+    await eva.get("/silences")
+    assert "Silence something" not in eva.text
+    assert (await eva.get("/silences/new")).status_code == 403
+
+
+def test_conditions_are_said_in_words() -> None:
+    matchers = (Matcher("host", Op.EQUAL, "srv-12"), Matcher("type", Op.PREFIX, "disk."), Matcher("attributes.rack", Op.NOT, ""))
+    assert rules.says(matchers) == "host is srv-12 and type begins with disk. and rack is not empty"
+
+
+def test_times_are_from_now_for_so_long_or_until_a_moment() -> None:
+    assert rules.times_of(QuietForm(lasts=str(HOUR)), UTC, MINUTE) == (MINUTE, MINUTE + HOUR)
+    assert rules.times_of(QuietForm(starts_at="1970-01-01T01:00", ends_at="1970-01-01T02:00"), UTC, 0) == (HOUR, 2 * HOUR)
+    with pytest.raises(InvalidInput, match="is no time"):
+        rules.times_of(QuietForm(ends_at="2026-11-28T20:00Z"), UTC, 0)
+
+
+def test_maintenance_begins_at_the_next_full_hour() -> None:
+    begun = rules.begun("maintenance", (), UTC, 90 * MINUTE)
+    assert (begun.starts_at, begun.ends_at) == ("1970-01-01T02:00", "1970-01-01T04:00")
