@@ -8,8 +8,10 @@ import pytest
 
 from tests.build import a_recovery, a_report
 from tests.escalation.crew import Crew
+from tests.muting.build import a_silence, keep
 from tests.world import World
 from tocsin.core.clock import MINUTE, SECOND
+from tocsin.notify.render import headline
 
 pytestmark = pytest.mark.claim("A8")
 
@@ -134,4 +136,124 @@ async def test_what_waited_for_its_group_when_the_server_died_is_sent_all_the_sa
     await world.restart()
     await world.pass_time(2 * MINUTE)
     assert Counter(m.status for m in world.messages() if m.kind == "opened") == {"sent": 90}
+    await world.close()
+
+
+# What comes and goes.
+
+
+async def flaps(crew: Crew, minutes: int) -> None:
+    """Every two minutes it is over, and back two minutes later."""
+    world = crew.world
+    end = world.clock.at + minutes * MINUTE
+    while world.clock.at < end:
+        await world.report(a_report(severity=2, at=world.clock.at))
+        await world.pass_time(2 * MINUTE)
+        await world.report(a_recovery(at=world.clock.at))
+        await world.pass_time(2 * MINUTE)
+
+
+def heard(crew: Crew) -> list[str]:
+    return [
+        line.partition(" ntfy anna: ")[0] + line.partition("anna:")[2].removesuffix(" at main") for line in told(crew) if "anna" in line
+    ]
+
+
+async def test_flapping_for_an_hour_is_a_few_messages_and_ends_calmly(crew: Crew) -> None:
+    """Until it is known to flap, each change is told; then once, that it comes and goes; then nothing until it stays away."""
+    world = crew.world
+    await flaps(crew, 60)
+    assert world.alert().status == "open", "its recoveries do not resolve it while it flaps"
+    await world.pass_time(12 * MINUTE)
+    await flaps(crew, 4)
+    await world.pass_time(30 * MINUTE)
+    assert heard(crew) == [
+        "00:00 opened",
+        "02:00 resolved",
+        "04:00 opened",
+        "06:00 resolved",
+        "08:00 opened",
+        "10:00 resolved",
+        "12:00 opened",
+        "72:00 repeated",
+        "89:00 resolved",
+    ]
+    assert world.details(1, "flapping") == [{"times": 3, "within": "8 min"}, {"times": 12, "within": "1 h"}]
+    assert "calmed: it has stayed away for long enough" in world.history(1)
+    assert "resolved: it has stayed away for long enough" in world.history(1)
+    assert (world.alert().status, world.alert().resolved_by, world.alert().noise_at) == ("resolved", "tocsin", None)
+    headlines = [headline(letter) for letter in world.ntfy.letters if letter.contact.target == "anna"]
+    assert headlines[6].startswith("Comes and goes, 3 times within 8 min: Disk full")
+
+
+async def test_an_acknowledgement_outlives_the_flapping(crew: Crew) -> None:
+    world = crew.world
+    await flaps(crew, 16)
+    await world.acknowledge(world.alert(), "ben@example.com")
+    before = heard(crew)
+    await flaps(crew, 100)
+    assert (world.alert().status, world.alert().acknowledged_by) == ("acknowledged", "ben@example.com")
+    assert heard(crew) == before, "who has it is not told again and again"
+
+
+async def test_a_silence_outlives_the_flapping(crew: Crew) -> None:
+    world = crew.world
+    await flaps(crew, 16)
+    await keep(world, a_silence("type=disk.full", starts_at=world.clock.at, ends_at=world.clock.at + 100 * MINUTE))
+    before = heard(crew)
+    await flaps(crew, 90)
+    assert heard(crew) == before
+    assert world.alert().muted_by is not None
+
+
+async def test_what_stays_is_an_alert_like_any_other_again(crew: Crew) -> None:
+    world = crew.world
+    await flaps(crew, 12)
+    await world.report(a_report(severity=2, at=world.clock.at))
+    before = heard(crew)
+    await world.pass_time(16 * MINUTE)
+    assert "calmed: it has stayed for long enough without going away" in world.history(1)
+    assert (world.alert().status, heard(crew)) == ("open", before)
+    await world.report(a_recovery(at=world.clock.at))
+    assert world.alert().status == "resolved"
+    assert heard(crew)[-1].endswith("resolved")
+
+
+async def test_getting_worse_pages_in_the_middle_of_the_flapping(crew: Crew) -> None:
+    world = crew.world
+    await flaps(crew, 16)
+    await world.report(a_report(severity=5, at=world.clock.at))
+    assert heard(crew)[-1].endswith("escalated")
+
+
+async def test_what_somebody_resolved_and_came_back_is_not_flapping(crew: Crew) -> None:
+    world = crew.world
+    for _ in range(6):
+        await world.report(a_report(severity=2, at=world.clock.at))
+        await world.pass_time(MINUTE)
+        await world.resolve(world.alert())
+        await world.pass_time(MINUTE)
+    assert not any("flapping" in line for line in world.history(1))
+
+
+async def test_a_slow_flapping_over_several_alerts_is_seen_too(crew: Crew) -> None:
+    """It stays away for longer than the flap window, so that each time is an alert of its own, linked to the one before."""
+    world = crew.world
+    for _ in range(5):
+        await world.report(a_report(severity=2, at=world.clock.at))
+        await world.report(a_recovery(at=world.clock.at))
+        await world.pass_time(11 * MINUTE)
+    flapping = [alert for alert in world.alerts() if alert.flap and '"since"' in alert.flap]
+    assert len(world.alerts()) == 4
+    assert [alert.number for alert in flapping] == [4]
+
+
+async def test_flapping_survives_a_restart_of_the_server(database_url: str, tmp_path: Path) -> None:
+    world = World(database_url, tmp_path)
+    crew = await Crew(world).start(NIGHT)
+    await flaps(crew, 16)
+    await world.restart()
+    await world.pass_time(20 * MINUTE)
+    assert world.alert().status == "resolved"
+    assert heard(crew)[-1].endswith("resolved")
     await world.close()

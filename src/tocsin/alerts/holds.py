@@ -86,9 +86,8 @@ def _counted(hold: Hold, event: Event) -> Hold:
 
 def _with_hold(change: AlertChange, hold: Hold) -> AlertChange:
     text = None if hold == NOTHING else msgspec.json.encode(hold).decode()
-    alert = replace(change.alert, hold=text, noise_at=hold.until)
-    changed = change.changed if change.is_new else tuple(dict.fromkeys((*change.changed, "hold", "noise_at")))
-    return replace(change, alert=alert, changed=changed)
+    changed = change.changed if change.is_new else tuple(dict.fromkeys((*change.changed, "hold")))
+    return replace(change, alert=replace(change.alert, hold=text), changed=changed)
 
 
 def _released(change: AlertChange, now: int, *, reached: bool) -> AlertChange:

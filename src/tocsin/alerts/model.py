@@ -69,6 +69,10 @@ class Reason(enum.StrEnum):
     SOMEBODY_FOUND = "there is somebody to tell now"
     LOST_SIGHT = "it was open and nothing was to happen any more"
     THRESHOLD_REACHED = "as many events came as the rule asks for"
+    CAME_AND_WENT = "it came back too often in a short time"
+    STILL_FLAPPING = "it still comes and goes"
+    STAYED_AWAY = "it has stayed away for long enough"
+    STAYED = "it has stayed for long enough without going away"
 
 
 class Action(enum.StrEnum):
@@ -87,6 +91,8 @@ class Action(enum.StrEnum):
     UNMUTED = "unmuted"
     ASSIGNED = "assigned"
     COMMENTED = "commented"
+    FLAPPING = "flapping"  # it comes and goes: from now on summaries only
+    CALMED = "calmed"  # it does so no longer
     UNDONE = "undone"  # somebody took their last action back
     RESTARTED = "restarted"  # people are told of it from the beginning, because they could not be before
     ESCALATED = "escalated"  # a level of the policy was told: the details say which, and whom

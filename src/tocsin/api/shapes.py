@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from tocsin.alerts.flaps import is_flapping
 from tocsin.alerts.model import Alert, HistoryLine
 from tocsin.api.fields import Id, Page, Time
 from tocsin.core.errors import FieldError
@@ -290,7 +291,7 @@ def _alert_fields(alert: Alert, slug_of: SlugOf, public_url: str, escalation: Es
     fields.update((name, to_text_or_none(getattr(alert, name))) for name in _TIMES)
     links = LinksOut(f"{public_url}/api/v1/alerts/{alert.id}", f"{public_url}/alerts/{alert.id}")
     # Flap detection is not there yet: nothing flaps.
-    return {**fields, "site": slug_of(alert.site_id), "escalation": escalation, "flapping": False, "links": links}
+    return {**fields, "site": slug_of(alert.site_id), "escalation": escalation, "flapping": is_flapping(alert), "links": links}
 
 
 def impact_out(impact: Impact, now: int) -> ImpactOut:

@@ -30,7 +30,7 @@ async def _come_due(server: Server) -> None:
 
 
 async def _calm(server: Server) -> None:
-    """Delays of event rules that end."""
+    """Delays of event rules that end; what comes and goes, and has become calm."""
     while await server.core.writer.run(server.core.actions.calm):
         pass
 

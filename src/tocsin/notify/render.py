@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from tocsin.alerts.flaps import in_sentence
 from tocsin.alerts.model import Alert, Status
 from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.severity import Severity
@@ -110,7 +111,10 @@ def headline(letter: Letter) -> str:
 
 def _lead(letter: Letter) -> str:
     alert = letter.alert
+    flapping = in_sentence(alert)
     match letter.message.kind:
+        case Kind.OPENED | Kind.REPEATED if flapping is not None:
+            return flapping
         case Kind.ESCALATED:
             return f"Escalated after {_age(letter)}" if letter.message.step else f"Now {_word(alert)}"
         case Kind.REPEATED:

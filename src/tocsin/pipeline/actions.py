@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from tocsin.alerts import holds, rules, store as alert_store
+from tocsin.alerts import flaps, holds, rules, store as alert_store
 from tocsin.alerts.model import Alert, AlertChange, Before, Policy, Reason, Status
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
@@ -91,7 +91,7 @@ class Actions:
         return len(alerts)
 
     def calm(self, tx: Tx, only: int | None = None) -> int:
-        """What event rules held back for a while, and no longer do; returns how many there were (at most 500 at a time).
+        """What event rules held back for a while, and what comes and goes; returns how many there were (at most 500 at a time).
 
         *only*: this alert.
         """
@@ -186,10 +186,10 @@ class Actions:
 
 def _calmed(alert: Alert, look: Look, now: int) -> AlertChange:
     change = holds.come_due(alert, now)
-    if alert.muted_by is None:
-        return change
-    reason = look.why(change.alert)
-    return rules.merge(change, rules.mute(change.alert, None if reason is None else reason.words, now))
+    if alert.muted_by is not None:
+        reason = look.why(change.alert)
+        change = rules.merge(change, rules.mute(change.alert, None if reason is None else reason.words, now))
+    return flaps.scheduled(rules.merge(change, flaps.come_due(change.alert, now)))
 
 
 def _audit(tx: Tx, before: Alert, change: AlertChange, address: str | None, now: int) -> None:

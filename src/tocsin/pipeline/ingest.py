@@ -6,7 +6,7 @@ from itertools import repeat
 
 import msgspec
 
-from tocsin.alerts import rules, store as alert_store
+from tocsin.alerts import flaps, rules, store as alert_store
 from tocsin.alerts.holds import ruled
 from tocsin.alerts.model import Alert, AlertChange, Policy
 from tocsin.core.clock import Clock
@@ -249,16 +249,20 @@ class _Fold:
     def _problem(self, event: Event, ruling: Ruling | None) -> int:
         place = (event.site_id, event.dedup_key or "")
         alert = self._open.get(place)
-        if alert is not None and event.severity <= alert.severity and alert.hold is None:
+        if alert is not None and event.severity <= alert.severity and alert.hold is None and alert.flap is None:
             self._repeats.setdefault(place, []).append(event)
             return alert.number
         alert = self._count(place)
         if alert is not None:
-            change = rules.apply_problem(alert, event, self._now)
+            change = flaps.is_there(rules.apply_problem(alert, event, self._now), self._now)
         else:
-            change = rules.open_alert(event, self._previous.get(place), self._numbers.next, self._policy, self._now)
+            previous = self._previous.get(place)
+            change = rules.open_alert(event, previous, self._numbers.next, self._policy, self._now)
+            change = flaps.came_back(change, previous, self._now)
         if ruling is not None or change.alert.hold is not None:
             change = ruled(change, alert, event, ruling, self._now)
+        if change.alert.hold is not None or change.alert.flap is not None or change.alert.noise_at is not None:
+            change = flaps.scheduled(change)
         self._open[place] = change.alert
         self._note(change)
         return change.alert.number
@@ -278,7 +282,12 @@ class _Fold:
         for key in event.ends:
             place = (event.site_id, key)
             alert = self._count(place)
-            if alert is not None:
+            if alert is not None and flaps.is_flapping(alert):
+                change = flaps.scheduled(flaps.went_away(alert, self._now))
+                self._open[place] = change.alert
+                self._note(change)
+                number = alert.number
+            elif alert is not None:
                 del self._open[place]
                 change = rules.apply_recovery(alert, event, self._now)
                 self._previous[place] = change.alert

@@ -128,6 +128,8 @@ _DONE: Mapping[str, str] = {
     Action.RESOLVED: "{who} resolved it: what waited to be sent was cancelled",
     Action.MUTED: "It became quiet",
     Action.UNMUTED: "Nothing keeps it quiet any more",
+    Action.FLAPPING: "It comes and goes: a message now and then instead of one for each change",
+    Action.CALMED: "It no longer comes and goes",
     Action.RESTARTED: "People are told of it from the beginning",
     Action.ASSIGNED: "{who} assigned it",
     Action.COMMENTED: "{who} left a note",

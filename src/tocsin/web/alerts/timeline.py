@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from tocsin.alerts.model import Action, Alert, HistoryLine, Status
+from tocsin.alerts.model import Action, Alert, HistoryLine, Reason, Status
 from tocsin.core.clock import SECOND
 from tocsin.core.severity import Severity
 from tocsin.core.text import counted, cut, one_line
@@ -149,6 +149,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     Action.UNDONE: ("i-undo", "took the last step back"),
     Action.MUTED: ("i-mute", "It is kept quiet"),
     Action.UNMUTED: ("i-bell", "Nothing keeps it quiet any more"),
+    Action.FLAPPING: ("i-pulse", "It comes and goes"),
+    Action.CALMED: ("i-check", "It has become calm"),
     Action.RESTARTED: ("i-bell", "People are told of it from the beginning"),
 }
 
@@ -173,6 +175,8 @@ def _step(line: HistoryLine, name: Name) -> Entry:
             )
         case Action.ESCALATED:
             return _escalated(line, details, who)
+        case Action.RESOLVED if machine and line.reason == Reason.STAYED_AWAY:
+            return Entry(line.at, "i-checks", "It has stayed away, so it is resolved")
         case Action.RESOLVED if machine:
             return Entry(line.at, "i-checks", "A recovery came in, so it is resolved", sub=one_line(str(details.get("title") or "")))
         case Action.SNOOZE_ENDED if not machine:

@@ -315,6 +315,8 @@ _SAID: Mapping[str, tuple[str, str, str]] = {
     Action.MUTED: ("", " is kept quiet", "{n} alerts are kept quiet"),
     Action.UNMUTED: ("", " is no longer kept quiet", "{n} alerts are no longer kept quiet"),
     Action.RESTARTED: ("", " is told of from the beginning", "{n} alerts are told of from the beginning"),
+    Action.FLAPPING: ("", " comes and goes", "{n} alerts come and go"),
+    Action.CALMED: ("", " has become calm", "{n} alerts have become calm"),
     Action.UNDONE: ("{who} took back a step on ", "", "{who} took back {n} steps"),
     Action.RESOLVED: ("{who} resolved ", "", "{who} resolved {n} alerts"),
     Action.ASSIGNED: ("{who} assigned ", "", "{who} assigned {n} alerts"),
