@@ -36,6 +36,7 @@ from tocsin.events.model import Incoming
 from tocsin.identity.model import Role
 from tocsin.muting import store as mute_store
 from tocsin.oncall import service as oncall
+from tocsin.pipeline import promises
 from tocsin.pipeline.ingest import Batch
 
 replace = msgspec.structs.replace
@@ -340,7 +341,11 @@ class Life:
         return {TargetKind.TEAM: TEAM, TargetKind.ADMINS: ("olga",)}.get(target.kind, ())
 
     def check(self) -> None:
-        """Exactly what was to be told stands in the outbox, once for each contact; and nothing that could leave is still there."""
+        """Exactly what was to be told stands in the outbox, once for each contact; nothing that could leave is still there; and the
+        auditor agrees.
+        """
+        with self.world.core.database.read() as connection:
+            assert promises.look(connection, self.world.clock.at) == []
         found: dict[tuple[int, int, int], list[str]] = defaultdict(list)
         names = {contact_id: name for name, contact_id in self.crew.contacts.items()}
         for message in self.world.messages():

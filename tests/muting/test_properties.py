@@ -15,6 +15,7 @@ from tests.world import World
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.muting import store
 from tocsin.muting.model import Silence
+from tocsin.pipeline import promises
 from tocsin.pipeline.muting import Sweep
 
 HOSTS = st.sampled_from(["web-1", "web-2"])
@@ -107,8 +108,12 @@ class Life:
         return kind == "check.http" and down
 
     def check(self) -> None:
-        """Marks say what is so; who is to be told has been, of this generation; nobody was told of what was quiet then."""
+        """Marks say what is so; who is to be told has been, of this generation; nobody was told of what was quiet then; the auditor
+        agrees.
+        """
         now, messages = self.world.clock.at, self.world.messages()
+        with self.world.core.database.read() as connection:
+            assert promises.look(connection, now) == []
         for alert in self.world.alerts():
             quiet = self.is_quiet(alert.host or "", alert.type, now)
             assert (alert.muted_by is not None) == (quiet and alert.status != "resolved"), (alert, now)
