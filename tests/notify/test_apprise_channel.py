@@ -82,16 +82,26 @@ async def test_an_address_that_apprise_cannot_read_is_said_to_be_that() -> None:
 
 async def test_one_that_hangs_is_ended_and_nobody_knows_and_its_arguments_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apprise, "COMMAND", (sys.executable, "-I", "-c", "import time; time.sleep(60)"))
-    channel = AppriseChannel(private=True, seconds=0.5)
+    others = set(psutil.Process().children())
+    channel = AppriseChannel(private=True, seconds=1)
     task = asyncio.create_task(channel.send(letter_to("json://127.0.0.1/Zz9Yy8Xx7"), nothing))
-    await asyncio.sleep(0.3)
-    children = psutil.Process().children()
-    assert children
-    assert not any("Zz9Yy8Xx7" in " ".join(child.cmdline()) for child in children)
-    assert not any("TOCSIN" in name for child in children for name in child.environ())
+    while not (started := set(psutil.Process().children()) - others):
+        assert not task.done()
+        await asyncio.sleep(0.01)
+    (child,) = started
+    assert "Zz9Yy8Xx7" not in " ".join(child.cmdline())
     outcome = await task
     assert outcome.result is Result.UNKNOWN
-    assert psutil.Process().children() == []
+    assert not child.is_running()
+
+
+async def test_the_process_is_given_nothing_of_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = "{'readable': True, 'taken': False, 'said': [], 'refused': ' '.join(os.environ)}"
+    monkeypatch.setattr(apprise, "COMMAND", (sys.executable, "-I", "-c", f"import json, os; print(json.dumps({answer}))"))
+    monkeypatch.setenv("TOCSIN_SMTP_URL", "smtp://user:secret@mail.example.com")
+    outcome = await AppriseChannel(private=True).send(letter_to("json://127.0.0.1/x"), nothing)
+    assert outcome.result is Result.PERMANENT
+    assert set((outcome.error or "").split()) <= {"PATH", "LANG", "LC_CTYPE", "SSL_CERT_FILE"}
 
 
 async def test_a_process_that_dies_without_a_word_leaves_it_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

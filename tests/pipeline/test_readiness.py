@@ -43,7 +43,7 @@ async def test_who_goes_on_call_with_one_contact_is_told_of_a_day_ahead_once_and
     await crew.rota("anna", "cleo", unit="week")
     await look(crew)
     assert titles(crew) == [], "Cleo's week begins in seven days"
-    await crew.world.pass_time(6 * DAY + 2 * HOUR)
+    crew.world.clock.advance(6 * DAY + 2 * HOUR)
     await look(crew)
     await look(crew)
     assert titles(crew) == [("Cleo goes on call Mon 12 Jan, 09:00 with 1 verified contact", 3, "open")]

@@ -46,23 +46,23 @@ async def add(browser: Browser, page: str = PAGE) -> str:
 
 
 @pytest.mark.claim("N7")
-async def test_a_contact_is_added_proved_tried_out_and_removed(service: Service) -> None:
-    marta = await marta_of(service)
+async def test_a_contact_is_added_proved_tried_out_and_removed(sqlite_service: Service) -> None:
+    marta = await marta_of(sqlite_service)
     assert "No alert can reach you yet" in marta.text
     contact = await add(marta)
     assert "Not verified" in marta.text
     token = marta.csrf
-    await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code="000000" if code_of(service) != "000000" else "1")
+    await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code="000000" if code_of(sqlite_service) != "000000" else "1")
     assert marta.page.status_code == 422
     assert "4 attempts left" in marta.text
-    await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code=code_of(service))
+    await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code=code_of(sqlite_service))
     assert marta.place.endswith("?done=verified#contacts")
     await marta.get(f"{PAGE}?done=verified")
     assert "Verified. Alerts go there from now on." in marta.text
     assert "One way only" in marta.text
     await marta.post(f"{PAGE}/{contact}/test", csrf=token)
     assert marta.place.endswith("?done=tested#contacts")
-    assert service.world.sms.letters[-1].alert.title.startswith("Test message")
+    assert sqlite_service.world.sms.letters[-1].alert.title.startswith("Test message")
     await marta.post(f"{PAGE}/{contact}/remove", csrf=token)
     assert marta.place.endswith("?done=removed#contacts")
     assert "+4915123456789" not in (await marta.get(PAGE)).text
@@ -91,11 +91,11 @@ async def test_what_goes_wrong_stands_on_the_page_with_what_was_typed(sqlite_ser
 
 
 @pytest.mark.claim("N7")
-async def test_rules_and_quiet_hours_are_set_and_the_page_says_what_will_happen(service: Service) -> None:
-    marta = await marta_of(service)
+async def test_rules_and_quiet_hours_are_set_and_the_page_says_what_will_happen(sqlite_service: Service) -> None:
+    marta = await marta_of(sqlite_service)
     contact = await add(marta)
     token = marta.csrf
-    await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code=code_of(service))
+    await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code=code_of(sqlite_service))
     await marta.get(PAGE)
     assert "Text message Pocket at once." in marta.text
     await marta.post(f"{PAGE}/rules", csrf=token, high=f"{contact}:300", low="", begins="22:00", ends="07:00")
