@@ -23,13 +23,15 @@ from tocsin.muting.matching import read_matcher
 from tocsin.muting.model import Silence
 from tocsin.notify.contacts import read_directory
 from tocsin.notify.reach import known
+from tocsin.pipeline import promises
 from tocsin.pipeline.ingest import Batch
 from tocsin.settings import Settings
 
 OPEN, SILENCES, POLICIES, DUE = 10_000, 200, 50, 1_000
-ROUNDS, EVENTS, TURNS = 5, 200, 200
+ROUNDS, EVENTS, TURNS, AUDITS = 5, 200, 200, 10
 EVENT = Bound(1, at_least=False, unit="ms")
 IDLE = Bound(20, at_least=False, unit="ms")
+AUDIT = Bound(75, at_least=False, unit="ms")  # each 15 s, on a connection that only reads: half a percent of a core
 ALL_DUE = Bound(1_000, at_least=False, unit="ms")
 WHO = Who("bench")
 
@@ -45,6 +47,7 @@ def measure(work: Path, options: Options) -> Part:
             met=EVENT.is_met(record["event_ms"]),
         ),
         Row("a look of the engine when nothing is due", f"{record['idle_ms']:.2f}", target=IDLE.text, met=IDLE.is_met(record["idle_ms"])),
+        Row("a look of the auditor when all is well", f"{record['audit_ms']:.1f}", target=AUDIT.text, met=AUDIT.is_met(record["audit_ms"])),
         Row(
             f"{record['due']:,.0f} levels that are due at once",
             f"{record['due_ms']:.0f}",
@@ -71,7 +74,8 @@ async def _measure(folder: Path, problems: int, due: int) -> dict[str, float]:
         event_ms = await _events(core)
         await core.writer.run(_all_sent)
         idle_ms = await _idle(core)
-        return {"event_ms": event_ms, "idle_ms": idle_ms, **await _due(core, due)}
+        audit_ms = await asyncio.to_thread(_audit, core)
+        return {"event_ms": event_ms, "idle_ms": idle_ms, "audit_ms": audit_ms, **await _due(core, due)}
     finally:
         await asyncio.to_thread(core.close)
 
@@ -94,6 +98,17 @@ async def _idle(core: Core) -> float:
     for _ in range(TURNS):
         await _look(core)
     return (time.process_time() - begun) / TURNS * 1000
+
+
+def _audit(core: Core) -> float:
+    now = core.clock.now()
+    begun = time.process_time()
+    for _ in range(AUDITS):
+        with core.database.read() as connection:
+            promises.look(connection, now)
+            promises.told_of(connection)
+            promises.alone(connection)
+    return (time.process_time() - begun) / AUDITS * 1000
 
 
 async def _look(core: Core) -> int:

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,29 @@ def test_sigterm_finishes_the_request_under_way_and_ends_with_zero_within_six_se
         assert server.process.wait(6) == 0
         assert '"ended"' in server.log
     assert program.run("alerts", "list", "--json").json[0]["type"] == "invoice.payment_failed"
+
+
+@pytest.mark.claim("O3")
+def test_a_server_that_is_well_calls_the_address_of_the_heartbeat(program: Program) -> None:
+    called = []
+
+    class Switch(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            called.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Not in the output of the tests."""
+
+    with HTTPServer(("127.0.0.1", 0), Switch) as switch:
+        threading.Thread(target=switch.serve_forever, daemon=True).start()
+        program.settings["TOCSIN_HEARTBEAT_URL"] = f"http://127.0.0.1:{switch.server_port}/ping/hush?status=up"
+        with program.serving() as server:
+            until(lambda: called)
+            assert called == ["/ping/hush?status=up"]
+            assert "hush" not in server.log
+        switch.shutdown()
 
 
 def test_a_request_that_never_ends_holds_up_the_end_for_less_than_six_seconds_and_a_second_signal_for_none(program: Program) -> None:

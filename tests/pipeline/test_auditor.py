@@ -1,5 +1,6 @@
 """The auditor: what has come to a standstill is found, mended within a minute, and told; what is well is left alone."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,8 +17,10 @@ from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.core.errors import Unavailable
 from tocsin.db import tables
 from tocsin.db.writer import Tx
-from tocsin.engine.auditor import EVERY, Auditor
+from tocsin.engine import loop
+from tocsin.engine.auditor import EVERY, VITAL, Auditor
 from tocsin.engine.loop import StepHealth
+from tocsin.engine.steps import STEPS, Step
 from tocsin.pipeline import promises
 from tocsin.pipeline.promises import Promise
 
@@ -212,6 +215,36 @@ async def test_a_step_of_the_engine_that_hangs_is_told(watched: Watched) -> None
     await watched.auditor.turn()
     assert watched.auditor.broken == ("steps of the engine that do not end: escalate",)
     assert [severity for _, severity, _ in watched.about_itself()] == [5]
+
+
+async def test_a_step_that_only_counts_wakes_nobody(watched: Watched) -> None:
+    watched.steps["count events"] = StepHealth(ended_at=watched.world.clock.at)
+    watched.world.clock.advance(10 * MINUTE)
+    watched.steps[ESCALATE].ended_at = watched.world.clock.at
+    await watched.auditor.turn()
+    await watched.auditor.turn()
+    assert list(watched.auditor.broken) == []
+
+
+def test_the_steps_that_are_watched_are_steps_of_the_engine() -> None:
+    assert set(VITAL) < {step.name for step in STEPS}
+
+
+async def test_a_step_that_hangs_is_cut_off_and_the_others_go_on(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "STEP_WITHIN", 0.05)
+    done = []
+
+    async def hang(_: Server) -> None:
+        await asyncio.Event().wait()
+
+    async def work(_: Server) -> None:
+        done.append("worked")
+
+    server = cast("Server", SimpleNamespace(core=sqlite_world.core, delivery=sqlite_world.delivery))
+    engine = loop.Engine(server, [Step("hangs", SECOND, hang), Step("works", SECOND, work)])
+    await engine.turn()
+    assert done == ["worked"]
+    assert engine.health["hangs"] == StepHealth(None, "it was cut off after 0.05 s")
 
 
 async def test_after_a_long_sleep_the_engine_has_its_turn_first(watched: Watched) -> None:

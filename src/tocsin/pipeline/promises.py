@@ -65,8 +65,10 @@ _SQL: dict[Promise, str] = {
         "SELECT a.number AS thing, e.started_at AS since"  # noqa: S608 - text from the code
         " FROM alerts a JOIN escalations e ON e.alert_number = a.number"
         " WHERE " + _OPEN + " AND e.generation = a.generation AND e.state = 'ended' AND e.reached > 0"
-        " AND EXISTS (SELECT 1 FROM outbox o WHERE o.alert_number = a.number AND o.generation = a.generation AND o.status = 'failed')"
-        " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_number = a.number AND o.generation = a.generation"
+        # The outbox is asked by the escalation: of one that still has a level to come it is not asked at all.
+        " AND EXISTS (SELECT 1 FROM outbox o"
+        " WHERE o.alert_number = e.alert_number AND o.generation = e.generation AND o.status = 'failed')"
+        " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_number = e.alert_number AND o.generation = e.generation"
         " AND o.status NOT IN ('failed', 'cancelled'))"
     ),
     Promise.MESSAGE_OVERDUE: (
