@@ -55,6 +55,7 @@ async def test_an_alert_has_exactly_the_promised_fields(sqlite_service: Service)
     assert alert["links"]["self"] == f"https://alarm.example.com/api/v1/alerts/{alert['id']}"
 
 
+@pytest.mark.claim("A13")
 async def test_one_alert_is_found_by_its_id_and_by_its_number(service: Service) -> None:
     alert = await an_alert(service)
     by_id = await service.reader.get(f"/alerts/{alert['id'].upper()}")

@@ -146,7 +146,7 @@ async def test_every_call_that_changes_something_has_its_example_here() -> None:
     assert sorted(calls - {deed[0] for deed in DEEDS} - CHANGE_NOTHING - ELSEWHERE) == []
 
 
-@pytest.mark.claim("S5", "S9", "P4")
+@pytest.mark.claim("S5", "S9", "P4", "K24")
 async def test_every_deed_is_in_the_audit_log_under_the_name_of_who_did_it(sqlite_service: Service) -> None:
     service = sqlite_service
     door = HttpDoor(allow_private=True)

@@ -396,7 +396,7 @@ async def test_the_signature_is_that_of_the_packed_body(lanes: Lanes) -> None:
 # Too much for the writer.
 
 
-@pytest.mark.claim("S4")
+@pytest.mark.claim("S4", "X7")
 @pytest.mark.parametrize("kind", [PLAIN, ORDINARY], ids=["the short way", "the ordinary way"])
 async def test_when_more_comes_than_can_be_stored_the_intake_says_so_and_takes_nothing(
     lanes: Lanes, kind: str, monkeypatch: pytest.MonkeyPatch

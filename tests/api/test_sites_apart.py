@@ -180,7 +180,7 @@ def bodies(ids: Mapping[str, Sequence[str]]) -> st.SearchStrategy[dict[str, Any]
     return st.tuples(st.sampled_from([*proper(ids).values(), {}]), added).map(lambda two: {**two[0], **two[1]})
 
 
-@pytest.mark.claim("S1", "S3", "O5")
+@pytest.mark.claim("S1", "S3", "O5", "F1", "P6")
 @settings(max_examples=15)
 @given(data=st.data())
 async def test_no_call_of_one_site_shows_or_changes_anything_of_another(neighbours: Neighbours, data: st.DataObject) -> None:

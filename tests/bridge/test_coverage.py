@@ -34,6 +34,7 @@ def test_installing_both_variants_registers_each_hook_once(whmcs: Whmcs) -> None
     assert set(map(tuple, whmcs.page({"load": addon})["registered"].values())) == {(1000,)}
 
 
+@pytest.mark.claim("E1", "origin:A6", "origin:A7", "origin:A8", "origin:A9", "origin:A10")
 def test_every_event_hook_gives_one_event_and_returns_nothing(offline: Whmcs) -> None:
     page = offline.page({"documented": "*"})
     assert all(returned == [[None]] for returned in page["returned"].values())

@@ -80,7 +80,7 @@ def recovered(server: Serving, key: str) -> None:
     until(lambda: health(server, key)[1]["checks"]["database"] == "ok")
 
 
-@pytest.mark.claim("O4")
+@pytest.mark.claim("O4", "origin:H3")
 def test_a_full_disk_is_refused_and_named_and_all_that_was_taken_is_there_when_there_is_room(small_disk: Path) -> None:
     program = Program(small_disk / "data")
     with a_server(program) as (server, sender, reader):

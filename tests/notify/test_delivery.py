@@ -785,7 +785,7 @@ async def test_the_messages_of_a_node_that_died_are_taken_over_when_its_lease_ha
     await second.close()
 
 
-@pytest.mark.claim("O6", "F5")
+@pytest.mark.claim("O6", "F5", "P7")
 async def test_two_nodes_that_look_for_work_at_once_send_each_message_once(postgresql_url: str, tmp_path: Path) -> None:
     worlds = [World(postgresql_url, tmp_path / str(n), node=f"node-{n}", message_burst=1_000) for n in range(2)]
     await worlds[0].people(ONCALL_PHONE)

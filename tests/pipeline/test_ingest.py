@@ -192,7 +192,7 @@ async def test_severity_1_is_recorded_and_nobody_is_told(world: World) -> None:
     assert world.messages() == []
 
 
-@pytest.mark.claim("A3", "V2", "V3", "V5", "N2")
+@pytest.mark.claim("A3", "V2", "V3", "V5", "N2", "L1")
 @pytest.mark.parametrize(("severity", "push", "mail"), [(2, 2, 0), (3, 2, 1), (4, 2, 1), (5, 2, 1)])
 async def test_severity_decides_the_channels(sqlite_world: World, severity: int, push: int, mail: int) -> None:
     await sqlite_world.people()

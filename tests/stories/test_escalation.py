@@ -196,7 +196,7 @@ async def test_rising_severity_pages_again_from_the_beginning_and_with_its_own_d
 # Schedules.
 
 
-@pytest.mark.claim("A5")
+@pytest.mark.claim("A5", "K7")
 async def test_a_hand_off_during_an_escalation_means_that_the_next_step_finds_who_is_on_call_then(crew: Crew) -> None:
     """Anna's week ends at 09:00. What is due before reaches her, what is due after reaches Ben."""
     rota = await crew.rota("anna", "ben")
