@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.auditor import Mender
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
+    from tocsin.pipeline.lookout import Lookout
     from tocsin.pipeline.muting import Sweep
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from tocsin.ruling.book import RuleBook
     from tocsin.stream.news import News
     from tocsin.whmcs.book import ImpactBook
+    from tocsin.whmcs.client import WhmcsApi
 
 WRITERS_ON_POSTGRESQL = 3
 LOCK_FILE = "serve.lock"
@@ -147,6 +149,7 @@ class Server:
     news: "News | None" = None  # PostgreSQL: what other processes commit
     phone: Phone | None = None  # None: no provider of texts and calls is set up
     surveyor: "Surveyor | None" = None  # None: WHMCS is not to be asked, or another process asks it
+    lookout: "Lookout | None" = None  # the same
 
     @property
     def mail(self) -> "Writes | None":
@@ -164,6 +167,8 @@ class Server:
         """Ends everything in the opposite order of its making; messages under way get *drain* seconds."""
         if self.surveyor is not None:
             await self.surveyor.close()
+        if self.lookout is not None:
+            await self.lookout.close()
         await self.courier.close()
         await self.refusals.close()
         await self.delivery.drain(drain)
@@ -331,6 +336,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         news=news,
         phone=_phone(core, delivery, till, carriers) if carriers else None,
         surveyor=_surveyor(core, door) if delivers else None,
+        lookout=_lookout(core, door) if delivers else None,
     )
 
 
@@ -345,15 +351,31 @@ def impact_of(core: Core) -> "Callable[[Alert, int], str]":
     return say
 
 
-def _surveyor(core: Core, door: "HttpDoor") -> "Surveyor | None":
+def _whmcs(core: Core, door: "HttpDoor") -> "WhmcsApi | None":
     settings = core.settings
     if settings.whmcs_url is None or settings.whmcs_api_id is None or settings.whmcs_api_secret is None:
         return None
-    from tocsin.pipeline.survey import SITE, Surveyor
     from tocsin.whmcs.client import WhmcsApi
 
-    api = WhmcsApi(door, settings.whmcs_url, settings.whmcs_api_id, settings.whmcs_api_secret)
+    return WhmcsApi(door, settings.whmcs_url, settings.whmcs_api_id, settings.whmcs_api_secret)
+
+
+def _surveyor(core: Core, door: "HttpDoor") -> "Surveyor | None":
+    api = _whmcs(core, door)
+    if api is None:
+        return None
+    from tocsin.pipeline.survey import SITE, Surveyor
+
     return Surveyor(api, core.writer, core.clock, core.ingest, lambda: core.sites.get(SITE).id, core.refresh)
+
+
+def _lookout(core: Core, door: "HttpDoor") -> "Lookout | None":
+    api = _whmcs(core, door)
+    if api is None:
+        return None
+    from tocsin.pipeline.lookout import SITE, Lookout
+
+    return Lookout(api, core.writer, core.clock, core.ingest, lambda: core.sites.get(SITE).id)
 
 
 def _news(core: Core) -> "News | None":

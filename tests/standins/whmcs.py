@@ -1,5 +1,6 @@
 """WHMCS's API (``POST includes/api.php``): credentials, the actions that only read, loose types, pages, refusals."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +18,12 @@ _PARAMETERS = {
     "GetServers": set[str](),
     "GetClientsProducts": {"limitstart", "limitnum"},
     "GetInvoices": {"limitstart", "limitnum", "status"},
+    "GetAutomationLog": {"startdate", "enddate", "namespace"},
+    "GetHealthStatus": {"fetchStatus"},
+    "GetModuleQueue": {"relatedId", "serviceType", "moduleName", "moduleAction", "since"},
+    "GetAdminUsers": {"roleid", "email", "include_disabled"},
+    "GetTicketCounts": {"ignoreDepartmentAssignments", "includeCountsByStatus"},
+    "GetStats": {"timeline_days"},
 }
 REFUSALS = {one["case"]: one for one in CONTRACT["errors"]}
 
@@ -32,6 +39,7 @@ class WhmcsStandIn(Provider):
         self.services: list[dict[str, Any]] = []
         self.invoices: list[dict[str, Any]] = CONTRACT["answers"]["GetInvoices"]["invoices"]["invoice"]
         self.currencies = {"USD": "1.00000"}
+        self.answers: dict[str, Any] = deepcopy(CONTRACT["answers"])  # of the actions that are answered whole
 
     async def answer(self, seen: Seen) -> Answer:
         self.want((seen.method, seen.path) == ("POST", "/whmcs/includes/api.php"), f"{seen.method} {seen.path}")
@@ -63,8 +71,11 @@ class WhmcsStandIn(Provider):
                 return {"servers": self.servers, "fetchStatus": ""}
             case "GetClientsProducts":
                 return _paged(self.services, asked, "products", "product")
-            case _:
+            case "GetInvoices":
                 return _paged([one for one in self.invoices if one["status"] == asked.get("status")], asked, "invoices", "invoice")
+            case _:
+                answer: dict[str, Any] = self.answers.get(action, {})
+                return answer
 
 
 def _paged(rows: list[dict[str, Any]], asked: dict[str, str], outer: str, inner: str) -> dict[str, Any]:

@@ -670,3 +670,18 @@ impacts = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("figures", sa.Text, nullable=False),  # JSON
 )
+
+# How each action of WHMCS's API went last at a site, and what it said when it last went well (M4).
+whmcs_looks = sa.Table(
+    "whmcs_looks",
+    metadata,
+    sa.Column("site_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("action", sa.Text, primary_key=True),
+    sa.Column("asked_at", Millis, nullable=False),
+    sa.Column("answered_at", Millis),
+    sa.Column("took_ms", sa.Integer),
+    sa.Column("fault", sa.Text),
+    sa.Column("cure", sa.Text),
+    sa.Column("facts", sa.Text),  # JSON
+    sa.Column("standing", sa.Text),  # JSON: the problems that were told
+)

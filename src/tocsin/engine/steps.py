@@ -111,6 +111,12 @@ async def _survey(server: Server) -> None:
         server.surveyor.begin_if_due()
 
 
+async def _look_at_whmcs(server: Server) -> None:
+    """Cron, queue, health, servers and administrators of WHMCS, asked in the background."""
+    if server.lookout is not None:
+        server.lookout.begin_if_due()
+
+
 async def _refresh(server: Server) -> None:
     """Sites, catalogues, contacts and silences that another process changed."""
     await asyncio.to_thread(server.core.refresh)
@@ -165,6 +171,7 @@ STEPS: tuple[Step, ...] = (
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("chase receipts", 5 * SECOND, _chase_receipts),
     Step("survey", MINUTE, _survey),
+    Step("look at whmcs", 15 * SECOND, _look_at_whmcs),
     Step("refresh", 5 * SECOND, _refresh),
     Step("remind", MINUTE, _remind),
     Step("note use", MINUTE, _note_use),

@@ -52,7 +52,7 @@ class WhmcsApi:
     async def currencies(self) -> tuple[str, ...]:
         """The codes of all currencies, the default one (rate 1) first."""
         found = rows(await self.call("GetCurrencies"), "currencies", "currency", _Currency)
-        return tuple(one.code for one in sorted(found, key=lambda one: float(one.rate or 0) != 1.0))
+        return tuple(one.code for one in sorted(found, key=lambda one: one.rate.rstrip("0").rstrip(".") != "1"))
 
     async def survey(self) -> Survey:
         """All that `rules.impacts` is told."""

@@ -67,3 +67,124 @@ class Impact(msgspec.Struct, frozen=True):
     failed: int = 0
     money: dict[str, int] = {}
     measured_at: int = 0
+
+
+# --- What is watched (M4). Times are the wall clock of the WHMCS server in milliseconds, as if it were UTC: WHMCS names no zone. ---
+
+
+class Version(msgspec.Struct, frozen=True):
+    """``WhmcsDetails``."""
+
+    version: str
+
+
+class Automation(msgspec.Struct, frozen=True):
+    """``GetAutomationLog``: the server's clock, and when the daily cron last began (None: never)."""
+
+    server_time: int
+    last_daily: int | None
+
+
+class HealthCheck(msgspec.Struct, frozen=True):
+    """One thing that WHMCS finds wrong with itself."""
+
+    name: str
+    text: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """``GetHealthStatus``. ``told`` False: this version lists no checks."""
+
+    told: bool
+    well: int
+    warnings: tuple[HealthCheck, ...] = ()
+    dangers: tuple[HealthCheck, ...] = ()
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """``GetModuleQueue``: how many failed actions wait, since when the oldest does, and what the first of them say."""
+
+    waiting: int
+    oldest: int | None
+    first: tuple[str, ...]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """``GetStats`` and ``GetTicketCounts``: numbers by the names that WHMCS gives them, and amounts as it writes them."""
+
+    counts: dict[str, int]
+    income: dict[str, str] = {}
+
+
+class Capacity(msgspec.Struct, frozen=True):
+    """One of ``GetServers``."""
+
+    id: int
+    name: str
+    host: str
+    active: bool
+    services: int
+    limit: int
+
+    @property
+    def percent(self) -> int | None:
+        """How full it is, if it has a limit."""
+        return self.services * 100 // self.limit if self.limit > 0 else None
+
+
+class Capacities(msgspec.Struct, frozen=True):
+    """``GetServers``."""
+
+    servers: tuple[Capacity, ...]
+
+
+class Admin(msgspec.Struct, frozen=True):
+    """One of ``GetAdminUsers``."""
+
+    id: int
+    username: str
+    role: int
+    two_factor: bool
+    disabled: bool
+    failed_logins: int
+
+
+class Admins(msgspec.Struct, frozen=True):
+    """``GetAdminUsers``."""
+
+    admins: tuple[Admin, ...]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Something that is wrong now, and over when it is no longer found."""
+
+    type: str
+    subject: str
+    severity: int
+    title: str
+    message: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is recognised by."""
+        return f"{self.type}|{self.subject}"
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A problem that was told: how loud, and when last."""
+
+    severity: int
+    told_at: int
+
+
+class Look(msgspec.Struct, frozen=True):
+    """How one action went last. ``fault`` None: well. ``facts`` (JSON) are of the last time that it went well, at ``answered_at``."""
+
+    action: str
+    asked_at: int
+    answered_at: int | None = None
+    took: int | None = None
+    fault: str | None = None
+    cure: str | None = None
+    facts: str | None = None
+    standing: dict[str, Standing] = {}

@@ -1,13 +1,15 @@
-"""The impacts' SQL."""
+"""The SQL of impacts, and of how WHMCS was last seen."""
 
 import msgspec
 import sqlalchemy as sa
 
 from tocsin.db import tables
 from tocsin.db.writer import Tx
-from tocsin.whmcs.model import Impact
+from tocsin.whmcs.model import Impact, Look, Standing
 
 _decode = msgspec.json.Decoder(Impact).decode
+_standing = msgspec.json.Decoder(dict[str, Standing]).decode
+_ROUND = "round"  # the row that says when a round began
 
 
 def replace(tx: Tx, site_id: int, impacts: list[Impact]) -> None:
@@ -27,3 +29,42 @@ def load(connection: sa.Connection) -> dict[int, list[Impact]]:
     for row in connection.execute(sa.select(tables.impacts.c.site_id, tables.impacts.c.figures)):
         found.setdefault(row.site_id, []).append(_decode(row.figures))
     return found
+
+
+def looks(connection: sa.Connection, site_id: int) -> dict[str, Look]:
+    """How each action went last at a site, by its name."""
+    table = tables.whmcs_looks
+    found = connection.execute(sa.select(table).where(table.c.site_id == site_id))
+    return {
+        row.action: Look(
+            row.action, row.asked_at, row.answered_at, row.took_ms, row.fault, row.cure, row.facts, _standing(row.standing or "{}")
+        )
+        for row in found
+    }
+
+
+def keep_look(tx: Tx, site_id: int, look: Look) -> None:
+    """Puts a look in the place of the one before."""
+    table = tables.whmcs_looks
+    here = sa.and_(table.c.site_id == site_id, table.c.action == look.action)
+    values = {
+        "asked_at": look.asked_at,
+        "answered_at": look.answered_at,
+        "took_ms": look.took,
+        "fault": look.fault,
+        "cure": look.cure,
+        "facts": look.facts,
+        "standing": msgspec.json.encode(look.standing).decode(),
+    }
+    if tx.sql.execute(table.update().where(here).values(**values)).rowcount == 0:
+        tx.sql.execute(table.insert().values(site_id=site_id, action=look.action, **values))
+
+
+def claim_round(tx: Tx, site_id: int, now: int, gap: int) -> bool:
+    """Whether this process may look now: nobody has begun to within *gap* milliseconds. Of several processes one may."""
+    table = tables.whmcs_looks
+    here = sa.and_(table.c.site_id == site_id, table.c.action == _ROUND)
+    insert = "INSERT INTO whmcs_looks(site_id, action, asked_at) VALUES ({0}, {0}, {0}) ON CONFLICT DO NOTHING"
+    tx.driver.execute(insert.format("?" if tx.is_sqlite else "%s"), (site_id, _ROUND, 0))
+    late_enough = sa.or_(table.c.asked_at <= now - gap, table.c.asked_at > now)  # a clock that was set back must not stop it
+    return tx.sql.execute(table.update().where(here, late_enough).values(asked_at=now)).rowcount == 1

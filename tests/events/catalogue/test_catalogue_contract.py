@@ -107,7 +107,15 @@ def test_types_without_a_hook_are_rows_of_their_own() -> None:
         "system.maintenance_started",
         "system.module_error",
         "system.two_factor_failed",
+        "whmcs.admin_added",
+        "whmcs.admin_enabled",
+        "whmcs.admin_role_changed",
+        "whmcs.admin_two_factor_removed",
+        "whmcs.cron_overdue",
+        "whmcs.health_check",
         "whmcs.metrics",
+        "whmcs.module_queue_stuck",
+        "whmcs.server_full",
     }
 
 

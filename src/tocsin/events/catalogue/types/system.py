@@ -10,6 +10,9 @@ _PRODUCT_ADDON = Thing(category=Category.SYSTEM, kind="product_addon", keys=("id
 _TLD = Thing(category=Category.SYSTEM, kind="tld", keys=("tld",), noun="Domain extension")
 _LOG = Thing(category=Category.SYSTEM, kind="client", keys=("userid", "ipaddress"), noun="Activity log")
 _WHMCS = Thing(category=Category.SYSTEM)
+_DAILY = Thing(category=Category.SYSTEM, kind="cron")
+_HEALTH = Thing(category=Category.SYSTEM, kind="health", keys=("check",), noun="Health check")
+_SERVER = Thing(category=Category.SERVERS, kind="server", keys=("serverid",), noun="Server")
 _FAILED_ADMIN = Thing(category=Category.SYSTEM, kind="admin", keys=("username",), noun="Admin")
 
 ROWS = (
@@ -78,5 +81,13 @@ DERIVED = (
         title="Bridge dropped {dropped} events from a full spool|Bridge dropped events from a full spool",
         severity=Severity.MEDIUM,
     ),
+    _DAILY.row("whmcs.cron_overdue", None, 4, title="The daily cron of WHMCS is overdue", severity=Severity.HIGH),
+    _HEALTH.row("whmcs.health_check", None, 3, title="WHMCS finds a fault with itself[: {id}]", severity=Severity.MEDIUM),
+    _WHMCS.row("whmcs.module_queue_stuck", None, 3, title="Failed module actions wait", severity=Severity.MEDIUM),
+    _SERVER.row("whmcs.server_full", None, 3, "nearly full", severity=Severity.MEDIUM),
+    _ADMIN.row("whmcs.admin_added", None, 4, "new", severity=Severity.HIGH),
+    _ADMIN.row("whmcs.admin_role_changed", None, 4, "role changed", severity=Severity.HIGH),
+    _ADMIN.row("whmcs.admin_two_factor_removed", None, 4, "second factor removed", severity=Severity.HIGH),
+    _ADMIN.row("whmcs.admin_enabled", None, 3, "enabled again", severity=Severity.MEDIUM),
     _WHMCS.row("whmcs.metrics", None, 1, title="WHMCS metrics received", severity=Severity.INFO),
 )

@@ -1,0 +1,157 @@
+"""Looks at WHMCS every five minutes (M4): facts as rows, what is wrong as events like any other. Beside the engine: nobody waits for it.
+
+What an action said, the events that follow and what was told are one transaction; a look that is broken off has never been.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from random import random
+
+import msgspec
+import structlog
+
+from tocsin.core.clock import MINUTE, SECOND, Clock, monotonic
+from tocsin.core.text import counted, cut
+from tocsin.db.writer import Tx, Writer
+from tocsin.events.model import EventInput, Incoming
+from tocsin.pipeline.ingest import Batch, Ingest
+from tocsin.whmcs import judging, store
+from tocsin.whmcs.client import WhmcsApi
+from tocsin.whmcs.facts import ACTIONS, Action
+from tocsin.whmcs.model import Admins, Automation, Look, Problem
+from tocsin.whmcs.reading import WhmcsFault
+
+SITE = "main"
+EVERY = 5 * MINUTE
+SPREAD = 30 * SECOND  # so that many installations are not asked in step
+REFUSED = "tocsin.whmcs_actions"
+log = structlog.get_logger()
+
+
+class Lookout:
+    """For the site of the settings. That WHMCS cannot be asked at all is told by the survey, and noted here."""
+
+    def __init__(
+        self,
+        api: WhmcsApi,
+        writer: Writer,
+        clock: Clock,
+        ingest: Ingest,
+        site_id: Callable[[], int],
+        spread: Callable[[], float] = random,
+    ) -> None:
+        self._api, self._writer, self._clock, self._ingest = api, writer, clock, ingest
+        self._site_id, self._spread = site_id, spread
+        self._next = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def begin_if_due(self) -> None:
+        """Begins a round in the background, unless one is under way or the last one is young."""
+        now = self._clock.now()
+        if now >= self._next and (self._task is None or self._task.done()):
+            self._next = now + EVERY + round(SPREAD * self._spread())
+            self._task = asyncio.create_task(self._look_and_log())
+
+    async def close(self) -> None:
+        """Breaks off what is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _look_and_log(self) -> None:
+        try:
+            if await self._writer.run(lambda tx: store.claim_round(tx, self._site_id(), self._clock.now(), EVERY - SPREAD)):
+                await self.look()
+        except Exception:
+            log.exception("a look at WHMCS failed")
+
+    async def look(self) -> None:
+        """One round: each action once, one after the other. If the first is refused, the others would be, too."""
+        refused: list[Problem] = []
+        for place, action in enumerate(ACTIONS):
+            fault = await self._ask(action)
+            if fault is not None and place == 0:
+                log.warning("WHMCS cannot be looked at", reason=fault.reason)
+                return
+            if fault is not None:
+                refused.append(Problem(REFUSED, action.name, 3, fault.reason, fault.cure))
+        await self._writer.run(partial(self._keep_refused, refused=refused))
+
+    async def _ask(self, action: Action) -> WhmcsFault | None:
+        began, asked_at = monotonic(), self._clock.now()
+        try:
+            facts = action.read(await self._api.call(action.name, **action.parameters))
+        except WhmcsFault as fault:
+            await self._writer.run(partial(self._keep_fault, action=action, asked_at=asked_at, fault=fault))
+            return fault
+        took = round((monotonic() - began) * 1000)
+        await self._writer.run(partial(self._keep_facts, action=action, asked_at=asked_at, facts=facts, took=took))
+        return None
+
+    # --- In the transaction of what was found ---------------------------------------------------------------------------
+
+    def _keep_fault(self, tx: Tx, action: Action, asked_at: int, fault: WhmcsFault) -> None:
+        """The last facts, and the problems that they showed, stay: nothing shows that these are over."""
+        before = store.looks(tx.sql, self._site_id()).get(action.name) or Look(action.name, asked_at)
+        said, cure = cut(fault.reason, 400), cut(fault.cure, 400)
+        store.keep_look(tx, self._site_id(), msgspec.structs.replace(before, asked_at=asked_at, took=None, fault=said, cure=cure))
+
+    def _keep_facts(self, tx: Tx, action: Action, asked_at: int, facts: msgspec.Struct, took: int) -> None:
+        site_id, now = self._site_id(), self._clock.now()
+        looks = store.looks(tx.sql, site_id)
+        before = looks.get(action.name)
+        standing = {} if before is None else before.standing
+        telling = judging.tell(judging.problems(facts, _server_time(looks, now), standing), standing, now)
+        told = telling.told + (judging.news(_admins(before), facts) if isinstance(facts, Admins) else [])
+        self._tell(tx, told, telling.over, now)
+        kept = msgspec.json.encode(facts).decode()
+        store.keep_look(tx, site_id, Look(action.name, asked_at, now, took, None, None, kept, telling.standing))
+
+    def _keep_refused(self, tx: Tx, refused: list[Problem]) -> None:
+        """One alert for all actions that are refused, with a cure for each."""
+        site_id, now = self._site_id(), self._clock.now()
+        before = store.looks(tx.sql, site_id).get(REFUSED) or Look(REFUSED, now)
+        found = []
+        if refused:
+            title = f"WHMCS refuses {counted(len(refused), 'question')}: {', '.join(one.subject for one in refused)}"
+            message = "\n".join(f"{one.title}. {one.message}." for one in refused)
+            found = [Problem(REFUSED, "api:actions", 3, cut(title, 200), cut(message, 4000))]
+        telling = judging.tell(found, before.standing, now)
+        self._tell(tx, telling.told, telling.over, now)
+        store.keep_look(tx, site_id, msgspec.structs.replace(before, asked_at=now, standing=telling.standing))
+
+    def _tell(self, tx: Tx, told: list[Problem], over: list[str], now: int) -> None:
+        events = [
+            EventInput(
+                type=one.type,
+                severity=one.severity,
+                status="problem",
+                title=one.title,
+                message=one.message,
+                subject=one.subject,
+                dedup_key=cut(one.key, 255),
+            )
+            for one in told
+        ]
+        events += [
+            EventInput(type=key.partition("|")[0], status="recovery", title=_OVER, subject=key.partition("|")[2], dedup_key=cut(key, 255))
+            for key in over
+        ]
+        if events:
+            self._ingest.take(tx, [Batch([Incoming(event, SITE, now) for event in events], None, None)])
+
+
+_OVER = "WHMCS shows that it is over"
+
+
+def _server_time(looks: dict[str, Look], now: int) -> int | None:
+    """What time it is on the WHMCS server, by its own clock."""
+    seen = looks.get("GetAutomationLog")
+    if seen is None or seen.facts is None or seen.answered_at is None:
+        return None
+    return msgspec.json.decode(seen.facts, type=Automation).server_time + now - seen.answered_at
+
+
+def _admins(before: Look | None) -> Admins | None:
+    return None if before is None or before.facts is None else msgspec.json.decode(before.facts, type=Admins)
