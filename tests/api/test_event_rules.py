@@ -125,6 +125,16 @@ async def test_who_may_see_and_who_may_change_rules(sqlite_service: Service) -> 
         await sqlite_service.admin.refused("POST", f"/rules/{rule_id}/restore", 404, json={"version": 1})
 
 
+async def test_a_policy_that_a_rule_uses_stays(sqlite_service: Service) -> None:
+    step = {"delay_seconds": 0, "targets": [{"kind": "shared"}]}
+    policy = await sqlite_service.admin.post("/policies", {"name": "Nights", "steps": [step]}, 201)
+    made = await make(sqlite_service, "Night rule", policy=policy["id"])
+    problem = await sqlite_service.admin.refused("DELETE", f"/policies/{policy['id']}", 409)
+    assert "used by the rule Night rule" in problem["detail"]
+    await change(sqlite_service, made, actions={"severity": 2})
+    assert (await sqlite_service.admin.ask("DELETE", f"/policies/{policy['id']}")).status_code == 204
+
+
 # Trying on one event.
 
 

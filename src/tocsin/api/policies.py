@@ -225,8 +225,11 @@ class PoliciesApi(Controller):
 
     @delete("/{policy_id:str}", status_code=204, opt={"conflict": True})
     async def remove_policy(self, server: TheServer, caller: TheCaller, policy_id: InPath) -> None:
-        """Takes a policy away. Alerts that were opened with it keep to it. While it is the default of a site, it is refused (409)."""
+        """Takes a policy away. Alerts that were opened with it keep to it. While a site or an event rule uses it, it is refused (409)."""
         now, where = server.core.clock.now(), _changeable(policy_id)
+        users = [rule.name for rule in server.core.rules.current.rules if rule.actions.policy == where]
+        if users:
+            raise Conflict(f"the policy is used by the rule {', '.join(users[:5])}: change {'it' if len(users) == 1 else 'them'} first")
         await _write(server, lambda tx: service.delete(tx, caller.who, where, now))
 
     @get("/{policy_id:str}/preview", sync_to_thread=True)
