@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from tests.cli.program import Program, Result, free_port
+from tests.escalation.crew import Crew, step, user
+from tests.world import World
+from tocsin.cli.doctor import probes
+from tocsin.cli.doctor.model import Policies
 
 
 def _findings(result: Result, part: str) -> list[dict[str, Any]]:
@@ -86,3 +90,15 @@ def test_a_fault_of_the_machine_is_named_with_its_cure(program: Program, what: s
         case _:
             program.settings["TOCSIN_LISTEN"] = "here"
     assert words in _fault(program.run("doctor", "--json"), part)
+
+
+async def test_a_policy_that_names_who_has_left_since_is_found(sqlite_world: World) -> None:
+    crew = await Crew(sqlite_world).start()
+    await crew.policy(step(0, user(crew.ids["anna"])), step(15, user(crew.ids["ben"])))
+    now = sqlite_world.clock.now()
+    with sqlite_world.core.database.read() as connection:
+        assert probes.policies(connection, now) == Policies(1, {})
+    await crew.disable("ben")
+    with sqlite_world.core.database.read() as connection:
+        faults = probes.policies(connection, now).faults
+    assert faults == {"Policy 0": ("steps[1].targets[0].id Ben is disabled or gone: put somebody else there",)}

@@ -13,6 +13,7 @@ from tocsin.cli.doctor.model import (
     Finding,
     Folder,
     Outbox,
+    Policies,
     Promised,
     Reach,
     Running,
@@ -42,6 +43,8 @@ ALL_WELL: list[Finding] = [
     *rules.accounts(Accounts(1, 1)),
     *rules.outbox(OUTBOX),
     *rules.promises(PROMISED),
+    *rules.policies(Policies(0, {})),
+    *rules.policies(Policies(1, {})),
     *rules.arrivals(Arrivals(0, {})),
 ]
 
@@ -91,6 +94,12 @@ CASES: dict[str, tuple[list[Finding], Verdict, str, str]] = {
     "a channel that fails": (rules.channels([Checked("ntfy a", "no such host")]), F, "ntfy a: no such host", "tocsin test-alert"),
     "no key": (rules.accounts(Accounts(0, 1)), W, "no good API key", "tocsin key add"),
     "no user": (rules.accounts(Accounts(1, 0)), W, "no user", "tocsin user add"),
+    "a policy that names who is gone": (
+        rules.policies(Policies(2, {"Nights": ("steps[0].targets[0].id Tom has no verified contact", "b", "c")})),
+        W,
+        "Nights does not reach everybody whom it names: steps[0].targets[0].id Tom has no verified contact (and 2 more)",
+        "set up a contact",
+    ),
     "messages that fail": (rules.outbox(replace(OUTBOX, failing={"ntfy a": "forbidden"})), F, "ntfy a fail: forbidden", "channel"),
     "messages that wait": (rules.outbox(replace(OUTBOX, waiting=3, oldest_waiting=HOUR)), F, "oldest for 1 h", "tocsin serve"),
     "lost messages": (rules.outbox(replace(OUTBOX, failed_lately=2)), W, "2 messages could not", "history"),

@@ -135,3 +135,11 @@ class Promised:
     broken: tuple[str, ...]
     alone: int
     has_heartbeat: bool
+
+
+@dataclass(frozen=True)
+class Policies:
+    """How many policies there are, and of those whose levels would not reach everybody whom they name: what is wrong, by name."""
+
+    count: int
+    faults: Mapping[str, tuple[str, ...]]

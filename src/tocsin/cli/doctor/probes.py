@@ -19,18 +19,20 @@ from tocsin.bootstrap import server_runs, wanted_contacts
 from tocsin.cli import promises
 from tocsin.cli.banner import is_loopback, where
 from tocsin.cli.contacts import all_contacts, not_taken_up
-from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Promised, Reach, Running, Times, Whmcs
+from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Policies, Promised, Reach, Running, Times, Whmcs
 from tocsin.cli.schema import fault_of
 from tocsin.core.clock import DAY, SystemClock
 from tocsin.core.errors import TocsinError
 from tocsin.db import tables
 from tocsin.db.engine import Database, explain
+from tocsin.escalation import rules as escalation_rules, store as policy_store
 from tocsin.identity import store as identity_store
 from tocsin.net.http import HttpDoor
 from tocsin.notify.channels import channels
-from tocsin.notify.contacts import ContactBook
+from tocsin.notify.contacts import ContactBook, read_directory
 from tocsin.notify.model import Channel, Contact
 from tocsin.notify.providers import providers
+from tocsin.notify.reach import known as whom_policies_may_name
 from tocsin.pipeline import promises as audited
 from tocsin.settings import Settings
 from tocsin.whmcs.client import WhmcsApi
@@ -174,6 +176,14 @@ def accounts(connection: sa.Connection, now: int) -> Accounts:
     """Keys that are good now, and users who may log in."""
     keys = [k for k in identity_store.list_keys(connection) if k.revoked_at is None and (k.expires_at is None or k.expires_at > now)]
     return Accounts(len(keys), sum(1 for user in identity_store.list_users(connection) if user.disabled_at is None))
+
+
+def policies(connection: sa.Connection, now: int) -> Policies:
+    """The policies, asked once more what they were asked when they were saved: people leave, and contacts are taken away."""
+    everybody = whom_policies_may_name(read_directory(connection, now))
+    kept = [one.policy for one in policy_store.all_policies(connection)]
+    found = {policy.name: escalation_rules.faults(policy, everybody) for policy in kept}
+    return Policies(len(kept), {name: tuple(f"{one.field} {one.message}" for one in faults) for name, faults in found.items() if faults})
 
 
 def outbox(connection: sa.Connection, now: int) -> Outbox:

@@ -59,6 +59,7 @@ def _of_the_data(settings: Settings, base: Base) -> list[Finding]:
             *rules.clock(probes.times(connection, now)),
             *way_out,
             *rules.accounts(probes.accounts(connection, now)),
+            *rules.policies(probes.policies(connection, now)),
             *rules.outbox(probes.outbox(connection, now)),
             *rules.promises(probes.promised(settings, connection, now)),
             *rules.arrivals(probes.arrivals(connection)),

@@ -10,6 +10,7 @@ from tocsin.cli.doctor.model import (
     Finding,
     Folder,
     Outbox,
+    Policies,
     Promised,
     Reach,
     Running,
@@ -221,6 +222,18 @@ def whmcs(seen: Whmcs | None) -> list[Finding]:
     if seen.error is None:
         return [_ok("WHMCS", f"version {seen.version} answers our questions")]
     return [_fault("WHMCS", seen.error, seen.cure)]
+
+
+def policies(seen: Policies) -> list[Finding]:
+    """Whether each policy still reaches whom it names."""
+    part = "policies"
+    cure = "have them set up a contact, or put somebody else there; until then others are told in their place"
+    findings = []
+    for name, faults in sorted(seen.faults.items()):
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        findings.append(_warning(part, f"{name} does not reach everybody whom it names: {faults[0]}{more}", cure))
+    well = f"each of {seen.count} reaches everybody whom it names" if seen.count else "the built-in one holds"
+    return findings or [_ok(part, well)]
 
 
 def outbox(seen: Outbox) -> list[Finding]:
