@@ -33,7 +33,7 @@ class Life:
 
     def problem(self) -> None:
         event = an_event(occurred_at=self.now)
-        if self.alert is None or self.is_over:
+        if self.alert is None or self.alert.status == "resolved":
             change = rules.open_alert(event, self.alert, self._identity, POLICY, self.now)
             change = flaps.came_back(change, self.alert, self.now)
         else:
@@ -43,7 +43,7 @@ class Life:
 
     def recovery(self) -> None:
         self.is_there = False
-        if self.alert is None or self.is_over:
+        if self.alert is None or self.alert.status == "resolved":
             return
         if flaps.is_flapping(self.alert):
             self._take(flaps.went_away(self.alert, self.now))
@@ -53,11 +53,16 @@ class Life:
     def wait(self, ms: int) -> None:
         """Time passes; what is due is done when it is due."""
         end = self.now + ms
-        while self.alert is not None and self.alert.noise_at is not None and self.alert.noise_at <= end:
-            self.now = max(self.now, self.alert.noise_at)
+        while (due := self._due(end)) is not None:
+            self.now = max(self.now, due)
+            assert self.alert is not None
             self._take(flaps.come_due(self.alert, self.now))
-            assert self.alert.noise_at is None or self.alert.noise_at > self.now, "it would be looked at for ever"
+            assert self._due(self.now) is None, "it would be looked at for ever"
         self.now = end
+
+    def _due(self, until: int) -> int | None:
+        at = None if self.alert is None else self.alert.noise_at
+        return at if at is not None and at <= until else None
 
     def _identity(self) -> tuple[int, str]:
         number = next(self._numbers)
