@@ -81,6 +81,7 @@ from tocsin.web.settings.people import PeoplePages
 from tocsin.web.settings.sites import SitePages
 from tocsin.web.start import StartPages
 from tocsin.web.viewer import viewer_of
+from tocsin.web.welcome import WelcomePages
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -149,6 +150,7 @@ def _application() -> Litestar:
             SchedulePages,
             PolicyPages,
             QuietPages,
+            WelcomePages,
             HealthPage,
             SitePages,
             DesignPage,

@@ -238,7 +238,7 @@ async def test_the_first_administrator_is_made_by_a_link_that_works_once(service
     await browser.get(path)
     assert "You are the first" in browser.text
     await browser.post(path, None, **FIRST)
-    assert browser.place == "../"
+    assert browser.place == "../welcome"
     await browser.get("/settings/people")
     assert "The Owner owner@example.com · you" in browser.text
     for late in (path, other):
@@ -270,7 +270,7 @@ async def test_a_set_up_form_that_is_not_good_uses_nothing_up(sqlite_service: Se
     await browser.post(path, None, **{**FIRST, **fields})
     assert browser.error == error
     await browser.post(path, None, **FIRST)
-    assert browser.place == "../"
+    assert browser.place == "../welcome"
 
 
 async def test_the_login_page_of_an_empty_installation_says_how_to_begin(sqlite_service: Service) -> None:

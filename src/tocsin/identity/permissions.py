@@ -313,6 +313,8 @@ TABLE: tuple[Row, ...] = (
             "GET /policies/{policy_id}",
             "POST /policies/{policy_id}",
             "POST /policies/{policy_id}/remove",
+            "GET /welcome",
+            "POST /welcome/test",
         ),
     ),
     Row(
@@ -367,7 +369,7 @@ TABLE: tuple[Row, ...] = (
         scope=Scope.ADMIN,
         whole=True,
         calls=("GET /api/v1/keys", "POST /api/v1/keys", "DELETE /api/v1/keys/{key_id}"),
-        pages=("GET /settings/keys", "POST /settings/keys", "POST /settings/keys/{key_id}/revoke"),
+        pages=("GET /settings/keys", "POST /settings/keys", "POST /settings/keys/{key_id}/revoke", "POST /welcome/key"),
     ),
     Row(
         permission=Permission.AUDIT,

@@ -27,6 +27,7 @@ PLACES: tuple[Place, ...] = (
     Place("policies", "Policies", "i-rule", "/policies", permission="look-at-the-whole"),
     Place("quiet", "Quiet", "i-mute", "/silences"),
     Place("analytics", "Analytics", "i-bars", "/analytics"),
+    Place("welcome", "First run", "i-check", "/welcome", permission="configure"),
     Place("settings", "Settings", "i-sliders", "/settings", permission="own-account"),
 )
 

@@ -129,7 +129,7 @@ class PassPages(Controller):
             return _setup_page(problems(error), sent)
         except (NotFound, Conflict) as error:
             return _dead(error)
-        return keep(go("/", depth=1), server.sessions.cookie, made.token)
+        return keep(go("/welcome", depth=1), server.sessions.cookie, made.token)
 
     @get("/reset", sync_to_thread=False)
     def show_request(self, server: TheServer) -> Response[bytes]:
