@@ -22,7 +22,8 @@ PAGES = (
     *("/", "/alerts", "/alerts?status=resolved", "/alerts?q=nothing-like-it", "/alerts/18", "/alerts/16"),
     *("/events?type=invoice.", "/events/sources", "/events/quarantine", "/analytics", "/settings/health", "/settings/sites"),
     *("/settings/sites/nordlicht", "/settings/sites/nordlicht/invoice.payment_failed", "/settings/people", "/settings/keys"),
-    *("/settings/audit", "/settings/contacts", "/settings/me", "/design"),
+    *("/settings/audit", "/settings/contacts", "/settings/me", "/design", "/oncall", "/oncall?by=month", "/oncall/new", "/policies"),
+    *("/policies/new", "/silences", "/silences/new?host=srv-12", "/welcome?step=whmcs"),
 )
 
 
@@ -341,3 +342,39 @@ async def test_a_title_of_two_hundred_faces_breaks_nothing(site: Site, somebody:
         await site.service.send(
             {"type": f"odd.title{number}", "status": "recovery", "title": "over", "host": "h" * 120, "site": "kiezhost"}
         )
+
+
+async def test_drawing_over_the_week_has_somebody_else_told(site: Site, somebody: Opener) -> None:
+    async with somebody() as context:
+        page = await context.new_page()
+        await page.goto("/oncall")
+        box = await page.locator("[data-track]").bounding_box()
+        assert box
+        day, middle = box["width"] / 7, box["y"] + box["height"] / 2
+        await page.mouse.move(box["x"] + 3.5 * day, middle)  # Thursday noon
+        await page.mouse.down()
+        await page.mouse.move(box["x"] + 3.75 * day, middle, steps=4)
+        await expect(page.locator("rect.drawn")).to_be_visible()
+        await page.mouse.up()
+        await expect(page.get_by_label("From")).to_have_value("2026-11-26T12:00")
+        await expect(page.get_by_label("Until", exact=True)).to_have_value("2026-11-26T18:00")
+        await page.get_by_label("Who", exact=True).select_option(label="Aylin Demir")
+        await page.get_by_role("button", name="Save the override").click()
+        await expect(page.locator(".banner.is-ok")).to_contain_text("Saved.")
+        await expect(page.locator(".deeds")).to_contain_text(["Aylin Demir instead of whoever is on"])
+
+
+async def test_what_a_silence_would_mute_is_seen_before_it_is_saved(site: Site, somebody: Opener) -> None:
+    async with somebody(phone=True) as context:
+        page = await context.new_page()
+        await page.goto("/silences/new")
+        await page.get_by_label("Condition 1: value").fill("srv-05")
+        await page.get_by_label("Why").fill("The queue is being drained")
+        await page.get_by_role("button", name="What would go quiet?").click()
+        await expect(page.locator(".preview h2")).to_have_text("1 open alert would go quiet")
+        await expect(page.locator(".preview")).to_contain_text("4,180 mails are stuck")
+        await page.get_by_role("button", name="Keep it quiet").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Quiet, where you said so")
+        await expect(page.locator(".quiet-entry").first).to_contain_text("The queue is being drained")
+        await page.get_by_role("button", name="End it").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is kept quiet")

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from tocsin.core.errors import InvalidInput
-from tocsin.web.access import AnyRequest
 
 MOST_FIELDS = 5_000
 LONGEST = 2_000  # characters of one field: more than any is allowed to have
@@ -12,10 +11,10 @@ LONGEST = 2_000  # characters of one field: more than any is allowed to have
 Fields = Mapping[str, Sequence[str]]
 
 
-async def read_fields(request: AnyRequest) -> Fields:
-    """All fields by name, each with its values in order. Raises `InvalidInput` for what no page of ours sends."""
+def read_fields(raw: bytes) -> Fields:
+    """All fields of a form by name, each with its values in order. Raises `InvalidInput` for what no page of ours sends."""
     try:
-        pairs = parse_qsl((await request.body()).decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:  # UnicodeDecodeError is one
         raise InvalidInput.of("form", "cannot be read") from None
     if any("\0" in text for pair in pairs for text in pair):

@@ -125,7 +125,7 @@ def _find(server: Server, schedule_id: str) -> Schedule:
 
 
 async def _save(request: AnyRequest, server: Server, viewer: Viewer, schedule: Schedule | None) -> Response[bytes]:
-    sent = form_of(await read_fields(request))
+    sent = form_of(read_fields(await request.body()))
     if sent.do != "save":
         return await asyncio.to_thread(_page, request, server, viewer, schedule, pressed(sent), Problems(), "")
     now, who = server.core.clock.now(), viewer.calling(address_of(request)).who

@@ -138,7 +138,7 @@ def _cards(server: Server, connection: sa.Connection, directory: Directory, seve
 
 
 async def _save(request: AnyRequest, server: Server, viewer: Viewer, policy: EscalationPolicy | None) -> Response[bytes]:
-    sent = rules.form_of(await read_fields(request))
+    sent = rules.form_of(read_fields(await request.body()))
     if sent.do != "save":
         return await asyncio.to_thread(_page, request, server, viewer, policy, rules.pressed(sent), Problems(), "")
     now, who = server.core.clock.now(), viewer.calling(address_of(request)).who

@@ -40,7 +40,6 @@ DONE = {
     "maintenance": "Planned. In its windows nobody is told; what is still open at the end pages.",
     "ended": "Ended. What is still open pages at once.",
 }
-PATHS = {"silence": Silence, "maintenance": Maintenance}
 
 Text = Annotated[str, Meta(max_length=500)]
 
@@ -123,13 +122,17 @@ class QuietPages(Controller):
     @post("/new", status_code=200)
     async def make(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
         """Shows what it would mute, or saves it."""
-        sent = rules.form_of(await read_fields(request))
+        sent = rules.form_of(read_fields(await request.body()))
         if sent.do != "save":
             return await asyncio.to_thread(_page, request, server, viewer, sent, Problems())
         caller, now = viewer.calling(address_of(request)), server.core.clock.now()
         try:
             wanted = _planned(sent, viewer, caller.name, now)
-            await write(server, lambda tx: service.add(tx, caller.who, wanted, now, sites_of(server, caller)))
+            sites = sites_of(server, caller)
+            if isinstance(wanted, Silence):
+                await write(server, lambda tx: service.add(tx, caller.who, wanted, now, sites))
+            else:
+                await write(server, lambda tx: service.add(tx, caller.who, wanted, now, sites))
         except InvalidInput as error:
             return await asyncio.to_thread(_page, request, server, viewer, sent, _problems(error))
         except Conflict as error:
@@ -141,8 +144,11 @@ class QuietPages(Controller):
         """Ends it now; what is still open pages at once."""
         await form(request, NoFields)
         caller, now = viewer.calling(address_of(request)), server.core.clock.now()
-        sites, which = sites_of(server, caller), PATHS.get(kind, Silence)
-        await write(server, lambda tx: service.end(tx, caller.who, which, kept_id, now, sites))
+        sites = sites_of(server, caller)
+        if kind == "maintenance":
+            await write(server, lambda tx: service.end(tx, caller.who, Maintenance, kept_id, now, sites))
+        else:
+            await write(server, lambda tx: service.end(tx, caller.who, Silence, kept_id, now, sites))
         return go("/silences?done=ended", depth=3)
 
 
@@ -157,9 +163,10 @@ def _scope(server: Server, viewer: Viewer) -> Scope:
 def _entries(server: Server, viewer: Viewer, connection: sa.Connection, now: int) -> list[Entry]:
     sites, scope = sites_of(server, viewer.calling("")), _scope(server, viewer)
     name = people.namer(people.names(connection))
-    kept: list[Silence | Maintenance] = []
-    for kind in (Silence, Maintenance):
-        kept += service.page(connection, kind, lambda one: service.sees(one, sites), None, MOST, unended_at=None)
+    kept: list[Silence | Maintenance] = [
+        *service.page(connection, Silence, lambda one: service.sees(one, sites), None, MOST, unended_at=None),
+        *service.page(connection, Maintenance, lambda one: service.sees(one, sites), None, MOST, unended_at=None),
+    ]
     found = []
     for one in kept:
         active = muting_rules.status_of(one, now) is Standing.ACTIVE
