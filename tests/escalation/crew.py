@@ -31,6 +31,7 @@ from tocsin.oncall import service as oncall
 from tocsin.oncall.definition import LayerText
 from tocsin.oncall.model import Schedule
 from tocsin.oncall.service import ScheduleChange
+from tocsin.pipeline import promises
 
 BOSS = Who("olga@example.com")
 
@@ -146,6 +147,11 @@ class Crew:
         changed = await self.world.write(self.world.core.actions.escalate(alert.id, Who(who), from_level))
         await self.world.settle()
         return changed
+
+    def nothing_is_forgotten(self) -> None:
+        """At the end of a story the auditor finds nothing that has come to a standstill."""
+        with self.world.core.database.read() as connection:
+            assert promises.look(connection, self.world.clock.now()) == []
 
     # What is to be seen.
 

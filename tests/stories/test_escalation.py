@@ -1,6 +1,7 @@
 """Escalation as stories: who hears of a problem that nobody takes, and when. An unexpected message fails a story."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -21,15 +22,19 @@ NIGHT = "2026-01-07T01:12"  # a Wednesday, 02:12 in Berlin
 
 
 @pytest.fixture
-async def crew(world: World) -> Crew:
+async def crew(world: World) -> AsyncIterator[Crew]:
     """The company at night, on each kind of database."""
-    return await Crew(world).start(NIGHT)
+    crew = await Crew(world).start(NIGHT)
+    yield crew
+    crew.nothing_is_forgotten()
 
 
 @pytest.fixture
-async def small_crew(sqlite_world: World) -> Crew:
+async def small_crew(sqlite_world: World) -> AsyncIterator[Crew]:
     """The same on SQLite, where the database makes no difference."""
-    return await Crew(sqlite_world).start(NIGHT)
+    crew = await Crew(sqlite_world).start(NIGHT)
+    yield crew
+    crew.nothing_is_forgotten()
 
 
 def schedule(schedule_id: str) -> Target:

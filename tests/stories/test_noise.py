@@ -22,7 +22,9 @@ NIGHT = "2026-01-07T01:12"  # a Wednesday, 02:12 in Berlin
 async def crew(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Crew]:
     """The company at night, with grouping as it is set up unless somebody changes it."""
     world = World(sqlite_url, tmp_path, group_wait_seconds=10)
-    yield await Crew(world).start(NIGHT)
+    crew = await Crew(world).start(NIGHT)
+    yield crew
+    crew.nothing_is_forgotten()
     await world.close()
 
 
