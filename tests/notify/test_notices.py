@@ -84,8 +84,8 @@ async def test_a_notice_whose_time_is_over_is_not_sent_any_more(world: World) ->
 async def test_a_notice_may_travel_in_a_digest_with_alerts(sqlite_url: str, tmp_path: Path) -> None:
     world = World(sqlite_url, tmp_path, message_burst=1, messages_per_minute=1)
     await world.people(ONCALL_PHONE)
-    for n in range(3):
-        await world.report(a_report(f"disk:/{n}"))
+    for n in range(6):
+        await world.report(a_report(f"disk:/{n}", type=f"disk.trouble{n}"))  # of one type they would be one group
     await tell(world, ONCALL_PHONE)
     await world.pass_until_quiet(HOUR)
     (digest,) = [letter for letter in world.ntfy.letters if letter.message.kind == Kind.DIGEST]
