@@ -330,11 +330,11 @@ class TestTls:
 async def test_a_host_that_hangs_does_not_delay_another(door: HttpDoor, site: Site) -> None:
     other = await Site().start()
     other.handler = _hang
-    hanging = [asyncio.create_task(the_failure(door.request("POST", other.url, within=1))) for _ in range(100)]
+    hanging = [asyncio.create_task(the_failure(door.request("POST", other.url, within=60))) for _ in range(100)]
     await asyncio.sleep(0.05)
     begun = time.monotonic()
     assert (await door.request("POST", site.url)).status == 200
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 20
     for task in hanging:
         task.cancel()
     await other.close()
