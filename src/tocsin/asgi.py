@@ -43,6 +43,7 @@ from tocsin.api.sites import SitesApi
 from tocsin.api.standing import standings
 from tocsin.api.stream import StreamApi
 from tocsin.api.users import UsersApi
+from tocsin.api.whmcs import WhmcsApi
 from tocsin.api.why import WhyApi
 from tocsin.api.wishes import OwnWishesApi, WishesApi
 from tocsin.bootstrap import Server
@@ -212,6 +213,7 @@ _API = (
     WishesApi,
     NotificationsApi,
     SitesApi,
+    WhmcsApi,
     KeysApi,
     UsersApi,
     ChannelsApi,

@@ -148,6 +148,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/catalogue",
             "GET /api/v1/sites/{slug}/patterns",
             "GET /api/v1/sites/{slug}/patterns/{name}",
+            "GET /api/v1/sites/{slug}/whmcs",
         ),
         pages=(
             "GET /",

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tocsin.net.http import HttpDoor, HttpFailure
+from tocsin.whmcs.facts import ACTIONS
 from tocsin.whmcs.model import InvoiceRow, Row, ServerRow, ServiceRow, Survey
 from tocsin.whmcs.reading import ROW, WhmcsFault, answer, count, rows
 
@@ -43,9 +44,10 @@ class WhmcsApi:
         return str(found.get("version", "")) if isinstance(found, dict) else ""
 
     async def probe(self) -> None:
-        """Does each action of a survey once, for a single row. Raises `WhmcsFault` for the first that is refused."""
+        """Does each action once, of lists for a single row. Raises `WhmcsFault` for the first that is refused."""
+        for action in ACTIONS:
+            action.read(await self.call(action.name, **action.parameters))
         await self.currencies()
-        await self.call("GetServers")
         await self.call("GetClientsProducts", limitstart=0, limitnum=1)
         await self.call("GetInvoices", limitstart=0, limitnum=1, status="Unpaid")
 

@@ -11,6 +11,7 @@ from tocsin.api import sites as api
 from tocsin.api.context import Given, visible_site
 from tocsin.api.fields import Level, Name, Search, Slug
 from tocsin.api.sites import NewSite
+from tocsin.api.whmcs import is_connected, seen
 from tocsin.bootstrap import Server
 from tocsin.core.clock import DAY
 from tocsin.core.errors import InvalidInput, NotFound
@@ -105,6 +106,8 @@ class SitePages(Controller):
             total=len(site.catalogue.rows()),
             categories=[category.value for category in Category],
             tone=tone,
+            connected=is_connected(server, site),
+            whmcs=seen(server, site),
         )
 
     @post("/{slug:str}", status_code=200)

@@ -1,0 +1,90 @@
+"""What is known of WHMCS, as the API and the site's page show it (M4)."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.api.service import Service
+from tests.web.browser import Browser, a_person
+from tests.world import World
+from tocsin.core.clock import HOUR, MINUTE
+from tocsin.core.times import to_text
+from tocsin.db.writer import Tx
+from tocsin.whmcs import store
+from tocsin.whmcs.model import Admin, Admins, Automation, Capacities, Capacity, Counts, Health, HealthCheck, Look, Queue, Version
+
+ROBIN = Admin(1, "admin", 1, two_factor=False, disabled=False, failed_logins=2)
+DANA = Admin(3, "dana", 2, two_factor=True, disabled=False, failed_logins=0)
+GONE = Admin(4, "gone", 2, two_factor=False, disabled=True, failed_logins=0)
+THEIRS = 1_773_481_200_000  # the wall clock of the WHMCS server
+
+
+async def look_at_it(service: Service, fault: str | None = None) -> int:
+    world = service.world
+    site, now = world.core.sites.get("main").id, world.clock.now()
+    facts = {
+        "WhmcsDetails": Version("8.13.1"),
+        "GetAutomationLog": Automation(THEIRS, THEIRS - 6 * HOUR),
+        "GetHealthStatus": Health(True, 3, (HealthCheck("displayErrors", "On."),), ()),
+        "GetModuleQueue": Queue(2, THEIRS - 40 * MINUTE, ("cpanel CreateAccount of service 771: timed out",)),
+        "GetServers": Capacities((Capacity(1, "Web 1", "web1.hosting.example", True, 182, 200),)),
+        "GetAdminUsers": Admins((ROBIN, DANA, GONE)),
+        "GetTicketCounts": Counts({"awaitingReply": 12}),
+        "GetStats": Counts({"orders_today_total": 14}, {"income_today": "$412.80 USD"}),
+    }
+
+    def work(tx: Tx) -> None:
+        for name, found in facts.items():
+            wrong = fault if name == "GetStats" else None
+            cure = "Allow GetStats" if wrong else None
+            store.keep_look(tx, site, Look(name, now, now, 120, wrong, cure, msgspec.json.encode(found).decode()))
+
+    await world.write(work)
+    return now
+
+
+@pytest.mark.claim("M4")
+async def test_a_site_shows_what_whmcs_says_of_itself(service: Service) -> None:
+    now = await look_at_it(service)
+    found = await service.reader.get("/sites/main/whmcs")
+    assert {name: found[name] for name in ("version", "daily_cron_at", "queue_waiting", "queue_since", "admins")} == {
+        "version": "8.13.1",
+        "daily_cron_at": to_text(now - 6 * HOUR),
+        "queue_waiting": 2,
+        "queue_since": to_text(now - 40 * MINUTE),
+        "admins": 2,
+    }
+    assert (found["admins_without_second_factor"], found["counts"], found["income"]["income_today"]) == (
+        1,
+        {"awaitingReply": 12, "orders_today_total": 14},
+        "$412.80 USD",
+    )
+    assert [server["percent"] for server in found["servers"]] == [91]
+    assert [action["took_ms"] for action in found["actions"]] == [120] * 8
+    assert "dana" not in str(found)
+
+
+async def test_of_a_site_that_is_not_connected_nothing_is_known(service: Service) -> None:
+    found = await service.reader.get("/sites/main/whmcs")
+    assert (found["connected"], found["version"], found["actions"]) == (False, None, [])
+
+
+async def test_the_page_of_the_site_shows_it_and_what_is_refused(sqlite_url: str, tmp_path: Path) -> None:
+    reached: dict[str, Any] = {"whmcs_url": "https://billing.example.com", "whmcs_api_id": "id", "whmcs_api_secret": "SECRET-OF-WHMCS"}
+    service = await Service.start(World(sqlite_url, tmp_path, **reached))
+    try:
+        await a_person(service)
+        browser = Browser(service)
+        await browser.log_in("marta@example.com")
+        await browser.get("/settings/sites/main")
+        assert "It has not been asked yet" in browser.text
+        await look_at_it(service, fault="WHMCS refuses GetStats: Invalid Permissions")
+        await browser.get("/settings/sites/main")
+        for words in ("8.13.1", "6 h ago", "3 well, 1 warned of", "2, 1 without a second factor", "182 of 200 services", "Allow GetStats."):
+            assert words in browser.text, words
+        assert "SECRET-OF-WHMCS" not in browser.page.text
+        assert (await service.reader.get("/sites/main/whmcs"))["connected"] is True
+    finally:
+        await service.close()
