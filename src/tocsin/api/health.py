@@ -103,6 +103,8 @@ def _worst(findings: list[Finding]) -> Word:
 
 async def _database(server: Server) -> list[Finding]:
     core = server.core
+    if core.database.damage:
+        return [Finding("down", core.database.damage)]
     if core.writer.last_fault:
         return [Finding("down", f"the last write failed: {core.writer.last_fault}")]
 

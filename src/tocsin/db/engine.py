@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 BUSY_TIMEOUT_MS = 5_000
 GONE = "the database file is gone"
+DAMAGED = "the database file is damaged: stop Tocsin and restore a backup"
 
 
 class Database:
@@ -29,6 +30,7 @@ class Database:
         self._url = url if self.is_sqlite else "postgresql+psycopg" + url[len("postgresql") :]
         self._file: tuple[int, int] | None = None  # which file is meant: SQLite goes on with one that was deleted
         self._prepares = True
+        self.damage: str | None = None  # what a damaged file was said to be, from then on: a lucky page does not mend it
         self._readers = self._engine(read_only=True, poolclass=sa.QueuePool, pool_size=8, max_overflow=0, pool_timeout=30)
 
     def _engine(self, *, read_only: bool, create: bool = False, **pool: Any) -> sa.Engine:
@@ -96,8 +98,17 @@ class Database:
                 self.stop_preparing()
                 raise Unavailable("the database server lost a prepared statement: try again", retry_after=1) from error
             if isinstance(error, sa.exc.TimeoutError) or is_fault(error):
-                raise Unavailable(explain(error)) from error
+                raise Unavailable(self.explain(error)) from error
             raise
+
+    def explain(self, error: BaseException) -> str:
+        """What *error* means; that the file is damaged is logged once and remembered."""
+        reason = explain(error)
+        if reason.startswith(DAMAGED):
+            if self.damage is None:
+                log.error("no data can be relied on", reason=reason)
+            self.damage = reason
+        return reason
 
     def notify(self, channel: str, payload: str) -> None:
         """PostgreSQL: tells all who listen on *channel*. Raises `Unavailable`."""
@@ -187,8 +198,8 @@ _MEANINGS = (
     ("readonly database", "the database is read-only: check owner and mode of the data folder"),
     ("unable to open database file", "the database file cannot be opened: check that the data folder exists and is writable"),
     ("database is locked", "another process holds the database: stop it, or wait until it has finished"),
-    ("malformed", "the database file is damaged: stop Tocsin and restore a backup"),
-    ("not a database", "the database file is damaged: stop Tocsin and restore a backup"),
+    ("malformed", DAMAGED),
+    ("not a database", DAMAGED),
     ("disk i/o error", "the disk reports errors: check the data folder's disk"),
     ("connection refused", "the database server does not answer: check that PostgreSQL runs"),
     ("read-only transaction", "the database server takes no changes: it is a standby, or was made read-only"),

@@ -17,7 +17,7 @@ import structlog
 
 from tocsin.core import failpoints
 from tocsin.core.errors import TocsinError, Unavailable
-from tocsin.db.engine import Database, explain, is_conflict, is_fault, is_statement_lost
+from tocsin.db.engine import Database, is_conflict, is_fault, is_statement_lost
 
 log = structlog.get_logger()
 
@@ -247,7 +247,7 @@ class Writer:
     def _fail(self, works: list[_Work], error: Exception) -> None:
         self._settle(works)
         if is_fault(error):
-            reason = explain(error)
+            reason = self._database.explain(error)
             self.last_fault = reason
             log.error("write failed", reason=reason, works=len(works))
             error = Unavailable(reason)
