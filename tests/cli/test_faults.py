@@ -38,7 +38,8 @@ def tell(server: Serving, key: str, number: int) -> int:
     try:
         server.post(key, event)
     except urllib.error.HTTPError as error:
-        problem = json.load(error)
+        with error:
+            problem = json.load(error)
         assert error.headers["Content-Type"] == "application/problem+json"
         assert problem["detail"]
         return error.code
@@ -52,7 +53,8 @@ def health(server: Serving, key: str) -> tuple[int, dict[str, Any]]:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        with error:
+            return error.code, json.load(error)
 
 
 def doctor(program: Program, part: str) -> str:
@@ -140,6 +142,7 @@ def test_a_database_that_is_damaged_while_it_is_used_is_never_a_fault_of_ours(pr
         for path in ("/alerts", "/events", "/sources"):
             with pytest.raises(urllib.error.HTTPError) as refused:
                 server.get(path, {"Authorization": f"Bearer {reader}"})
+            refused.value.close()
             assert refused.value.code == 503
         code, report = health(server, reader)
         assert (code, report["checks"]["database"]) == (503, "down")  # why is for those whose key can be looked up

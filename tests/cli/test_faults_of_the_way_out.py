@@ -98,7 +98,8 @@ class Watch:
         try:
             return self._server.get("/health", self._headers)
         except urllib.error.HTTPError as error:
-            found: dict[str, Any] = json.load(error)
+            with error:
+                found: dict[str, Any] = json.load(error)
             return found
 
     def delivery(self) -> str:
