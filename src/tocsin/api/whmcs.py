@@ -7,7 +7,7 @@ from litestar import Controller, get
 from msgspec import Meta
 
 from tocsin.api.context import InPath, TheCaller, TheServer, visible_site
-from tocsin.api.shapes import Time
+from tocsin.api.fields import Time
 from tocsin.bootstrap import Server
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.events.sites import Site
