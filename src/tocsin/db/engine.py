@@ -102,11 +102,9 @@ class Database:
             raise
 
     def explain(self, error: BaseException) -> str:
-        """What *error* means; that the file is damaged is logged once and remembered."""
+        """What *error* means; that the file is damaged is remembered."""
         reason = explain(error)
         if reason.startswith(DAMAGED):
-            if self.damage is None:
-                log.error("no data can be relied on", reason=reason)
             self.damage = reason
         return reason
 
