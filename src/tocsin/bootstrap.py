@@ -188,6 +188,7 @@ def build_store(settings: Settings, clock: Clock | None = None) -> Store:
     _make_private(settings.data_dir)
     database = Database(settings.database_url)
     schema.upgrade(database)
+    database.is_in_use = True
     writer = Writer(database, threads=1 if database.is_sqlite else WRITERS_ON_POSTGRESQL)
     writer.start()
     return Store(settings, clock or SystemClock(), database, writer)

@@ -308,8 +308,12 @@ async def test_a_lost_connection_is_said_and_what_is_known_stays(site: Site, som
         rows = await page.locator("[data-list] tbody tr").count()
         await page.clock.install()
         await context.set_offline(True)
-        for listener in list(site.service.app.hub._listeners):
-            listener.end()
+        for _ in range(100):  # the page may just be connecting: then its listener is not there yet
+            for listener in list(site.service.app.hub._listeners):
+                listener.end()
+            if await page.locator(".brand [data-live-word]").text_content() == "Not live":
+                break
+            await asyncio.sleep(0.1)
         await expect(page.locator(".brand [data-live-word]")).to_have_text("Not live")
         await page.clock.run_for(20_000)
         await expect(page.locator("#lost")).to_contain_text("The connection to Tocsin is lost.")

@@ -30,6 +30,7 @@ class Database:
         self._url = url if self.is_sqlite else "postgresql+psycopg" + url[len("postgresql") :]
         self._file: tuple[int, int] | None = None  # which file is meant: SQLite goes on with one that was deleted
         self._prepares = True
+        self.is_in_use = False  # until then whoever opens it complains in its own one line
         self.damage: str | None = None  # what a damaged file was said to be, from then on: a lucky page does not mend it
         self._readers = self._engine(read_only=True, poolclass=sa.QueuePool, pool_size=8, max_overflow=0, pool_timeout=30)
 
@@ -102,9 +103,11 @@ class Database:
             raise
 
     def explain(self, error: BaseException) -> str:
-        """What *error* means; that the file is damaged is remembered."""
+        """What *error* means; that the file is damaged is remembered, and logged once."""
         reason = explain(error)
         if reason.startswith(DAMAGED):
+            if self.damage is None and self.is_in_use:
+                log.error("no data can be relied on", reason=reason)
             self.damage = reason
         return reason
 
