@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
-from bench import alerts_list, escalation, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - see above
+from bench import alerts_list, escalation, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - the path comes first
 from bench.figures import Options, Part  # noqa: E402
 from bench.machine import facts  # noqa: E402
 from bench.servers import Alertmanager, BenchError, Cluster, Tocsin, TocsinOnPostgres, cluster, postgres_programs  # noqa: E402

@@ -59,14 +59,14 @@ def _one(tx: Tx, column: str, value: object, complaint: str) -> Alert:
 def due(tx: Tx, now: int, limit: int) -> list[Alert]:
     """Alerts whose acknowledgement or snooze ends at or before *now*, the most overdue first; rows locked by others are left to them."""
     mark, lock = ("?", "") if tx.is_sqlite else ("%s", " FOR UPDATE SKIP LOCKED")
-    sql = f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE due_at <= {mark} ORDER BY due_at LIMIT {mark}{lock}"  # noqa: S608
+    sql = f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE due_at <= {mark} ORDER BY due_at LIMIT {mark}{lock}"  # noqa: S608 - names from the code
     return [Alert(*row) for row in tx.driver.execute(sql, (now, limit)).fetchall()]
 
 
 def noisy(tx: Tx, now: int, limit: int) -> list[Alert]:
     """Alerts that rules hold back, or that come and go, and that are to be looked at; rows locked by others are left to them."""
     mark, lock = ("?", "") if tx.is_sqlite else ("%s", " FOR UPDATE SKIP LOCKED")
-    sql = f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE noise_at <= {mark} ORDER BY noise_at LIMIT {mark}{lock}"  # noqa: S608
+    sql = f"SELECT {', '.join(COLUMNS)} FROM alerts WHERE noise_at <= {mark} ORDER BY noise_at LIMIT {mark}{lock}"  # noqa: S608 - names from the code
     return [Alert(*row) for row in tx.driver.execute(sql, (now, limit)).fetchall()]
 
 

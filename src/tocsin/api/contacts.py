@@ -9,7 +9,7 @@ from litestar import Controller, delete, get, patch, post
 from msgspec import Meta
 
 from tocsin.api import shapes
-from tocsin.api.channels import ChannelKind, Tried
+from tocsin.api.channels import ChannelKind, TargetText, Tried
 from tocsin.api.context import Given, InPath, TheCaller, TheServer
 from tocsin.api.fields import Time
 from tocsin.api.shapes import ContactOut, ContactPage
@@ -26,7 +26,7 @@ from tocsin.notify.codes import Judged
 from tocsin.notify.model import Contact, Outcome, Result as Came
 from tocsin.notify.own import Change, Checked
 from tocsin.notify.queries import Person
-from tocsin.notify.targets import MAX_TARGET, Target, read_target
+from tocsin.notify.targets import Target, read_target
 
 MAX_LABEL, MAX_PLACE = 100, 1_000
 GONE = (Came.SENT, Came.UNKNOWN)  # it has left: a code may come
@@ -34,15 +34,6 @@ GONE = (Came.SENT, Came.UNKNOWN)  # it has left: a code may come
 Result = TypeVar("Result")
 
 Label = Annotated[str, Meta(max_length=MAX_LABEL, description="What the person calls it.", extra={"must": "have at most 100 characters"})]
-TargetText = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=MAX_TARGET,
-        description="Where it leads: see docs/reference/channels.md. If it is a secret it is never shown again.",
-        extra={"must": f"have 1 to {MAX_TARGET} characters"},
-    ),
-]
 
 
 class OwnNewContact(msgspec.Struct, frozen=True, kw_only=True):

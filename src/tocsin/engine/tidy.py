@@ -18,11 +18,11 @@ def run(tx: Tx, now: int) -> None:
     counts.tidy(tx, now)
     logins.tidy(tx, now)
     mark = "?" if tx.is_sqlite else "%s"
-    tx.driver.execute(f"DELETE FROM quarantine WHERE received_at < {mark}", (now - KEEP_QUARANTINE,))  # noqa: S608
+    tx.driver.execute(f"DELETE FROM quarantine WHERE received_at < {mark}", (now - KEEP_QUARANTINE,))  # noqa: S608 - a mark
     tx.driver.execute(
-        f"DELETE FROM quarantine WHERE id <= (SELECT id FROM quarantine ORDER BY id DESC LIMIT 1 OFFSET {mark})",  # noqa: S608
+        f"DELETE FROM quarantine WHERE id <= (SELECT id FROM quarantine ORDER BY id DESC LIMIT 1 OFFSET {mark})",  # noqa: S608 - a mark
         (MAX_QUARANTINE,),
     )
-    tx.driver.execute(f"DELETE FROM handovers WHERE created_at < {mark}", (now - KEEP_HANDOVERS,))  # noqa: S608
-    tx.driver.execute(f"DELETE FROM phone_replies WHERE at < {mark}", (now - KEEP_HANDOVERS,))  # noqa: S608
-    tx.driver.execute(f"DELETE FROM contact_codes WHERE counted_from < {mark}", (now - KEEP_CODES,))  # noqa: S608
+    tx.driver.execute(f"DELETE FROM handovers WHERE created_at < {mark}", (now - KEEP_HANDOVERS,))  # noqa: S608 - a mark
+    tx.driver.execute(f"DELETE FROM phone_replies WHERE at < {mark}", (now - KEEP_HANDOVERS,))  # noqa: S608 - a mark
+    tx.driver.execute(f"DELETE FROM contact_codes WHERE counted_from < {mark}", (now - KEEP_CODES,))  # noqa: S608 - a mark
