@@ -1,7 +1,7 @@
 """The one door through which data is changed: group commit.
 
-Callers hand in work; a thread takes whatever is there (never waiting for more), does all of it in one transaction and
-answers everybody after the commit. See docs/adr/0003-writer-thread.md.
+Callers hand in work; a thread takes whatever is there, does all of it in one transaction and answers everybody after the
+commit. It never waits for more, except with work that has a moment's patience. See docs/adr/0003-writer-thread.md.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ Told_contra = TypeVar("Told_contra", contravariant=True)
 Group = Callable[["Tx", Sequence[Item]], Sequence[Result]]
 
 MAX_WORKS = 512  # taken into one transaction at most
+PATIENCE = 0.005  # seconds that patient work waits for company
 MAX_WEIGHT = 4_000  # events in one transaction, about: bounds the time that others wait
 CONFLICT_RETRIES = 8
 
@@ -71,10 +72,10 @@ class Waiter(Protocol[Told_contra]):
 
 
 class _Work:
-    __slots__ = ("future", "group", "item", "loop", "weight")
+    __slots__ = ("future", "group", "item", "loop", "patient", "weight")
 
-    def __init__(self, group: Any, item: Any, future: Any, loop: asyncio.AbstractEventLoop | None, weight: int) -> None:
-        self.group, self.item, self.future, self.loop, self.weight = group, item, future, loop, weight
+    def __init__(self, group: Any, item: Any, future: Any, loop: asyncio.AbstractEventLoop | None, weight: int, *, patient: bool) -> None:
+        self.group, self.item, self.future, self.loop, self.weight, self.patient = group, item, future, loop, weight, patient
 
 
 class Writer:
@@ -111,21 +112,22 @@ class Writer:
             if thread.is_alive():
                 thread.join()
 
-    def submit(self, group: Group[Item, Result], item: Item, weight: int = 1) -> "asyncio.Future[Result]":
+    def submit(self, group: Group[Item, Result], item: Item, weight: int = 1, *, patient: bool = False) -> "asyncio.Future[Result]":
         """From the event loop: has ``group(tx, items)`` run with *item* among *items*, and resolves to its result.
 
-        Items of the same *group* are handled by one call. The future raises what *group* raised, or `Unavailable`.
+        Items of the same *group* are handled by one call. *patient* work may wait `PATIENCE` for other work to be written
+        with. The future raises what *group* raised, or `Unavailable`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self.hand_in(group, item, weight, future)
+        self.hand_in(group, item, weight, future, patient=patient)
         return future
 
-    def hand_in(self, group: Group[Item, Result], item: Item, weight: int, waiter: "Waiter[Result]") -> None:
+    def hand_in(self, group: Group[Item, Result], item: Item, weight: int, waiter: "Waiter[Result]", *, patient: bool = False) -> None:
         """Like `submit`, for a *waiter* that is told in the event loop and does not have to be a future. It must not raise."""
         loop = self._loop = asyncio.get_running_loop()
         self._pending += weight
-        self._queue.put(_Work(group, item, waiter, loop, weight))
+        self._queue.put(_Work(group, item, waiter, loop, weight, patient=patient))
 
     def run(self, work: Callable[[Tx], Result]) -> "asyncio.Future[Result]":
         """From the event loop: runs *work* in a transaction (perhaps with others)."""
@@ -135,7 +137,7 @@ class Writer:
         """From any other thread: runs *work* in a transaction and waits for it."""
         future: Future[Result] = Future()
         self._pending += 1
-        self._queue.put(_Work(_each_alone, work, future, None, 1))
+        self._queue.put(_Work(_each_alone, work, future, None, 1, patient=False))
         return future.result()
 
     # The thread.
@@ -163,12 +165,13 @@ class Writer:
         first = self._queue.get()
         if first is None:
             return []
-        works, weight = [first], first.weight
+        works, weight, patience = [first], first.weight, PATIENCE if first.patient else 0
         while len(works) < MAX_WORKS and weight < MAX_WEIGHT:
             try:
-                work = self._queue.get_nowait()
+                work = self._queue.get(timeout=patience) if patience else self._queue.get_nowait()
             except queue.Empty:
                 break
+            patience = 0
             if work is None:
                 self._queue.put(None)
                 break

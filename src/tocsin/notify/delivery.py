@@ -356,7 +356,7 @@ class Delivery:
     async def _reserve(self, letter: Letter, channel: Channel) -> Outcome | None:
         """Where a message costs money: notes that, or says why it must not be sent."""
         till, message, contact, now = self._till, letter.message, letter.contact, letter.now
-        if till is None or not isinstance(channel, Paid):
+        if till is None or contact.kind not in rules.PAID or not isinstance(channel, Paid):
             return None
         price = channel.price(letter)
         try:
@@ -391,7 +391,7 @@ class Delivery:
         failpoints.reach("outcome.before")
         while True:
             try:
-                await self._writer.submit(self._record_all, (leased, outcome))
+                await self._writer.submit(self._record_all, (leased, outcome), patient=True)
                 break
             except TocsinError:
                 await asyncio.sleep(1)
