@@ -151,9 +151,10 @@ class World:
         await self.delivery.look_up_unknown()
         await asyncio.gather(*self.delivery.asking.values())
         for _ in range(100):
-            if not await self.delivery.cycle():
+            started = await self.delivery.cycle()
+            await self.settle()  # what was leased when it was born, too
+            if not started:
                 break
-            await self.settle()
 
     async def pass_time(self, ms: int) -> None:
         """Lives through the next *ms* milliseconds, stopping wherever something is due."""
