@@ -46,6 +46,7 @@ def anchors(page: Path) -> set[str]:
 # --- Links -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.claim("A25", "origin:H1")
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     dead = []
@@ -61,6 +62,7 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     assert dead == []
 
 
+@pytest.mark.claim("origin:H1")
 def test_the_index_names_every_page() -> None:
     index = (DOCS / "README.md").read_text()
     pages = [page for part in PARTS for page in (DOCS / part).glob("*.md") if not page.name.startswith("0000")]
@@ -167,6 +169,7 @@ def commands(text: str) -> list[str]:
     return [command for command in whole if command not in COMING and not re.search(r"\.\.\.|\[|\||COMMAND", command)]
 
 
+@pytest.mark.claim("A25")
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_that_a_page_names_can_be_given(page: Path) -> None:
     wrong = []
@@ -277,6 +280,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         yield reader
 
 
+@pytest.mark.claim("A25")
 def test_every_command_of_the_tutorial_shows_what_the_page_says(reader: Reader) -> None:
     (start, banner), *commands = examples(DOCS / "tutorial" / "first-push.md")
     assert len(commands) > 9
@@ -287,6 +291,7 @@ def test_every_command_of_the_tutorial_shows_what_the_page_says(reader: Reader) 
     assert reader.stop() == 0
 
 
+@pytest.mark.claim("A25", "Q8")
 def test_the_five_minutes_of_the_front_page_end_with_a_push(reader: Reader) -> None:
     blocks = re.findall(r"^ +```sh\n(.*?)^ +```$", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
     start, *rest = [textwrap.dedent(block).strip() for block in blocks]
@@ -298,6 +303,7 @@ def test_the_five_minutes_of_the_front_page_end_with_a_push(reader: Reader) -> N
     assert "ntfy" in reader.run("tocsin contacts list")
 
 
+@pytest.mark.claim("A25")
 def test_every_command_of_the_api_page_shows_what_the_page_says(reader: Reader) -> None:
     reader.start("make run", "What to do next")
     for command, expected in examples(DOCS / "reference" / "http-api.md"):

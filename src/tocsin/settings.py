@@ -29,7 +29,7 @@ class Settings:
 
     whmcs_env: str = "production"
     whmcs_url: str | None = None
-    whmcs_api_id: str | None = None
+    whmcs_api_id: str | None = field(default=None, repr=False)
     whmcs_api_secret: str | None = field(default=None, repr=False)
     data_dir: Path = Path("data")
     database_url: str = field(default="", repr=False)
@@ -526,8 +526,12 @@ def _secret_file(subject: str, path: Path) -> str:
     return text
 
 
+def _toml_path(environment: Mapping[str, str], config: Path | None) -> Path:
+    return config or Path(environment.get("TOCSIN_DATA_DIR") or Settings.data_dir) / "tocsin.toml"
+
+
 def _toml(environment: Mapping[str, str], config: Path | None) -> Mapping[str, str]:
-    path = config or Path(environment.get("TOCSIN_DATA_DIR") or Settings.data_dir) / "tocsin.toml"
+    path = _toml_path(environment, config)
     try:
         table = tomllib.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -556,6 +560,15 @@ def _plain(path: Path, key: str, value: object) -> str:
 def set_too_early(environment: Mapping[str, str], config: Path | None = None) -> list[str]:
     """The settings of `LATER` that somebody has set: this release does nothing with them."""
     return sorted(name for name in LATER if environment.get(name) or name in _toml(environment, config))
+
+
+def open_secrets(environment: Mapping[str, str], config: Path | None = None) -> list[Path]:
+    """The files that hold a secret of the settings and that everybody on this machine may read."""
+    secret = [variable.name for variable in VARIABLES if variable.secret]
+    files = [Path(environment[f"{name}_FILE"]) for name in secret if environment.get(f"{name}_FILE") and not environment.get(name)]
+    if any(name in _toml(environment, config) for name in secret):
+        files.append(_toml_path(environment, config))
+    return [path for path in files if path.stat().st_mode & 0o004]
 
 
 def misspelt(environment: Mapping[str, str]) -> list[tuple[str, str]]:

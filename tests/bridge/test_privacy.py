@@ -243,6 +243,7 @@ class TestActivityLog:
         assert len(offline.spooled()) == 2
 
 
+@pytest.mark.claim("S8")
 def test_files_are_private(offline: Whmcs) -> None:
     offline.page(fire("InvoicePaid", invoiceid=1), fire("UserLogout"))
     assert offline.folder.stat().st_mode & 0o777 == 0o700

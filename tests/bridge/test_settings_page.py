@@ -49,6 +49,7 @@ def test_whmcs_learns_the_add_ons_name_and_version(admin: Whmcs) -> None:
     assert config["fields"] == []
 
 
+@pytest.mark.claim("A22")
 def test_activation_makes_a_private_folder_outside_the_web_root(admin: Whmcs) -> None:
     assert admin.folder.stat().st_mode & 0o777 == 0o700
     assert admin.folder.parent == admin.root.parent
@@ -71,6 +72,7 @@ def test_attachments_inside_whmcs_show_nothing_and_are_passed_over(whmcs: Whmcs)
     assert (whmcs.folder / "config.json").exists()
 
 
+@pytest.mark.claim("A22")
 def test_a_spool_inside_the_web_root_is_warned_of(admin: Whmcs) -> None:
     page = admin.page(ADDON, {"server": {"DOCUMENT_ROOT": str(admin.root.parent)}}, PAGE)["page"]
     assert "The spool lies inside the web root" in page

@@ -82,6 +82,7 @@ def test_a_request_that_never_ends_holds_up_the_end_for_less_than_six_seconds_an
         assert server.process.wait(1) == 1
 
 
+@pytest.mark.claim("S11", "A5")
 def test_what_the_log_says_is_json_line_by_line_and_holds_no_secret(program: Program) -> None:
     program.settings |= {
         "WHMCS_ENV": "development",

@@ -12,7 +12,7 @@ from tests.cli.program import Program, Serving, until
 EVENT = {"type": "invoice.payment_failed", "subject": "invoice:1042", "message": "card refused"}
 
 
-@pytest.mark.claim("S8")
+@pytest.mark.claim("S8", "A22")
 def test_the_first_start_with_no_setting_at_all_works_and_says_what_to_do_next(program: Program) -> None:
     with program.serving() as server:
         lines = [json.loads(line) for line in server.log.splitlines()]

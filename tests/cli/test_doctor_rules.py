@@ -58,6 +58,12 @@ CASES: dict[str, tuple[list[Finding], Verdict, str, str]] = {
     ),
     "a slip of the pen": (rules.settings([], [("NTFY_TOPPIC", "NTFY_TOPIC")]), W, "NTFY_TOPPIC is set, and is no", "call it NTFY_TOPIC"),
     "a setting of nobody": (rules.settings([], [("TOCSIN_X", "")]), W, "TOCSIN_X is set, and is no setting", "take it away"),
+    "an open secret": (
+        rules.settings([], [], ["/etc/token"]),
+        W,
+        "everybody on this machine may read /etc/token",
+        "chmod o-rwx /etc/token",
+    ),
     "a refused key": (rules.whmcs(Whmcs("", "WHMCS refuses GetServers", "In WHMCS: allow GetServers")), F, "refuses", "allow GetServers"),
     "no folder yet": (rules.folder(replace(FOLDER, exists=False)), F, "does not exist", "tocsin serve"),
     "a file": (rules.folder(replace(FOLDER, is_folder=False)), F, "is no folder", "TOCSIN_DATA_DIR"),
@@ -124,6 +130,7 @@ def test_each_trouble_is_named_with_its_cure(name: str) -> None:
     assert rules.worst(findings) is verdict
 
 
+@pytest.mark.claim("K26")
 def test_in_development_no_public_address_is_asked_for() -> None:
     at_home = replace(REACH, environment="development", host_is_loopback=True)
     assert rules.worst(rules.reach(at_home)) is Verdict.OK

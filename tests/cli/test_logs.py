@@ -23,6 +23,7 @@ def _as_before() -> Iterator[None]:
     logging.basicConfig(handlers=root, level=level, force=True)
 
 
+@pytest.mark.claim("S11")
 @pytest.mark.parametrize(
     ("text", "secret"),
     [
@@ -41,6 +42,7 @@ def test_a_secret_in_a_text_is_taken_out_and_the_rest_stays(text: str, secret: s
     assert cleaned.split()[0] == text.split(maxsplit=1)[0] or "://" in cleaned
 
 
+@pytest.mark.claim("S11")
 def test_secrets_are_found_all_the_way_down_by_their_look_and_by_their_name() -> None:
     entry = {"headers": [("x", f"Bearer {KEY}")], "password": "hush", "deep": {"api_key": "x", "n": 3, "raw": KEY.encode()}, "key": ""}
     cleaned = redact_all(entry)
@@ -50,6 +52,7 @@ def test_secrets_are_found_all_the_way_down_by_their_look_and_by_their_name() ->
     assert KEY not in repr(cleaned)
 
 
+@pytest.mark.claim("S11")
 def test_an_entry_is_one_line_of_json_without_the_secret_in_its_traceback() -> None:
     out = io.StringIO()
     logs.configure("production", out)
@@ -64,6 +67,7 @@ def test_an_entry_is_one_line_of_json_without_the_secret_in_its_traceback() -> N
     assert "ValueError: refused (hidden)" in entry["exception"]
 
 
+@pytest.mark.claim("K26")
 def test_in_development_details_are_logged_and_libraries_speak_through_the_same_log() -> None:
     out = io.StringIO()
     logs.configure("development", out)

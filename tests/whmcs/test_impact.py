@@ -1,6 +1,7 @@
 """What an alert costs: the services behind a server, the dues of a gateway (A12)."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 from tests.build import a_report
 from tests.standins.whmcs import IDENTIFIER, SECRET, WhmcsStandIn, a_service
 from tests.world import World
+from tocsin import bootstrap
 from tocsin.alerts.model import Alert
 from tocsin.bootstrap import impact_of
 from tocsin.core.clock import HOUR, MINUTE
 from tocsin.net.http import HttpDoor
 from tocsin.pipeline.survey import Surveyor
-from tocsin.whmcs.client import PAGE, WhmcsApi
+from tocsin.settings import SettingsError, load
+from tocsin.whmcs.client import PAGE
 from tocsin.whmcs.model import Impact, ServiceRow
 from tocsin.whmcs.rules import money_in_words, monthly, words
 
@@ -81,9 +84,10 @@ async def door() -> AsyncIterator[HttpDoor]:
 
 def surveyor(world: World, whmcs: WhmcsStandIn, door: HttpDoor, secret: str = SECRET) -> Surveyor:
     """What the server builds from WHMCS_URL, WHMCS_API_ID and WHMCS_API_SECRET."""
-    core = world.core
-    api = WhmcsApi(door, f"{whmcs.url}/whmcs", IDENTIFIER, secret)
-    return Surveyor(api, core.writer, core.clock, core.ingest, lambda: core.sites.get("main").id, core.refresh)
+    settings = load({"WHMCS_URL": f"{whmcs.url}/whmcs", "WHMCS_API_ID": IDENTIFIER, "WHMCS_API_SECRET": secret})
+    built = bootstrap._surveyor(replace(world.core, settings=settings), door)
+    assert built is not None
+    return built
 
 
 async def one_alert(world: World, **event: Any) -> Alert:
@@ -92,7 +96,7 @@ async def one_alert(world: World, **event: Any) -> Alert:
     return alert
 
 
-@pytest.mark.claim("A12")
+@pytest.mark.claim("A12", "C5", "C6", "C7")
 async def test_a_server_that_is_down_is_paged_with_what_hangs_on_it(world: World, whmcs: WhmcsStandIn, door: HttpDoor) -> None:
     await world.people()
     whmcs.services = [
@@ -201,7 +205,5 @@ async def test_the_engine_asks_every_quarter_of_an_hour_and_never_waits(sqlite_w
 
 
 def test_half_of_the_settings_is_refused(tmp_path: Path) -> None:
-    from tocsin.settings import SettingsError, load
-
     with pytest.raises(SettingsError, match="WHMCS_URL is set, and WHMCS_API_ID is not"):
         load({"WHMCS_URL": "https://billing.example.com", "TOCSIN_DATA_DIR": str(tmp_path)})

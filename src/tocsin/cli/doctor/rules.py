@@ -45,9 +45,13 @@ def _fault(part: str, text: str, cure: str) -> Finding:
     return Finding(part, Verdict.FAULT, text, cure)
 
 
-def settings(too_early: Iterable[str], misspelt: Iterable[tuple[str, str]]) -> list[Finding]:
-    """The settings could be read; some may be meant for later, and some names may be wrong."""
+def settings(too_early: Iterable[str], misspelt: Iterable[tuple[str, str]], open_secrets: Iterable[object] = ()) -> list[Finding]:
+    """The settings could be read; some may be meant for later, some names may be wrong, and secrets may lie open."""
     findings = [
+        _warning("settings", f"everybody on this machine may read {path}, which holds a secret", f"chmod o-rwx {path}")
+        for path in open_secrets
+    ]
+    findings += [
         _warning(
             "settings",
             f"{name} is set, and is no setting",
