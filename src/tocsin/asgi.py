@@ -22,6 +22,7 @@ from tocsin.api.analytics import AnalyticsApi
 from tocsin.api.audit import AuditApi
 from tocsin.api.callbacks import CallbacksApi
 from tocsin.api.channels import ChannelsApi
+from tocsin.api.checks import ChecksApi
 from tocsin.api.contacts import ContactsApi, OwnContactsApi, WebPushApi
 from tocsin.api.context import DEPENDENCIES, MAX_BODY, AuditState, EngineWatch, HeartbeatState
 from tocsin.api.dependencies import DependenciesApi
@@ -214,6 +215,7 @@ _API = (
     NotificationsApi,
     SitesApi,
     WhmcsApi,
+    ChecksApi,
     KeysApi,
     UsersApi,
     ChannelsApi,

@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.replies import Replies
+    from tocsin.pipeline.rounds import Rounds
     from tocsin.pipeline.survey import Surveyor
+    from tocsin.pipeline.watched import CheckDesk
     from tocsin.ruling.book import RuleBook
     from tocsin.stream.news import News
     from tocsin.whmcs.book import ImpactBook
@@ -102,6 +104,7 @@ class Core(Store):
     readiness: "ReadinessWatch"
     impacts: "ImpactBook"
     mender: "Mender"
+    checks: "CheckDesk"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
@@ -150,6 +153,7 @@ class Server:
     phone: Phone | None = None  # None: no provider of texts and calls is set up
     surveyor: "Surveyor | None" = None  # None: WHMCS is not to be asked, or another process asks it
     lookout: "Lookout | None" = None  # the same
+    rounds: "Rounds | None" = None  # None: this one looks at no checks
 
     @property
     def mail(self) -> "Writes | None":
@@ -169,6 +173,8 @@ class Server:
             await self.surveyor.close()
         if self.lookout is not None:
             await self.lookout.close()
+        if self.rounds is not None:
+            await self.rounds.close()
         await self.courier.close()
         await self.refusals.close()
         await self.delivery.drain(drain)
@@ -211,6 +217,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.muting import Sweep
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
+    from tocsin.pipeline.watched import CheckDesk
     from tocsin.ruling.book import RuleBook
     from tocsin.whmcs.book import ImpactBook
 
@@ -244,6 +251,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
         ImpactBook(),
         Mender(store.clock, ingest, actions, announcer),
+        CheckDesk(store.clock, sites, mutes, ingest, settings.ssl_expiry_warning_days),
     )
 
     def begin(tx: Tx) -> None:
@@ -338,6 +346,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         phone=_phone(core, delivery, till, carriers) if carriers else None,
         surveyor=_surveyor(core, door) if delivers else None,
         lookout=_lookout(core, door) if delivers else None,
+        rounds=rounds_of(core),
     )
 
 
@@ -377,6 +386,16 @@ def _lookout(core: Core, door: "HttpDoor") -> "Lookout | None":
     from tocsin.pipeline.lookout import SITE, Lookout
 
     return Lookout(api, core.writer, core.clock, core.ingest, lambda: core.sites.get(SITE).id)
+
+
+def rounds_of(core: Core) -> "Rounds":
+    """What looks at checks; it goes round once it is begun."""
+    from tocsin.checks.probes.kit import Trust
+    from tocsin.pipeline.rounds import Limits, Rounds
+
+    settings = core.settings
+    limits = Limits(settings.response_time_warning, settings.response_time_critical)
+    return Rounds(core.database, core.writer, core.clock, core.checks, Trust(settings.tls_ca_file), limits)
 
 
 def _news(core: Core) -> "News | None":

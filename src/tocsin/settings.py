@@ -63,6 +63,9 @@ class Settings:
     ack_expiry_minutes: int = 240
     flap_window_minutes: int = 10
     heartbeat_url: str | None = field(default=None, repr=False)
+    response_time_warning: int = 3_000
+    response_time_critical: int = 5_000
+    ssl_expiry_warning_days: int = 30
 
     @property
     def twilio(self) -> TwilioAccount | None:
@@ -432,17 +435,35 @@ VARIABLES: tuple[Variable, ...] = (
         "called each minute while Tocsin is well: a dead man's switch outside",
         secret=True,
     ),
+    Variable(
+        "RESPONSE_TIME_WARNING",
+        ("response_time_warning",),
+        _whole(1, 600_000),
+        "3000",
+        "milliseconds from which on what a check asks is slow, where the check does not say it itself",
+    ),
+    Variable(
+        "RESPONSE_TIME_CRITICAL",
+        ("response_time_critical",),
+        _whole(1, 600_000),
+        "5000",
+        "milliseconds from which on it is so slow that somebody must look",
+    ),
+    Variable(
+        "SSL_EXPIRY_WARNING_DAYS",
+        ("ssl_expiry_warning_days",),
+        _whole(1, 365),
+        "30",
+        "how many days before its end people are first told of a certificate; again at 14, 7 and 1",
+    ),
 )
 
 # Named in the interface and read by parts that are not in this release: allowed, and without effect (`tocsin doctor` says so).
 LATER: frozenset[str] = frozenset(
     {
-        "RESPONSE_TIME_WARNING",
-        "RESPONSE_TIME_CRITICAL",
         "CPU_WARNING_THRESHOLD",
         "MEMORY_WARNING_THRESHOLD",
         "DISK_WARNING_THRESHOLD",
-        "SSL_EXPIRY_WARNING_DAYS",
     }
 )
 

@@ -10,7 +10,7 @@ from tests.world import World
 from tocsin import asgi
 from tocsin.audit.model import Who
 from tocsin.audit.refusals import Refusals
-from tocsin.bootstrap import Server
+from tocsin.bootstrap import Server, rounds_of
 from tocsin.db.writer import Tx
 from tocsin.engine.loop import StepHealth
 from tocsin.engine.steps import STEPS
@@ -115,6 +115,7 @@ class Service:
             secret=SECRET,
             lock=unused,
             vapid=Vapid(core.writer, "mailto:ops@example.com"),
+            rounds=rounds_of(core),
         )
         engine = FakeEngine(world.clock.now())
         app = asgi.build(server, cast("Any", engine))

@@ -20,7 +20,9 @@ from tocsin.net.http import HttpDoor
 from tocsin.notify.channels.slack import Slack
 
 NO_DEEDS = (Permission.SEND, Permission.OPEN)  # what programs report; what links and providers bring, under seals of their own
-CHANGE_NOTHING = frozenset({"POST /api/v1/silences/preview", "POST /api/v1/rules/try", "POST /api/v1/rules/backtest"})
+CHANGE_NOTHING = frozenset(
+    {"POST /api/v1/silences/preview", "POST /api/v1/rules/try", "POST /api/v1/rules/backtest", "POST /api/v1/checks/try"}
+)
 SLACK = "https://hooks.slack.com/services/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"
 BOTH_DISKS = [{"field": "type", "op": "=", "value": "disk.full"}]
 SOON, LATER, LAST = (to_text(NOW + n * HOUR) for n in (1, 2, 3))
@@ -113,6 +115,10 @@ DEEDS: tuple[Deed, ...] = (
     ("POST /api/v1/maintenance/{maintenance_id}/expire", {}, {}, ""),
     ("POST /api/v1/maintenance", {}, {"name": "o", "matchers": BOTH_DISKS, "starts_at": LATER, "ends_at": LAST}, "maintenance_id"),
     ("DELETE /api/v1/maintenance/{maintenance_id}", {}, {}, ""),
+    ("POST /api/v1/checks", {}, {"name": "c", "target": {"kind": "tcp", "host": "127.0.0.1", "port": 9}}, "check_id"),
+    ("PATCH /api/v1/checks/{check_id}", {}, {"name": "d"}, ""),
+    ("POST /api/v1/checks/{check_id}/run", {}, {}, ""),
+    ("DELETE /api/v1/checks/{check_id}", {}, {}, ""),
     ("POST /api/v1/alerts/{ref}/acknowledge", ALERT, {}, ""),
     ("POST /api/v1/alerts/{ref}/unacknowledge", ALERT, {}, ""),
     ("POST /api/v1/alerts/{ref}/snooze", ALERT, {"for_seconds": 60}, ""),

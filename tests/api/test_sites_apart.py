@@ -20,6 +20,7 @@ from tocsin.identity.model import Permission
 
 MARK = "Geheimnis"  # stands in everything that the other site has, and in nothing that is sent
 FOREIGN = "main"
+NOWHERE = {"kind": "tcp", "host": "127.0.0.1", "port": 9}
 BY_NUMBER = {"alert_history": "alert_number", "attempts": "outbox_id"}
 NOT_HERE = frozenset({"POST /logout", "GET /api/v1/stream"})  # ends the session; ends never
 
@@ -82,6 +83,8 @@ async def _furnish(service: Service) -> dict[str, list[str]]:
     maintenance = await admin.post("/maintenance", window, 201)
     await admin.ask("PUT", f"/sites/{FOREIGN}/catalogue/disk.full1", json={"title": f"{MARK} title"})
     await admin.ask("PUT", f"/sites/{FOREIGN}/patterns/their-own", json={"pattern": MARK, "type": "x.y"})
+    target = {"kind": "tcp", "host": f"{MARK}.example.com".lower(), "port": 443}
+    check = await admin.post("/checks", {"name": MARK, "target": target, "site": FOREIGN, "group": MARK, "paused": True}, 201)
     messages = [row[0] for row in world.rows(sa.select(tables.outbox.c.id))]
     quarantined = [row[0] for row in world.rows(sa.select(tables.quarantine.c.id))]
     return {
@@ -91,6 +94,7 @@ async def _furnish(service: Service) -> dict[str, list[str]]:
         "silence_id": [silence["id"]],
         "maintenance_id": [maintenance["id"]],
         "quarantine_id": quarantined,
+        "check_id": [check["id"]],
         "slug": [FOREIGN],
         "name": ["their-own"],
         "event_type": ["disk.full1"],
@@ -122,6 +126,9 @@ def proper(ids: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
         "PATCH /api/v1/silences/{silence_id}": {"comment": "hush"},
         "POST /api/v1/maintenance": {"name": "m", "matchers": theirs, "starts_at": soon, "ends_at": later, "comment": "hush"},
         "PATCH /api/v1/maintenance/{maintenance_id}": {"comment": "hush"},
+        "POST /api/v1/checks": {"name": "c", "site": FOREIGN, "target": NOWHERE},
+        "POST /api/v1/checks/try": {"name": "c", "target": NOWHERE},
+        "PATCH /api/v1/checks/{check_id}": {"name": "hush", "paused": True},
         "POST /alerts/act": {"id": numbers, "do": "resolve", "back": "/alerts"},
         "POST /events/quarantine/again": {"id": ids["quarantine_id"][0], "payload": '{"type": "x.y"}'},
         "POST /events/quarantine/drop": {"id": ids["quarantine_id"][0]},

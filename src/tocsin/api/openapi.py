@@ -63,6 +63,7 @@ _PARAMETERS = {
     "feed_id": "A calendar feed's id.",
     "silence_id": "A silence's id.",
     "maintenance_id": "A maintenance's id.",
+    "check_id": "A check's id.",
     "dependency_id": "A dependency's id.",
 }
 

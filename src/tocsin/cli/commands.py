@@ -307,6 +307,58 @@ def silence_end(start: Start, *, silence_id: str, as_json: bool) -> None:
     work.end(start, silence_id, as_json=as_json)
 
 
+@tocsin.group(epilog=example("tocsin checks add Shop https://www.example.com/", "tocsin checks list"))
+def checks() -> None:
+    """What is asked from outside: websites, ports, certificates."""
+
+
+@checks.command("list", epilog=example("tocsin checks list", "tocsin checks list --site acme --json"))
+@click.option("--site", help="Only this site.")
+@as_json
+@click.pass_obj
+def checks_list(start: Start, *, site: str | None, as_json: bool) -> None:
+    """All checks by name, and where each stands."""
+    from tocsin.cli import checks as work
+
+    work.show_checks(start, site, as_json=as_json)
+
+
+@checks.command(
+    "add",
+    epilog=example(
+        "tocsin checks add Shop https://www.example.com/ --keyword 'Add to cart'",
+        "tocsin checks add 'Mail certificate' tls://mail.example.com:993 --interval 3600",
+    ),
+)
+@click.argument("name")
+@click.argument("target")
+@click.option("--site", default="main", show_default=True, help="The site that it belongs to.")
+@click.option("--interval", type=click.IntRange(10, 86_400), default=60, show_default=True, help="Seconds from one look to the next.")
+@click.option("--keyword", help="What a web page must say.")
+@click.option("--group", help="What it belongs to, for lists and figures.")
+@click.option("--private", is_flag=True, help="It may go to private addresses: servers of one's own network.")
+@as_json
+@click.pass_obj
+def checks_add(
+    start: Start, *, name: str, target: str, site: str, interval: int, keyword: str | None, group: str | None, private: bool, as_json: bool
+) -> None:
+    """Makes a check and prints its id. TARGET is an address: http://, https://, tcp://HOST:PORT or tls://HOST:PORT."""
+    from tocsin.cli import checks as work
+
+    work.add(start, name, target, site, interval, keyword, group, private=private, as_json=as_json)
+
+
+@checks.command("run", epilog=example("tocsin checks run Shop", "tocsin checks run Shop --json"))
+@click.argument("which", metavar="NAME_OR_ID")
+@as_json
+@click.pass_obj
+def checks_run(start: Start, *, which: str, as_json: bool) -> int:
+    """Looks now, and shows what was done, what was found and how long each part took. Exit code 1 unless all is well."""
+    from tocsin.cli import checks as work
+
+    return work.run(start, which, as_json=as_json)
+
+
 @tocsin.command("test-alert", epilog=example("tocsin test-alert", "tocsin test-alert --severity 5 --wait 60"))
 @click.option("--severity", type=SEVERITIES, default=4, show_default=True, help="How loud, 1 to 5.")
 @click.option("--site", default="main", show_default=True, help="The site that it is about.")

@@ -685,3 +685,62 @@ whmcs_looks = sa.Table(
     sa.Column("facts", sa.Text),  # JSON
     sa.Column("standing", sa.Text),  # JSON: the problems that were told
 )
+
+# What is asked from outside (M2), each with where it stands. Two processes share the work: whoever has the lease looks.
+checks = sa.Table(
+    "checks",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("definition", sa.Text, nullable=False),  # JSON
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("is_paused", sa.Boolean, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("status_since", Millis, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # JSON
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("updated_at", Millis, nullable=False),
+    sa.Column("due_at", Millis),  # empty: paused
+    sa.Column("fence", sa.Integer, nullable=False),  # of the look under way: a later claim outdates it
+    sa.Column("lease_until", Millis),
+    sa.Column("last_at", Millis),
+    sa.Column("last_ms", sa.Float),
+    sa.Column("last_words", sa.Text),
+    sa.Column("last_cause", sa.Text),
+    sa.Column("expires_at", Millis),  # the certificate
+    sa.Index("checks_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
+    sa.Index("checks_site", "site_id"),
+)
+
+# Each look of the last days; those at which something was wrong or changed have their evidence and stay longer.
+check_results = sa.Table(
+    "check_results",
+    metadata,
+    sa.Column("check_id", sa.Text, primary_key=True),
+    sa.Column("at", Millis, primary_key=True),
+    sa.Column("level", sa.Integer),  # empty: nothing was learned of the target
+    sa.Column("status", sa.Text, nullable=False),  # of the check, after it
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("ms", sa.Float),
+    sa.Column("phases", sa.Text, nullable=False),  # JSON
+    sa.Column("evidence", sa.Text),  # JSON
+    sa.Index("check_results_plain", "at", sqlite_where=sa.text("evidence IS NULL"), postgresql_where=sa.text("evidence IS NULL")),
+    sa.Index("check_results_evident", "at", sqlite_where=sa.text("evidence IS NOT NULL"), postgresql_where=sa.text("evidence IS NOT NULL")),
+    sqlite_with_rowid=False,
+)
+
+# Every stretch of time that a check spent in one status, without a gap; those that are down are the outages (H5).
+check_spans = sa.Table(
+    "check_spans",
+    metadata,
+    sa.Column("check_id", sa.Text, primary_key=True),
+    sa.Column("starts_at", Millis, primary_key=True),
+    sa.Column("ends_at", Millis),  # empty: it lasts
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("words", sa.Text),
+    sa.Index("check_spans_ends_at", "ends_at"),
+    sqlite_with_rowid=False,
+)

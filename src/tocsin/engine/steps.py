@@ -117,6 +117,12 @@ async def _look_at_whmcs(server: Server) -> None:
         server.lookout.begin_if_due()
 
 
+async def _look_at_checks(server: Server) -> None:
+    """Checks, in a loop of their own that is begun here, and again should it end."""
+    if server.rounds is not None:
+        server.rounds.begin()
+
+
 async def _refresh(server: Server) -> None:
     """Sites, catalogues, contacts and silences that another process changed."""
     await asyncio.to_thread(server.core.refresh)
@@ -172,6 +178,7 @@ STEPS: tuple[Step, ...] = (
     Step("chase receipts", 5 * SECOND, _chase_receipts),
     Step("survey", MINUTE, _survey),
     Step("look at whmcs", 15 * SECOND, _look_at_whmcs),
+    Step("look at checks", SECOND, _look_at_checks),
     Step("refresh", 5 * SECOND, _refresh),
     Step("remind", MINUTE, _remind),
     Step("note use", MINUTE, _note_use),

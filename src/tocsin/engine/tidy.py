@@ -1,5 +1,6 @@
 """Removes what is too old to keep, a little at a time."""
 
+from tocsin.checks import store as checks
 from tocsin.core.clock import DAY
 from tocsin.db.writer import Tx
 from tocsin.events import counts
@@ -13,10 +14,11 @@ MAX_QUARANTINE = 10_000
 
 def run(tx: Tx, now: int) -> None:
     """Quarantine: 30 days and 10,000 members at most. Counts of events, hand-overs, answers of telephones: 120 days. Logins and
-    codes of contacts: when they are over.
+    codes of contacts: when they are over. What checks found: see there.
     """
     counts.tidy(tx, now)
     logins.tidy(tx, now)
+    checks.tidy(tx, now)
     mark = "?" if tx.is_sqlite else "%s"
     tx.driver.execute(f"DELETE FROM quarantine WHERE received_at < {mark}", (now - KEEP_QUARANTINE,))  # noqa: S608 - a mark
     tx.driver.execute(

@@ -34,6 +34,7 @@ class Permission(enum.StrEnum):
     LOOK_WHOLE = "look-at-the-whole"
     ACT = "act"
     COVER = "cover"
+    WATCH = "watch"
     CONFIGURE = "configure"
     PEOPLE = "people"
     KEYS = "keys"

@@ -149,6 +149,9 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/sites/{slug}/patterns",
             "GET /api/v1/sites/{slug}/patterns/{name}",
             "GET /api/v1/sites/{slug}/whmcs",
+            "GET /api/v1/checks",
+            "GET /api/v1/checks/{check_id}",
+            "GET /api/v1/checks/{check_id}/results",
         ),
         pages=(
             "GET /",
@@ -262,6 +265,19 @@ TABLE: tuple[Row, ...] = (
             "GET /oncall/calendars",
             "POST /oncall/calendars",
             "POST /oncall/calendars/{feed_id}/revoke",
+        ),
+    ),
+    Row(
+        permission=Permission.WATCH,
+        meaning="Set up what is watched at the sites that one may see: checks, and looks at them out of turn.",
+        roles=ADMINS,
+        scope=Scope.ADMIN,
+        calls=(
+            "POST /api/v1/checks",
+            "POST /api/v1/checks/try",
+            "PATCH /api/v1/checks/{check_id}",
+            "DELETE /api/v1/checks/{check_id}",
+            "POST /api/v1/checks/{check_id}/run",
         ),
     ),
     Row(

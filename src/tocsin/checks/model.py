@@ -1,0 +1,291 @@
+"""Checks: what is asked, what was found, and where a check stands."""
+
+import enum
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Status(enum.StrEnum):
+    """What people are told of a check."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNKNOWN = "unknown"  # nothing was learned of the target: our own trouble, or nobody looked
+    PAUSED = "paused"
+    MAINTENANCE = "maintenance"
+
+
+class Level(enum.IntEnum):
+    """How bad a finding is."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2  # it does what it should, so badly that somebody must look
+    FAILED = 3
+
+
+class Cause(enum.StrEnum):
+    """Why a finding is what it is; lists, history and tests share these words."""
+
+    FINE = "answers as it should"
+    SLOW = "answers slowly"
+    REFUSED = "refuses the connection"
+    SILENT = "does not answer"
+    BROKE_OFF = "breaks off"
+    NO_NAME = "its name does not exist"
+    TLS = "TLS fails"
+    EXPIRED = "its certificate has expired"
+    NOT_YET = "its certificate is not valid yet"
+    WRONG_NAME = "its certificate is for another name"
+    SELF_SIGNED = "its certificate is self-signed"
+    CHAIN = "its certificate's chain is incomplete"
+    UNTRUSTED = "its certificate is not trusted"
+    WEAK = "its certificate is weak"
+    UNREADABLE = "its certificate cannot be read"
+    STATUS = "answers with the wrong status"
+    KEYWORD = "its answer does not say what it should"
+    NOT_JSON = "its answer is not JSON"
+    VALUE = "a value of its answer is wrong"
+    REDIRECTS = "redirects without end"
+    PROTOCOL = "does not speak its protocol"
+    OUR_RESOLVER = "our own name server does not answer"
+    OUR_NETWORK = "our own network is down"
+    OUR_RULES = "we may not go there"
+    OUR_FAULT = "Tocsin could not ask"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it says nothing about the target."""
+        return self in _OURS
+
+
+_OURS = frozenset({Cause.OUR_RESOLVER, Cause.OUR_NETWORK, Cause.OUR_RULES, Cause.OUR_FAULT})
+
+HostName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[A-Za-z0-9._:-]+$",
+        description="A name, or an IPv4 or IPv6 address.",
+        examples=["www.example.com"],
+    ),
+]
+Port = Annotated[int, Meta(ge=1, le=65_535, examples=[443])]
+Text = Annotated[str, Meta(max_length=1_000)]
+
+
+class HttpTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="http"):
+    """A request by HTTP or HTTPS, and what its answer must be like."""
+
+    url: Annotated[str, Meta(min_length=8, max_length=2_000, examples=["https://www.example.com/"])]
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    headers: Annotated[
+        dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(max_length=2_000)]], Meta(max_length=30)
+    ] = {}
+    body: Annotated[str, Meta(max_length=16_384)] | None = None
+    statuses: Annotated[str, Meta(min_length=3, max_length=100, description="Which are right.", examples=["200", "200-299,401"])] = (
+        "200-399"
+    )
+    keyword: Annotated[Text, Meta(min_length=1, description="Must stand in the body.")] | None = None
+    no_keyword: Annotated[Text, Meta(min_length=1, description="Must not stand in the body.")] | None = None
+    json_path: Annotated[Text, Meta(min_length=1, description="A value of a JSON answer.", examples=["$.queue[0].depth"])] | None = None
+    json_op: Literal["=", "!=", ">", ">=", "<", "<=", "contains", "exists"] = "exists"
+    json_value: Text | int | float | bool | None = None
+    redirects: Annotated[int, Meta(ge=0, le=10, description="How many are followed.")] = 5
+    trusted: Annotated[bool, Meta(description="Whether the certificate must be one that browsers trust.")] = True
+
+
+class TcpTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tcp"):
+    """A port that must take connections."""
+
+    host: HostName
+    port: Port
+
+
+class TlsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tls"):
+    """A server whose certificate must be one that browsers trust."""
+
+    host: HostName
+    port: Port = 443
+    starttls: Annotated[
+        Literal["none", "smtp", "imap", "pop3"], Meta(description="What is said before TLS begins; `none`: TLS from the start.")
+    ] = "none"
+    name: Annotated[HostName, Meta(description="The name that the certificate must have. Default: the host.")] | None = None
+
+
+Target = HttpTarget | TcpTarget | TlsTarget
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """What people decide about a check. Lengths are seconds, response times milliseconds."""
+
+    name: str
+    target: Target
+    host: str | None = None  # what alerts name; None: the target's own
+    group: str | None = None
+    interval: int = 60
+    timeout: int = 10
+    retries: int = 2
+    retry_after: int = 20
+    recoveries: int = 1
+    warning_ms: int | None = None
+    critical_ms: int | None = None
+    severity: int = 4
+    private: bool = False  # may lead into one's own network
+    sla: float | None = None  # percent
+
+    @property
+    def kind(self) -> str:
+        """``http``, ``tcp``, ..."""
+        return str(self.target.__struct_config__.tag)
+
+    @property
+    def place(self) -> str:
+        """The host that alerts name."""
+        return self.host or host_of(self.target)
+
+
+def host_of(target: Target) -> str:
+    """The host that a target is about."""
+    if isinstance(target, HttpTarget):
+        rest = target.url.partition("://")[2]
+        authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
+        if authority.startswith("["):
+            return authority[1:].partition("]")[0].lower()
+        return authority.partition(":")[0].lower()
+    return target.host.lower()
+
+
+class Expiry(msgspec.Struct, frozen=True):
+    """Something that ends by itself: a certificate. ``mark`` tells one from its successor."""
+
+    what: Literal["certificate", "domain"]
+    mark: str
+    ends_at: int
+    words: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look found. ``level`` None: nothing about the target. ``heard``: something came back from it."""
+
+    level: Level | None
+    cause: Cause
+    words: str
+    ms: float | None = None
+    phases: dict[str, float] = {}
+    heard: bool = True
+    evidence: dict[str, Any] = {}
+    trace: tuple[tuple[float, str], ...] = ()
+    expiry: Expiry | None = None
+    address: str | None = None
+    port: int | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Of something that ends: what was seen last, and how near its end was when that was told."""
+
+    mark: str
+    ends_at: int
+    step: int | None = None  # days; None: nothing was told
+
+
+class State(msgspec.Struct, frozen=True):
+    """What a check remembers from one look to the next.
+
+    ``level`` is what was confirmed last (None: nothing yet). ``streak`` results in a row contradict it; ``leaning`` is what these
+    have in common, since ``since``. ``told`` is the level that people know of.
+    """
+
+    level: Level | None = None
+    is_unknown: bool = True
+    streak: int = 0
+    leaning: Level | None = None
+    since: int = 0
+    told: Level = Level.OK
+    told_at: int = 0
+    expiry: Told | None = None
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """A check as it is stored."""
+
+    id: str
+    site_id: int
+    definition: Definition
+    version: int
+    is_paused: bool
+    status: Status
+    status_since: int
+    state: State
+    created_at: int
+    created_by: str
+    updated_at: int
+    due_at: int | None = None
+    fence: int = 0
+    last_at: int | None = None
+    last_ms: float | None = None
+    last_words: str | None = None
+    last_cause: str | None = None
+    expires_at: int | None = None
+
+
+class Reason(enum.StrEnum):
+    """Why a look left a check where it is."""
+
+    FIRST = "the first look"
+    AS_BEFORE = "as before"
+    ASKED_AGAIN = "one failure is no outage: it is asked again"
+    CONFIRMED = "confirmed by asking again"
+    GETTING_BETTER = "one good answer is no recovery: it is asked again"
+    RECOVERED = "answers again"
+    NOTHING_LEARNED = "nothing was learned of the target"
+
+
+class Tell(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that follows. ``about`` names the problem among those of a check."""
+
+    type: str
+    status: Literal["problem", "recovery", "info"]
+    about: str
+    title: str
+    message: str
+    severity: int
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from a finding: the new state, since when it holds, whom to tell what, when to look again (ms from now)."""
+
+    state: State
+    status: Status
+    began: int
+    reason: Reason
+    tells: tuple[Tell, ...]
+    again_in: int
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of time in one status. ``ends_at`` None: it lasts."""
+
+    check_id: str
+    status: Status
+    starts_at: int
+    ends_at: int | None
+    cause: str
+    words: str | None = None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A look that was kept. ``evidence`` (JSON) is there where something was wrong or has changed."""
+
+    at: int
+    level: int | None
+    status: Status
+    cause: str
+    words: str
+    ms: float | None
+    phases: str
+    evidence: str | None

@@ -1,0 +1,161 @@
+"""http: a request, and whether its answer is what it should be."""
+
+import json
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from tocsin.checks import rules
+from tocsin.checks.model import Cause, Expiry, Finding, HttpTarget
+from tocsin.checks.probes import certificates
+from tocsin.checks.probes.kit import Kit
+from tocsin.core.text import cut, one_line
+from tocsin.net.dial import DialFault, Fault, Line
+from tocsin.net.exchange import NotHttp, Reply, exchange
+
+EVIDENCE = 4 * 1024  # bytes of a body that are kept
+SMALL, LARGE = 64 * 1024, 1024 * 1024  # how much of a body is read: where nothing is looked for in it, and where something is
+MAX_HEADERS = 40
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SECRET = ("authorization", "cookie", "proxy-authorization")
+_NOT_SHOWN = ("set-cookie",)
+
+
+class _Hop:
+    """One request of a chain of redirects."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.url, self.is_secure = url, parts.scheme.lower() == "https"
+        self.host, self.port = parts.hostname or "", parts.port or (443 if self.is_secure else 80)
+        self.path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        usual = self.port == (443 if self.is_secure else 80)
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        self.authority = name if usual else f"{name}:{self.port}"
+
+
+async def probe(target: HttpTarget, kit: Kit) -> Finding:
+    """Asks, follows redirects, and judges the last answer. Raises `DialFault`."""
+    hop, method, body = _Hop(target.url), target.method, None if target.body is None else target.body.encode()
+    first, seen = hop.authority, {target.url}
+    expiry, evidence = None, {}
+    for _ in range(target.redirects + 1):
+        try:
+            reply, facts, expiry = await _ask(hop, target, method, body, kit, goes_home=hop.authority == first)
+        except _Untrusted as error:
+            return error.finding
+        except NotHttp as error:
+            return kit.failed(Cause.BROKE_OFF if "broke off" in str(error) else Cause.PROTOCOL, str(error), {"url": hop.url})
+        evidence = {"url": hop.url, **_shown(reply), **facts}
+        where = reply.header("location")
+        if reply.status not in _REDIRECTS or not where or target.redirects == 0:
+            return _judged(target, reply, kit, evidence, expiry)
+        url = urljoin(hop.url, where)
+        kit.trace.note(f"redirected to {url}")
+        if not url.lower().startswith(("http://", "https://")) or not urlsplit(url).hostname:
+            return kit.failed(Cause.REDIRECTS, f"it redirects to what is no web address: {cut(one_line(where), 80)!r}", evidence, expiry)
+        if url in seen:
+            return kit.failed(Cause.REDIRECTS, f"it redirects in a circle, back to {cut(url, 120)}", evidence, expiry)
+        seen.add(url)
+        if reply.status in (301, 302, 303) and method != "HEAD":
+            method, body = "GET", None
+        hop = _Hop(url)
+    return kit.failed(Cause.REDIRECTS, f"it redirects more than {target.redirects} times", evidence, expiry)
+
+
+class _Untrusted(Exception):
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.words)
+        self.finding = finding
+
+
+async def _ask(
+    hop: _Hop, target: HttpTarget, method: str, body: bytes | None, kit: Kit, *, goes_home: bool
+) -> tuple[Reply, dict[str, Any], Expiry | None]:
+    line = await kit.connect(hop.host, hop.port)
+    try:
+        facts, expiry = await _secured(line, hop, target, kit) if hop.is_secure else ({}, None)
+        limit = LARGE if target.keyword or target.no_keyword or target.json_path else SMALL
+        reply = await exchange(line, method, hop.path, _headers(hop, target, goes_home=goes_home), body, limit, kit.trace)
+        return reply, facts, expiry
+    except OSError:
+        raise DialFault(Fault.BROKE_OFF, f"the connection was closed during the {kit.trace.at or 'request'}") from None
+    finally:
+        line.close()
+
+
+async def _secured(line: Line, hop: _Hop, target: HttpTarget, kit: Kit) -> tuple[dict[str, Any], Expiry | None]:
+    try:
+        await kit.secure(line, hop.host, trusted=target.trusted)
+    except DialFault as fault:
+        if fault.fault is not Fault.CERTIFICATE:
+            raise
+        raise _Untrusted(certificates.fault_of(kit, fault, await _certificate_anyway(hop, kit))) from None
+    evidence, expiry, flaw = certificates.looked_at(kit, line.certificate())
+    if flaw is not None and flaw.cause is Cause.UNREADABLE and target.trusted:
+        raise _Untrusted(flaw)
+    return evidence, expiry
+
+
+async def _certificate_anyway(hop: _Hop, kit: Kit) -> bytes | None:
+    try:
+        line = await kit.connect(hop.host, hop.port)
+    except DialFault:
+        return None
+    try:
+        await kit.secure(line, hop.host, trusted=False)
+        return line.certificate()
+    except DialFault:
+        return None
+    finally:
+        line.close()
+
+
+def _headers(hop: _Hop, target: HttpTarget, *, goes_home: bool) -> list[tuple[str, str]]:
+    """What is sent; what proves who we are goes only to the host that it was given for."""
+    own = [(name, value) for name, value in target.headers.items() if goes_home or name.lower() not in _SECRET]
+    given = {name.lower() for name, _ in own}
+    usual = [("User-Agent", "tocsin"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
+    return [("Host", hop.authority), *[(name, value) for name, value in usual if name.lower() not in given], *own]
+
+
+def _shown(reply: Reply) -> dict[str, Any]:
+    """The evidence of an answer: status, headers without cookies, the beginning of the body."""
+    headers = [[cut(name, 100), "(hidden)" if name.lower() in _NOT_SHOWN else cut(value, 500)] for name, value in reply.headers]
+    body = reply.body[:EVIDENCE].decode("utf-8", "replace").replace("\0", "\ufffd")
+    return {"status": reply.status, "headers": headers[:MAX_HEADERS], "body": body}
+
+
+def _judged(target: HttpTarget, reply: Reply, kit: Kit, evidence: dict[str, Any], expiry: Expiry | None) -> Finding:
+    if not rules.is_right_status(target.statuses, reply.status):
+        words = f"it answered HTTP {reply.status}, and {target.statuses} would be right"
+        return kit.failed(Cause.STATUS, words, evidence, expiry)
+    text = reply.body.decode("utf-8", "replace")
+    cut_words = f" in the first {len(reply.body) // 1024} KiB of it" if reply.is_cut else ""
+    if target.keyword is not None and target.keyword not in text:
+        return kit.failed(Cause.KEYWORD, f"its answer does not say {cut(target.keyword, 80)!r}{cut_words}", evidence, expiry)
+    if target.no_keyword is not None and target.no_keyword in text:
+        return kit.failed(Cause.KEYWORD, f"its answer says {cut(target.no_keyword, 80)!r}", evidence, expiry)
+    if target.json_path is not None:
+        wrong = _value(target, reply)
+        if wrong is not None:
+            return kit.failed(*wrong, evidence, expiry)
+    return kit.fine(f"HTTP {reply.status}", evidence, expiry)
+
+
+def _value(target: HttpTarget, reply: Reply) -> tuple[Cause, str] | None:
+    """What is wrong with the value that the answer should hold."""
+    path = target.json_path or ""
+    try:
+        document = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        if reply.is_cut:
+            return Cause.NOT_JSON, f"its answer is longer than {len(reply.body) // 1024} KiB, and was not read to its end"
+        begin = cut(one_line(reply.body[:200].decode("utf-8", "replace")), 60)
+        return Cause.NOT_JSON, f"its answer is not JSON; it begins with {begin!r}" if begin else "its answer is empty, and not JSON"
+    there, value = rules.value_at(document, path)
+    if not there:
+        return Cause.VALUE, f"its answer has no {path}"
+    if not rules.holds(value, target.json_op, target.json_value):
+        shown = cut(one_line(json.dumps(value)), 80)
+        return Cause.VALUE, f"{path} is {shown}, and should be {target.json_op} {json.dumps(target.json_value)}"
+    return None

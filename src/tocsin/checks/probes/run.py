@@ -1,0 +1,29 @@
+"""One look at a target: within its time, and with a finding whatever happens."""
+
+import asyncio
+
+import structlog
+
+from tocsin.checks import rules
+from tocsin.checks.model import Cause, Definition, Finding
+from tocsin.checks.probes import PROBES
+from tocsin.checks.probes.kit import Kit, Trust
+from tocsin.net.dial import DialFault
+
+log = structlog.get_logger()
+
+
+async def look(one: Definition, trust: Trust, warning_ms: int, critical_ms: int) -> Finding:
+    """What is found now. Never raises, but for being cancelled."""
+    kit = Kit(trust, within=one.timeout, allow_private=one.private)
+    try:
+        async with asyncio.timeout(one.timeout):
+            found = await PROBES[type(one.target)](one.target, kit)
+    except TimeoutError:
+        return kit.of_timeout()
+    except DialFault as fault:
+        return kit.of_fault(fault)
+    except Exception as error:
+        log.exception("a probe failed", kind=one.kind)
+        return kit.found(None, Cause.OUR_FAULT, f"a fault of Tocsin's own: {type(error).__name__}")
+    return rules.timed(found, one.warning_ms or warning_ms, one.critical_ms or critical_ms)

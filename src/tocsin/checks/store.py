@@ -1,0 +1,198 @@
+"""The SQL of checks: definitions, who looks, what was found, and how long each status lasted."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from tocsin.checks.model import Check, Definition, Result, Span, State, Status
+from tocsin.core.clock import DAY, SECOND
+from tocsin.db import tables
+from tocsin.db.writer import Tx
+
+LEASE = 75 * SECOND  # longer than any look takes; then somebody else may
+KEEP_PLAIN, KEEP_EVIDENT, KEEP_SPANS = 2 * DAY, 90 * DAY, 1_100 * DAY
+TIDY_AT_ONCE = 2_000
+
+_definition = msgspec.json.Decoder(Definition).decode
+_state = msgspec.json.Decoder(State).decode
+_c, _r, _s = tables.checks.c, tables.check_results.c, tables.check_spans.c
+_COLUMNS = [_c[name] for name in Check.__struct_fields__]
+_RESULT = [_r[name] for name in Result.__struct_fields__]
+_SPAN = [_s[name] for name in Span.__struct_fields__]
+
+
+def _read(row: Sequence[Any]) -> Check:
+    values = dict(zip(Check.__struct_fields__, row, strict=True))
+    values["definition"], values["state"] = _definition(values["definition"]), _state(values["state"])
+    values["status"], values["is_paused"] = Status(values["status"]), bool(values["is_paused"])
+    return Check(**values)
+
+
+def _values(check: Check, names: Collection[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(check, name) for name in names}
+    for name in ("definition", "state"):
+        if name in values:
+            values[name] = msgspec.json.encode(values[name]).decode()
+    if "status" in values:
+        values["status"] = values["status"].value
+    return values
+
+
+# --- Checks -----------------------------------------------------------------------------------------------------------
+
+
+def add(tx: Tx, check: Check) -> None:
+    """A new one."""
+    tx.sql.execute(tables.checks.insert().values(**_values(check, Check.__struct_fields__)))
+
+
+def replace(tx: Tx, check: Check, names: Collection[str]) -> None:
+    """The columns that were decided to change."""
+    tx.sql.execute(tables.checks.update().where(_c.id == check.id).values(**_values(check, names)))
+
+
+def remove(tx: Tx, check_id: str) -> None:
+    """Takes one away, with all that it found."""
+    for column in (_r.check_id, _s.check_id):
+        tx.sql.execute(sa.delete(column.table).where(column == check_id))
+    tx.sql.execute(tables.checks.delete().where(_c.id == check_id))
+
+
+def get(connection: sa.Connection, check_id: str, *, lock: bool = False) -> Check | None:
+    """One by its id."""
+    query = sa.select(*_COLUMNS).where(_c.id == check_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    return None if row is None else _read(row)
+
+
+def count(connection: sa.Connection) -> int:
+    """How many there are."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(tables.checks)).scalar_one())
+
+
+def of_sites(connection: sa.Connection, site_ids: Collection[int] | None) -> list[Check]:
+    """All checks of these sites (None: of all), by id."""
+    query = sa.select(*_COLUMNS).order_by(_c.id)
+    return [_read(row) for row in connection.execute(query if site_ids is None else query.where(_c.site_id.in_(site_ids)))]
+
+
+def page(
+    connection: sa.Connection, site_ids: Collection[int] | None, statuses: Collection[str] | None, after: str | None, limit: int
+) -> list[Check]:
+    """Up to *limit* after the id *after*, the newest first."""
+    query = sa.select(*_COLUMNS).order_by(_c.id.desc()).limit(limit)
+    if site_ids is not None:
+        query = query.where(_c.site_id.in_(site_ids))
+    if statuses is not None:
+        query = query.where(_c.status.in_(statuses))
+    if after is not None:
+        query = query.where(_c.id < after)
+    return [_read(row) for row in connection.execute(query)]
+
+
+# --- Who looks --------------------------------------------------------------------------------------------------------
+
+
+def _is_free(now: int, until: int) -> sa.ColumnElement[bool]:
+    return sa.and_(_c.due_at <= until, sa.or_(_c.lease_until.is_(None), _c.lease_until <= now))
+
+
+def is_any_due(connection: sa.Connection, now: int, until: int) -> bool:
+    """Whether a check is due by *until* and nobody looks at it."""
+    return connection.execute(sa.select(_c.id).where(_is_free(now, until)).limit(1)).first() is not None
+
+
+def claim(tx: Tx, now: int, until: int, most: int) -> list[Check]:
+    """Those that are due by *until* and that nobody looks at: from here on this process does. The longest due come first."""
+    due = sa.select(_c.id).where(_is_free(now, until)).order_by(_c.due_at).limit(most).with_for_update(skip_locked=True)
+    update = tables.checks.update().where(_c.id.in_(due)).values(lease_until=now + LEASE, fence=_c.fence + 1).returning(*_COLUMNS)
+    return sorted((_read(row) for row in tx.sql.execute(update)), key=lambda check: check.due_at or 0)
+
+
+def claim_one(tx: Tx, check_id: str, now: int) -> Check | None:
+    """One out of turn; a look that is under way elsewhere will not count."""
+    update = tables.checks.update().where(_c.id == check_id).values(lease_until=now + LEASE, fence=_c.fence + 1).returning(*_COLUMNS)
+    row = tx.sql.execute(update).first()
+    return None if row is None else _read(row)
+
+
+def release_all(tx: Tx) -> None:
+    """Nobody looks at anything: for the only process, as it starts."""
+    tx.sql.execute(tables.checks.update().where(_c.lease_until.is_not(None)).values(lease_until=None))
+
+
+def save_look(tx: Tx, check: Check) -> None:
+    """Where a check stands after a look, and that nobody looks at it any more."""
+    names = ("status", "status_since", "state", "due_at", "last_at", "last_ms", "last_words", "last_cause", "expires_at")
+    tx.sql.execute(tables.checks.update().where(_c.id == check.id).values(**_values(check, names), lease_until=None))
+
+
+# --- What was found ---------------------------------------------------------------------------------------------------
+
+
+def keep(tx: Tx, check_id: str, result: Result) -> None:
+    """One more look."""
+    values = msgspec.structs.asdict(result)
+    tx.sql.execute(tables.check_results.insert().values(check_id=check_id, **{**values, "status": result.status.value}))
+
+
+def results(connection: sa.Connection, check_id: str, before: int | None, limit: int, *, only_evident: bool = False) -> list[Result]:
+    """The last looks before a moment, the newest first."""
+    query = sa.select(*_RESULT).where(_r.check_id == check_id).order_by(_r.at.desc()).limit(limit)
+    if before is not None:
+        query = query.where(_r.at < before)
+    if only_evident:
+        query = query.where(_r.evidence.is_not(None))
+    names = Result.__struct_fields__
+    return [
+        msgspec.structs.replace(one, status=Status(one.status))
+        for one in (Result(**dict(zip(names, row, strict=True))) for row in connection.execute(query))
+    ]
+
+
+def evident_since(connection: sa.Connection, check_id: str, since: int) -> bool:
+    """Whether evidence was kept since then."""
+    query = sa.select(_r.at).where(_r.check_id == check_id, _r.at >= since, _r.evidence.is_not(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def turn(tx: Tx, check_id: str, began: int, status: Status, cause: str, words: str | None) -> None:
+    """Ends the stretch that lasts at *began*, and begins the next one there."""
+    tx.sql.execute(
+        tables.check_spans.delete().where(_s.check_id == check_id, _s.starts_at >= began)
+    )  # what began at the same moment has never been
+    tx.sql.execute(tables.check_spans.update().where(_s.check_id == check_id, _s.ends_at.is_(None)).values(ends_at=began))
+    values = {"check_id": check_id, "starts_at": began, "status": status.value, "cause": cause, "words": words}
+    tx.sql.execute(tables.check_spans.insert().values(**values))
+
+
+def spans(connection: sa.Connection, check_ids: Collection[str], start: int, end: int) -> dict[str, list[Span]]:
+    """The stretches that touch a period, in order, by check."""
+    found: dict[str, list[Span]] = {check_id: [] for check_id in check_ids}
+    for part in _in_parts(check_ids):
+        query = (
+            sa.select(*_SPAN)
+            .where(_s.check_id.in_(part), _s.starts_at < end, sa.or_(_s.ends_at.is_(None), _s.ends_at > start))
+            .order_by(_s.check_id, _s.starts_at)
+        )
+        for row in connection.execute(query):
+            one = Span(**dict(zip(Span.__struct_fields__, row, strict=True)))
+            found[one.check_id].append(msgspec.structs.replace(one, status=Status(one.status)))
+    return found
+
+
+def _in_parts(ids: Collection[str], size: int = 500) -> list[list[str]]:
+    every = list(ids)
+    return [every[start : start + size] for start in range(0, len(every), size)]
+
+
+def tidy(tx: Tx, now: int) -> None:
+    """Looks without evidence after two days, others after ninety, stretches after three years; a few at a time."""
+    for keep_for, is_evident in ((KEEP_PLAIN, False), (KEEP_EVIDENT, True)):
+        wanted = _r.evidence.is_not(None) if is_evident else _r.evidence.is_(None)
+        old = sa.select(_r.check_id, _r.at).where(wanted, _r.at < now - keep_for).limit(TIDY_AT_ONCE)
+        tx.sql.execute(tables.check_results.delete().where(sa.tuple_(_r.check_id, _r.at).in_(old)))
+    past = sa.select(_s.check_id, _s.starts_at).where(_s.ends_at < now - KEEP_SPANS).limit(TIDY_AT_ONCE)
+    tx.sql.execute(tables.check_spans.delete().where(sa.tuple_(_s.check_id, _s.starts_at).in_(past)))

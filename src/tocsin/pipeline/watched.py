@@ -1,0 +1,138 @@
+"""Checks and the events that follow from them, in one transaction: what people decide, and what looks find (M2, M3)."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from tocsin.alerts import store as alert_store
+from tocsin.audit.model import Who
+from tocsin.checks import service, store
+from tocsin.checks.model import Check, Definition, Tell
+from tocsin.checks.service import Looked, Recorded, Sites
+from tocsin.core.clock import Clock
+from tocsin.core.text import cut
+from tocsin.db.writer import Tx
+from tocsin.events.model import EventInput, Incoming
+from tocsin.events.sites import SiteBook
+from tocsin.muting.book import MuteBook
+from tocsin.muting.model import Labels, MuteKind
+from tocsin.pipeline.ingest import Batch, Ingest
+
+OWN_NETWORK = "tocsin.own_network"
+OWN_SITE = "main"
+
+
+class CheckDesk:
+    """Everything about checks that is written. One instance serves all writer threads."""
+
+    def __init__(self, clock: Clock, sites: SiteBook, mutes: MuteBook, ingest: Ingest, first_warning_days: int) -> None:
+        self._clock, self._sites, self._mutes, self._ingest = clock, sites, mutes, ingest
+        self._first_warning_days = first_warning_days
+
+    # What people decide. Each is work for `Writer.run`.
+
+    def add(self, who: Who, site_id: int, definition: Definition, *, is_paused: bool = False) -> Callable[[Tx], Check]:
+        """A new check. Raises `InvalidInput`, `Conflict`."""
+        return lambda tx: service.add(tx, who, site_id, definition, self._clock.now(), is_paused=is_paused)
+
+    def change(self, who: Who, check_id: str, sites: Sites, edit: Callable[[Check], tuple[Definition, bool]]) -> Callable[[Tx], Check]:
+        """Another definition, or a pause: what *edit* makes of the check as it is. Raises `NotFound`, `InvalidInput`."""
+
+        def work(tx: Tx) -> Check:
+            check = service.find(tx.sql, check_id, sites, lock=True)
+            definition, is_paused = edit(check)
+            new, tells = service.change(tx, who, check, definition, self._clock.now(), is_paused=is_paused)
+            self._tell(tx, [(check, tell) for tell in tells])
+            return new
+
+        return work
+
+    def remove(self, who: Who, check_id: str, sites: Sites) -> Callable[[Tx], None]:
+        """Takes a check away. Raises `NotFound`."""
+
+        def work(tx: Tx) -> None:
+            check = service.find(tx.sql, check_id, sites, lock=True)
+            self._tell(tx, [(check, tell) for tell in service.remove(tx, who, check, self._clock.now())])
+
+        return work
+
+    # What looks find.
+
+    def claim(self, until: int, most: int) -> Callable[[Tx], list[Check]]:
+        """The checks that this process is to look at."""
+        return lambda tx: store.claim(tx, self._clock.now(), until, most)
+
+    def record(self, tx: Tx, looks: Sequence[Looked]) -> list[Recorded | None]:
+        """A group for `Writer.submit`: looks that have ended, each with the events that follow."""
+        now = self._clock.now()
+        # In the order of their ids, so that two transactions never wait for each other's rows.
+        places = sorted(range(len(looks)), key=lambda place: looks[place].check.id)
+        recorded: list[Recorded | None] = [None] * len(looks)
+        told = []
+        for place in places:
+            look = msgspec.structs.replace(looks[place], in_maintenance=self._is_in_maintenance(looks[place].check, now))
+            recorded[place] = one = service.record(tx, look, now, self._first_warning_days)
+            if one is not None:
+                told += [(one.check, tell) for tell in one.verdict.tells]
+        self._tell(tx, told)
+        return recorded
+
+    def _is_in_maintenance(self, check: Check, now: int) -> bool:
+        labels = Labels(
+            self._sites.slug_of(check.site_id), "check.down", check.definition.severity, check.definition.place, subject_of(check), None
+        )
+        reason = self._mutes.at(now).why(labels)
+        return reason is not None and reason.kind is MuteKind.MAINTENANCE
+
+    def _tell(self, tx: Tx, told: Sequence[tuple[Check, Tell]]) -> None:
+        if told:
+            now = self._clock.now()
+            members: list[Incoming] = [Incoming(_event(check, tell), self._sites.slug_of(check.site_id), now) for check, tell in told]
+            self._ingest.take(tx, [Batch(list(members), None, None)])
+
+    def note_network(self, *, is_lost: bool) -> Callable[[Tx], None]:
+        """Whether our own network is lost: one alert about ourselves, and its end."""
+
+        def work(tx: Tx) -> None:
+            site = self._sites.get(OWN_SITE)
+            if not is_lost and not alert_store.unresolved(tx, site.id, [OWN_NETWORK]):
+                return
+            event = EventInput(
+                type=OWN_NETWORK,
+                severity=4 if is_lost else 1,
+                status="problem" if is_lost else "recovery",
+                title="Tocsin's own network is down: checks say nothing" if is_lost else "Tocsin's own network works again",
+                message="Several targets that answered a moment ago are silent together. Their checks are unknown until one answers.",
+                subject="tocsin:network",
+                dedup_key=OWN_NETWORK,
+            )
+            self._ingest.take(tx, [Batch([Incoming(event, site.slug, self._clock.now())], None, None)])
+
+        return work
+
+
+def subject_of(check: Check) -> str:
+    """What events of a check are about."""
+    return f"check:{check.id}"
+
+
+def _event(check: Check, tell: Tell) -> EventInput:
+    definition = check.definition
+    attributes = {
+        "check": definition.name,
+        "kind": definition.kind,
+        "group": definition.group,
+        "cause": check.last_cause,
+        "ms": check.last_ms,
+    }
+    return EventInput(
+        type=tell.type,
+        severity=tell.severity,
+        status=tell.status,
+        title=tell.title,
+        message=cut(tell.message, 4_000) or None,
+        subject=subject_of(check),
+        host=definition.place,
+        attributes=msgspec.Raw(msgspec.json.encode({name: value for name, value in attributes.items() if value is not None})),
+        dedup_key=f"{tell.about}|{check.id}",
+    )
