@@ -76,7 +76,7 @@ def test_the_configuration_file_of_the_data_folder_is_found_and_one_that_is_name
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("NTFY_TOPPIC = 'a'", "sets NTFY_TOPPIC, which is no setting. Known: NOTIFICATION_EMAIL, NTFY_SERVER_URL"),
+        ("NTFY_TOPPIC = 'a'", "sets NTFY_TOPPIC, which is no setting. Known: CPU_WARNING_THRESHOLD, DISK_WARNING_THRESHOLD"),
         ("NTFY_TOPIC = true", 'sets NTFY_TOPIC to neither a text nor a whole number. Example: NTFY_TOPIC = "whmcs-alerts"'),
         ("NTFY_TOPIC = 'a b'", "NTFY_TOPIC is 'a b', but may hold letters, digits, - and _ only"),
         ("NTFY_TOPIC = ", "is not TOML"),
@@ -132,3 +132,11 @@ def test_a_secret_in_a_file_that_everybody_may_read_is_found(tmp_path: Path) -> 
     token.chmod(0o640)
     config.write_text('NTFY_TOPIC = "alerts"')
     assert open_secrets(environment, config) == []
+
+
+def test_a_critical_response_time_is_never_below_the_warning(tmp_path: Path) -> None:
+    base = {"TOCSIN_DATA_DIR": str(tmp_path)}
+    assert load(base | {"RESPONSE_TIME_WARNING": "8000"}).response_time_critical == 8_000
+    assert load(base | {"RESPONSE_TIME_WARNING": "1000"}).response_time_critical == 5_000
+    with pytest.raises(SettingsError, match="RESPONSE_TIME_CRITICAL is 2000, which is below RESPONSE_TIME_WARNING, 3000"):
+        load(base | {"RESPONSE_TIME_CRITICAL": "2000"})

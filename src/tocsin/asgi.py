@@ -43,6 +43,7 @@ from tocsin.api.silences import SilencesApi
 from tocsin.api.sites import SitesApi
 from tocsin.api.standing import standings
 from tocsin.api.stream import StreamApi
+from tocsin.api.thresholds import ThresholdsApi
 from tocsin.api.users import UsersApi
 from tocsin.api.whmcs import WhmcsApi
 from tocsin.api.why import WhyApi
@@ -214,6 +215,7 @@ _API = (
     WishesApi,
     NotificationsApi,
     SitesApi,
+    ThresholdsApi,
     WhmcsApi,
     ChecksApi,
     KeysApi,

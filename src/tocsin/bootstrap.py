@@ -60,9 +60,11 @@ if TYPE_CHECKING:
     from tocsin.pipeline.replies import Replies
     from tocsin.pipeline.rounds import Rounds
     from tocsin.pipeline.survey import Surveyor
+    from tocsin.pipeline.thresholds import Judge
     from tocsin.pipeline.watched import CheckDesk
     from tocsin.ruling.book import RuleBook
     from tocsin.stream.news import News
+    from tocsin.thresholds.book import ThresholdBook
     from tocsin.whmcs.book import ImpactBook
     from tocsin.whmcs.client import WhmcsApi
 
@@ -105,6 +107,8 @@ class Core(Store):
     impacts: "ImpactBook"
     mender: "Mender"
     checks: "CheckDesk"
+    thresholds: "ThresholdBook"
+    judge: "Judge"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
@@ -119,6 +123,7 @@ class Core(Store):
             self.rules.load(connection)
             self.mutes.load(connection, self.clock.now())
             self.impacts.load(connection)
+            self.thresholds.load(connection)
 
 
 @dataclass(frozen=True)
@@ -217,8 +222,11 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.muting import Sweep
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
+    from tocsin.pipeline.thresholds import Judge
     from tocsin.pipeline.watched import CheckDesk
     from tocsin.ruling.book import RuleBook
+    from tocsin.thresholds import rules as threshold_rules
+    from tocsin.thresholds.book import ThresholdBook
     from tocsin.whmcs.book import ImpactBook
 
     store = build_store(settings, clock)
@@ -231,6 +239,8 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     actions = Actions(store.clock, ingest, announcer, policy)
     sweep = Sweep(store.clock, mutes, event_rules, announcer)
     reminders = Reminders(store.clock, sites, contacts, announcer)
+    response = (settings.response_time_warning, settings.response_time_critical)
+    thresholds = ThresholdBook(threshold_rules.defaults(settings.cpu_warning, settings.memory_warning, settings.disk_warning, response))
     duty = DutyWatch(store.clock, ingest, announcer, contacts, sites)
     core = Core(
         settings,
@@ -252,6 +262,8 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         ImpactBook(),
         Mender(store.clock, ingest, actions, announcer),
         CheckDesk(store.clock, sites, mutes, ingest, settings.ssl_expiry_warning_days),
+        thresholds,
+        Judge(store.clock, sites, thresholds, ingest),
     )
 
     def begin(tx: Tx) -> None:

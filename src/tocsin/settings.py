@@ -66,6 +66,9 @@ class Settings:
     response_time_warning: int = 3_000
     response_time_critical: int = 5_000
     ssl_expiry_warning_days: int = 30
+    cpu_warning: int = 80
+    memory_warning: int = 90
+    disk_warning: int = 85
 
     @property
     def twilio(self) -> TwilioAccount | None:
@@ -456,15 +459,9 @@ VARIABLES: tuple[Variable, ...] = (
         "30",
         "how many days before its end people are first told of a certificate; again at 14, 7 and 1",
     ),
-)
-
-# Named in the interface and read by parts that are not in this release: allowed, and without effect (`tocsin doctor` says so).
-LATER: frozenset[str] = frozenset(
-    {
-        "CPU_WARNING_THRESHOLD",
-        "MEMORY_WARNING_THRESHOLD",
-        "DISK_WARNING_THRESHOLD",
-    }
+    Variable("CPU_WARNING_THRESHOLD", ("cpu_warning",), _whole(1, 100), "80", "`cpu_percent` from which is warned"),
+    Variable("MEMORY_WARNING_THRESHOLD", ("memory_warning",), _whole(1, 100), "90", "`memory_percent` from which is warned"),
+    Variable("DISK_WARNING_THRESHOLD", ("disk_warning",), _whole(1, 100), "85", "`disk_percent` from which is warned"),
 )
 
 
@@ -482,6 +479,7 @@ def load(environment: Mapping[str, str], config: Path | None = None) -> Settings
         parsed = _parsed(variable, text)
         values.update(zip(variable.fields, parsed if len(variable.fields) > 1 else (parsed,), strict=True))
     _refuse_halves(values)
+    _refuse_reversed(values)
     return _with_derived(values)
 
 
@@ -501,6 +499,14 @@ def _refuse_halves(values: Mapping[str, Any]) -> None:
             there = next(name for name in names if name not in missing)
             name = missing[0]
             raise SettingsError(f"{there} is set, and {name} is not: they are needed together. Example: {name}={known[name].example}")
+
+
+def _refuse_reversed(values: dict[str, Any]) -> None:
+    warning = values.get("response_time_warning", Settings.response_time_warning)
+    critical = values.setdefault("response_time_critical", max(warning, Settings.response_time_critical))
+    if critical < warning:
+        text = f"RESPONSE_TIME_CRITICAL is {critical}, which is below RESPONSE_TIME_WARNING, {warning}"
+        raise SettingsError(f"{text}. Example: RESPONSE_TIME_CRITICAL={warning + 2_000}")
 
 
 def _with_derived(values: dict[str, Any]) -> Settings:
@@ -569,18 +575,13 @@ def _toml(environment: Mapping[str, str], config: Path | None) -> Mapping[str, s
 def _plain(path: Path, key: str, value: object) -> str:
     """A value of the TOML file as the text that the environment would hold."""
     examples = {variable.name: variable.example for variable in VARIABLES}
-    if key not in examples and key not in LATER:
+    if key not in examples:
         known = ", ".join(sorted(examples))
         raise SettingsError(f"the configuration file {path} sets {key}, which is no setting. Known: {known}")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        example = f' Example: {key} = "{examples[key]}"' if key in examples else ""
-        raise SettingsError(f"the configuration file {path} sets {key} to neither a text nor a whole number.{example}")
+        example = f'Example: {key} = "{examples[key]}"'
+        raise SettingsError(f"the configuration file {path} sets {key} to neither a text nor a whole number. {example}")
     return str(value)
-
-
-def set_too_early(environment: Mapping[str, str], config: Path | None = None) -> list[str]:
-    """The settings of `LATER` that somebody has set: this release does nothing with them."""
-    return sorted(name for name in LATER if environment.get(name) or name in _toml(environment, config))
 
 
 def open_secrets(environment: Mapping[str, str], config: Path | None = None) -> list[Path]:
@@ -599,7 +600,7 @@ def misspelt(environment: Mapping[str, str]) -> list[tuple[str, str]]:
     """
     from difflib import get_close_matches  # noqa: PLC0415 - `doctor` only
 
-    known = {variable.name for variable in VARIABLES} | LATER
+    known = {variable.name for variable in VARIABLES}
     found = []
     for name in sorted(environment):
         if name.removesuffix("_FILE") not in known:

@@ -142,6 +142,25 @@ def _received(url: str) -> list[dict[str, dict[str, str]]]:
         return found
 
 
+def test_a_threshold_is_set_changed_and_removed_from_the_command_line(program: Program) -> None:
+    program.run("db", "upgrade")
+    about = ("thresholds", "set", "disk_percent", "--host", "Web01", "--label", "mount=/var")
+    made = program.run(*about, "--warning", "90", "--critical", "97", "--for", "10m", "--missing", "1h")
+    threshold_id = made.out.strip()
+    assert "Warning from 90 %, critical from 97 % for 10 min; over below 85.5 %" in made.err
+    changed = program.run(*about, "--warning", "91", "--json").json
+    assert (changed["id"], changed["warning"], changed["critical"]) == (threshold_id, 91.0, None)
+    first, *rest = program.run("thresholds", "list", "--json").json
+    assert (first["host"], first["labels"], first["origin"]) == ("web01", {"mount": "/var"}, "user")
+    assert {one["id"] for one in rest if one["origin"] == "settings"} >= {"default:disk_percent", "default:cpu_percent"}
+    assert "host=web01 mount=/var" in program.run("thresholds", "list").out
+    assert program.run("thresholds", "set", "disk_percent", "--label", "mount", "--warning", "1").code == 2
+    assert program.run("thresholds", "set", "disk_percent", "--warning", "90", "--critical", "80").code == 2
+    assert program.run("thresholds", "remove", threshold_id).code == 0
+    assert "there is no threshold" in program.run("thresholds", "remove", threshold_id).err
+    assert "comes from the settings" in program.run("thresholds", "remove", "default:cpu_percent").err
+
+
 def test_a_silence_is_made_listed_and_ended_from_the_command_line(program: Program) -> None:
     program.run("db", "upgrade")
     made = program.run("silence", "add", "-m", "host=web-1", "-m", "severity~[1-3]", "--for", "2h", "--comment", "disk swap")

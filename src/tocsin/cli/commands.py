@@ -1,6 +1,7 @@
 """Every command, on one page: its name, what it takes, an example. What it does is in the module that its function loads."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -250,6 +251,58 @@ def alerts_why(start: Start, *, which: str, user: str | None, as_json: bool) -> 
     from tocsin.cli import alerts as work
 
     work.show_why(start, which, user, as_json=as_json)
+
+
+@tocsin.group(epilog=example("tocsin thresholds list", "tocsin thresholds set disk_percent --host web01 --warning 90 --critical 97"))
+def thresholds() -> None:
+    """When a measured value is a problem."""
+
+
+@thresholds.command("list", epilog=example("tocsin thresholds list --json"))
+@as_json
+@click.pass_obj
+def thresholds_list(start: Start, *, as_json: bool) -> None:
+    """All thresholds: those that people made, then those of the settings."""
+    from tocsin.cli import thresholds as work
+
+    work.show_thresholds(start, as_json=as_json)
+
+
+@thresholds.command(
+    "set",
+    epilog=example(
+        "tocsin thresholds set disk_percent --host web01 --label mount=/var --warning 90 --critical 97",
+        "tocsin thresholds set whmcs_orders_pending --site acme --warning 50 --for 30m",
+    ),
+)
+@click.argument("metric")
+@click.option("--site", help="Only of this site.")
+@click.option("--host", help="Only of this host.")
+@click.option("--label", "labels", multiple=True, help="NAME=VALUE; a series must have all that are named.")
+@click.option("--below", is_flag=True, help="Small values are the problem.")
+@click.option("--warning", type=float, help="From this value on: severity 3.")
+@click.option("--critical", type=float, help="From this value on: severity 4.")
+@click.option("--clear", type=float, help="Behind this value it is over. Default: a twentieth of the limit behind it.")
+@click.option("--for", "lasts", help="So long must values stay beyond a limit: 5m, 1h.")
+@click.option("--missing", help="After so long without a value that is told, too: 10m.")
+@as_json
+@click.pass_obj
+def thresholds_set(start: Start, /, *, as_json: bool, **said: Any) -> None:
+    """Makes a threshold, or changes the one for the very same, and prints its id."""
+    from tocsin.cli import thresholds as work
+
+    work.set_threshold(start, work.Wanted(**said), as_json=as_json)
+
+
+@thresholds.command("remove", epilog=example("tocsin thresholds remove 0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10"))
+@click.argument("threshold_id", metavar="ID")
+@as_json
+@click.pass_obj
+def thresholds_remove(start: Start, *, threshold_id: str, as_json: bool) -> None:
+    """Removes a threshold. What it told is resolved; the next value is judged by what holds instead."""
+    from tocsin.cli import thresholds as work
+
+    work.remove(start, threshold_id, as_json=as_json)
 
 
 @tocsin.group(epilog=example("tocsin silence add --match host=web-1 --for 2h --comment 'disk swap'", "tocsin silence list"))

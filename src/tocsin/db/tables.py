@@ -327,6 +327,48 @@ activity_patterns = sa.Table(
     sa.Column("type", sa.Text, nullable=False),
 )
 
+thresholds = sa.Table(
+    "thresholds",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("site_id", sa.Integer),  # empty: every site, as with the host
+    sa.Column("host", sa.Text),
+    sa.Column("metric", sa.Text, nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("direction", sa.Text, nullable=False),
+    sa.Column("warning", sa.Double),
+    sa.Column("critical", sa.Double),
+    sa.Column("clear", sa.Double),
+    sa.Column("lasts_ms", Millis, nullable=False),
+    sa.Column("missing_ms", Millis),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("updated_at", Millis, nullable=False),
+)
+
+# How series stand to their thresholds: only of those that something is or was wrong with, or whose silence is to be told.
+threshold_states = sa.Table(
+    "threshold_states",
+    metadata,
+    sa.Column("series_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("direction", sa.Text, primary_key=True),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("host", sa.Text),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("threshold_id", sa.Text, nullable=False),
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("since", Millis, nullable=False),
+    sa.Column("warning_since", Millis),
+    sa.Column("critical_since", Millis),
+    sa.Column("last_at", Millis, nullable=False),
+    sa.Column("due_at", Millis),
+    sa.Column("is_silent", sa.Boolean, nullable=False),
+    sa.Index("threshold_states_due_at", "due_at"),
+    sa.Index("threshold_states_threshold", "threshold_id"),
+)
+
 # No foreign keys on the hot tables below: the writer made the rows that they point to in the same transaction,
 # and a check a row costs more than the insert.
 events = sa.Table(

@@ -49,6 +49,12 @@ async def _remind(server: Server) -> None:
         await core.writer.run(lambda tx: core.reminders.remind(tx, due))
 
 
+async def _fall_silent(server: Server) -> None:
+    """Series of which no sample came for longer than their threshold allows."""
+    while await server.core.writer.run(server.core.judge.fall_silent):
+        pass
+
+
 async def _hand_over(server: Server) -> None:
     """Who has come on duty, and is told."""
     duty, core = server.core.duty, server.core
@@ -170,6 +176,7 @@ STEPS: tuple[Step, ...] = (
     Step("mute", SECOND, _mute),
     Step("escalate", SECOND, _escalate),
     Step("find company", 2 * SECOND, _find_company),
+    Step("fall silent", 10 * SECOND, _fall_silent),
     Step("hand over", 5 * SECOND, _hand_over),
     Step("find gaps", MINUTE, _find_gaps),
     Step("check readiness", MINUTE, _check_readiness),

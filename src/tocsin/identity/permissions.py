@@ -152,6 +152,8 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/checks",
             "GET /api/v1/checks/{check_id}",
             "GET /api/v1/checks/{check_id}/results",
+            "GET /api/v1/thresholds",
+            "GET /api/v1/thresholds/{threshold_id}",
         ),
         pages=(
             "GET /",
@@ -298,6 +300,9 @@ TABLE: tuple[Row, ...] = (
             "POST /api/v1/rules/{rule_id}/restore",
             "POST /api/v1/rules/try",
             "POST /api/v1/rules/backtest",
+            "POST /api/v1/thresholds",
+            "PATCH /api/v1/thresholds/{threshold_id}",
+            "DELETE /api/v1/thresholds/{threshold_id}",
             "POST /api/v1/dependencies",
             "PATCH /api/v1/dependencies/{dependency_id}",
             "DELETE /api/v1/dependencies/{dependency_id}",

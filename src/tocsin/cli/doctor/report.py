@@ -17,7 +17,7 @@ from tocsin.core.clock import SystemClock
 from tocsin.core.redact import redact
 from tocsin.core.text import counted, one_line
 from tocsin.db.engine import Database
-from tocsin.settings import Settings, SettingsError, effective, misspelt, open_secrets, set_too_early
+from tocsin.settings import Settings, SettingsError, effective, misspelt, open_secrets
 
 COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAULT: "red"}
 
@@ -31,7 +31,7 @@ def run(start: Start, *, as_json: bool) -> int:
         shown: dict[str, str] = {}
     else:
         logs.configure(settings.whmcs_env, quiet=True)
-        seen = (set_too_early(os.environ, start.config), misspelt(os.environ), open_secrets(os.environ, start.config))
+        seen = (misspelt(os.environ), open_secrets(os.environ, start.config))
         findings = [*rules.settings(*seen), *examine(settings)]
         shown = effective(settings)
     return _tell(findings, shown, as_json=as_json)

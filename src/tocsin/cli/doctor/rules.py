@@ -45,8 +45,8 @@ def _fault(part: str, text: str, cure: str) -> Finding:
     return Finding(part, Verdict.FAULT, text, cure)
 
 
-def settings(too_early: Iterable[str], misspelt: Iterable[tuple[str, str]], open_secrets: Iterable[object] = ()) -> list[Finding]:
-    """The settings could be read; some may be meant for later, some names may be wrong, and secrets may lie open."""
+def settings(misspelt: Iterable[tuple[str, str]], open_secrets: Iterable[object] = ()) -> list[Finding]:
+    """The settings could be read; some names may be wrong, and secrets may lie open."""
     findings = [
         _warning("settings", f"everybody on this machine may read {path}, which holds a secret", f"chmod o-rwx {path}")
         for path in open_secrets
@@ -59,10 +59,6 @@ def settings(too_early: Iterable[str], misspelt: Iterable[tuple[str, str]], open
         )
         for name, meant in misspelt
     ]
-    names = list(too_early)
-    if names:
-        text = f"{', '.join(names)}: set, and this release does nothing with it"
-        findings.append(_warning("settings", text, "nothing to do; a later release will read it"))
     return findings or [_ok("settings", "all are readable")]
 
 
