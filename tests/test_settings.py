@@ -29,7 +29,7 @@ HUSH = {
 }
 
 
-@pytest.mark.claim("A3", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
+@pytest.mark.claim("origin:A3", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
 @pytest.mark.parametrize("name", OF_THE_ORIGIN)
 def test_the_environment_wins_over_a_named_file_over_a_credential_over_the_configuration_file(tmp_path: Path, name: str) -> None:
     in_environment, in_file, in_credential, in_toml = OF_THE_ORIGIN[name]
@@ -56,14 +56,14 @@ def test_the_environment_wins_over_a_named_file_over_a_credential_over_the_confi
     assert value() == in_environment
 
 
-@pytest.mark.claim("A3")
+@pytest.mark.claim("origin:A3")
 def test_without_any_setting_it_is_a_production_on_this_machine_alone(tmp_path: Path) -> None:
     settings = load({"TOCSIN_DATA_DIR": str(tmp_path)})
     assert (settings.whmcs_env, settings.listen_host, settings.public_url) == ("production", "127.0.0.1", "http://127.0.0.1:8400")
     assert settings.database_url == f"sqlite:///{tmp_path}/tocsin.db"
 
 
-@pytest.mark.claim("A3")
+@pytest.mark.claim("origin:A3")
 def test_the_configuration_file_of_the_data_folder_is_found_and_one_that_is_named_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "tocsin.toml").write_text('NTFY_TOPIC = "alerts-7f3k9q"\nTOCSIN_MESSAGES_PER_MINUTE = 20')
     settings = load({"TOCSIN_DATA_DIR": str(tmp_path)})
@@ -72,7 +72,7 @@ def test_the_configuration_file_of_the_data_folder_is_found_and_one_that_is_name
         load({}, tmp_path / "nowhere.toml")
 
 
-@pytest.mark.claim("A3")
+@pytest.mark.claim("origin:A3")
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -96,7 +96,7 @@ def test_an_environment_that_is_none_stops_the_start(word: str) -> None:
         load({"WHMCS_ENV": word})
 
 
-@pytest.mark.claim("A5", "C7", "S7")
+@pytest.mark.claim("origin:A5", "C7", "S7")
 def test_no_secret_is_in_what_is_shown_or_complained_of(tmp_path: Path) -> None:
     settings = load({**HUSH, "TOCSIN_DATA_DIR": str(tmp_path)})
     shown = effective(settings)
@@ -119,7 +119,7 @@ def test_a_secret_file_that_holds_no_secret_stops_the_start(tmp_path: Path, cont
     assert f"NTFY_TOKEN_FILE names {tmp_path}/token" in str(refused.value)
 
 
-@pytest.mark.claim("A5", "S8")
+@pytest.mark.claim("origin:A5", "S8")
 def test_a_secret_in_a_file_that_everybody_may_read_is_found(tmp_path: Path) -> None:
     token, config, topic = tmp_path / "token", tmp_path / "tocsin.toml", tmp_path / "topic"
     token.write_text("tk_1")

@@ -26,7 +26,7 @@ def expected(row: Row, comer: Comer, *, is_page: bool) -> str:
     return "in" if holds and (comer.whole or not row.whole) else "no"
 
 
-@pytest.mark.claim("S1", "S3", "K21", "origin:S1", "origin:S2")
+@pytest.mark.claim("S1", "S3", "K21", "origin:S1", "origin:S2", "B3")
 async def test_every_route_lets_in_whom_the_table_names_and_nobody_else(sqlite_service: Service) -> None:
     everybody = await comers(sqlite_service)
     wrong: list[str] = []

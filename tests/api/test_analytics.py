@@ -32,6 +32,7 @@ async def a_day(service: Service) -> int:
     return began
 
 
+@pytest.mark.claim("K8", "R3", "R4", "R5")
 async def test_a_summary_counts_answers_ends_and_what_is_open(service: Service) -> None:
     began = await a_day(service)
     found = await service.reader.get("/analytics/summary", **{"from": at(began), "to": at(began + DAY), "site": "main"})
@@ -46,6 +47,7 @@ async def test_a_summary_counts_answers_ends_and_what_is_open(service: Service) 
     assert found["before"]["mtta_seconds"] is None
 
 
+@pytest.mark.claim("K8", "R3")
 async def test_the_period_before_has_the_same_length(service: Service) -> None:
     began = await a_day(service)
     found = await service.reader.get("/analytics/summary", **{"from": at(began + DAY), "to": at(began + 2 * DAY), "site": "main"})
@@ -64,6 +66,7 @@ async def test_who_may_see_one_site_sees_the_figures_of_that_only(service: Servi
     await service.sender.refused("GET", "/analytics/summary", 403)
 
 
+@pytest.mark.claim("K8", "R3")
 async def test_a_series_adds_up_to_the_summary(service: Service) -> None:
     began = await a_day(service)
     span: dict[str, Any] = {"from": at(began - HOUR), "to": at(began + 2 * HOUR), "time_zone": "Asia/Kathmandu"}

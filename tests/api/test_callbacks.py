@@ -34,6 +34,7 @@ async def both(service: Service) -> AsyncIterator[Phones]:
 
 
 class TestReceipts:
+    @pytest.mark.claim("K11")
     async def test_a_text_is_sent_then_delivered_and_the_history_says_so(self, phones: Phones) -> None:
         await phones.alarm(SMS)
         assert phones.message().status == "sent"
@@ -89,6 +90,7 @@ class TestReceipts:
         await both.pass_time(10 * SECOND)
         assert (len(both.twilio.taken), len(both.vonage.taken)) == (1, 0)
 
+    @pytest.mark.claim("K11")
     async def test_a_text_that_did_not_arrive_goes_through_the_other_provider(self, both: Phones) -> None:
         await both.alarm(SMS)
         await both.text_is("undelivered", ErrorCode="30003")
@@ -130,6 +132,7 @@ class TestReceipts:
         assert phones.vonage.taken == []
         assert phones.message().status == "sent"
 
+    @pytest.mark.claim("K11")
     async def test_when_no_provider_brings_it_others_are_told(self, both: Phones) -> None:
         await both.alarm(SMS)
         await both.world.people(SMS, MAIL)

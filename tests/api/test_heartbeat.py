@@ -68,12 +68,14 @@ def heartbeat(outside: Outside, wellness: Wellness) -> Heartbeat:
     return Heartbeat(outside, URL, FakeClock(1_000), wellness.why_not)  # type: ignore[arg-type]  # the one method that is used
 
 
+@pytest.mark.claim("B5")
 async def test_while_all_is_well_the_address_is_called(heartbeat: Heartbeat, outside: Outside) -> None:
     assert await heartbeat.beat()
     assert outside.calls == [("GET", URL)]
     assert (heartbeat.beat_at, heartbeat.error) == (1_000, None)
 
 
+@pytest.mark.claim("B5")
 async def test_while_something_is_down_it_is_not_called_and_the_reason_is_kept(
     heartbeat: Heartbeat, outside: Outside, wellness: Wellness
 ) -> None:
@@ -95,6 +97,7 @@ async def test_a_call_that_does_not_get_through_is_said_without_the_address(
     assert "secret-token" not in capsys.readouterr().out
 
 
+@pytest.mark.claim("Q10", "B5")
 async def test_health_and_metrics_tell_of_promises_and_of_the_heartbeat(sqlite_service: Service, heartbeat: Heartbeat) -> None:
     service = sqlite_service
     auditor = Found()

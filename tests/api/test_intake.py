@@ -302,7 +302,7 @@ async def test_an_unknown_encoding_or_kind_is_not_guessed_at(lanes: Lanes, subte
 # Keys.
 
 
-@pytest.mark.claim("S3")
+@pytest.mark.claim("S3", "B3")
 async def test_only_a_good_key_for_this_may_send(both: Lanes, subtests: pytest.Subtests) -> None:
     service = both.service
     expired = await service.key("old", Scope.INGEST, expires_in=DAY)

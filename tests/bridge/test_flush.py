@@ -232,6 +232,7 @@ def test_with_php_fpm_the_queue_is_sent_after_the_response(shop: Whmcs, tocsin: 
     assert tocsin.posts == 1, "at most one page in ten seconds sends"
 
 
+@pytest.mark.claim("P5")
 def test_a_server_that_hangs_delays_no_page(shop: Whmcs, tocsin: TocsinStandIn) -> None:
     tocsin.answers.append(tocsin.hang)
     page = shop.start({"call": "be_php_fpm"}, *invoices(1))
@@ -284,6 +285,7 @@ def test_the_files_cannot_be_opened_by_themselves(whmcs: Whmcs) -> None:
         assert opened.stdout == "This file is part of WHMCS and cannot be opened by itself."
 
 
+@pytest.mark.claim("B1")
 def test_plain_http_and_other_schemes_are_no_way_out(whmcs: Whmcs) -> None:
     whmcs.install_addon(server_url="file:///etc/passwd", api_key=KEY)
     whmcs.page(*invoices(1))
@@ -303,7 +305,7 @@ def tls_tocsin(tocsin: TocsinStandIn, tmp_path: Path) -> TocsinStandIn:
     return tocsin
 
 
-@pytest.mark.claim("E3", "S7")
+@pytest.mark.claim("E3", "S7", "B1")
 @pytest.mark.parametrize("define", [{}, {"TOCSIN_WITHOUT_CURL": True}], ids=["curl", "streams"])
 def test_a_certificate_that_nobody_vouches_for_gets_no_event(whmcs: Whmcs, tls_tocsin: TocsinStandIn, define: dict[str, bool]) -> None:
     server = f"https://localhost:{tls_tocsin.port}"
@@ -326,6 +328,7 @@ def test_a_certificate_for_another_name_gets_no_event(whmcs: Whmcs, tls_tocsin: 
     assert tls_tocsin.posts == 0
 
 
+@pytest.mark.claim("P5")
 def test_a_hook_costs_the_page_far_less_than_a_millisecond() -> None:
     bench = subprocess.run(["php", REPOSITORY / "bench/bridge_hook.php", "3000"], capture_output=True, text=True, check=True)
     measured = json.loads(bench.stdout)

@@ -82,7 +82,7 @@ def _do(url: str, *statements: str) -> None:
         connection.commit()
 
 
-@pytest.mark.claim("O4")
+@pytest.mark.claim("O4", "X3")
 def test_every_promise_has_a_case_here_in_which_it_is_broken_and_the_check_finds_just_that(sqlite_url: str, tmp_path: Path) -> None:
     sound = Path(sqlite_url.removeprefix("sqlite:///")).read_bytes()
     for number, (sentence, statements) in enumerate(BROKEN.items()):
@@ -159,7 +159,7 @@ def test_a_release_leaves_alone_what_only_later_ones_understand(inside: Inside, 
     assert inside.run("db", "check").code == 1
 
 
-@pytest.mark.claim("O4")
+@pytest.mark.claim("O4", "X3")
 def test_the_database_is_made_upgraded_checked_beside_a_server_and_its_damage_is_named(program: Program) -> None:
     nothing = program.run("db", "check")
     assert nothing.is_one_complaint()

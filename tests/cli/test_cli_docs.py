@@ -30,7 +30,7 @@ def test_every_option_of_a_command_stands_in_its_section(path: tuple[str, ...]) 
             assert longest in section, longest
 
 
-@pytest.mark.claim("A3")
+@pytest.mark.claim("origin:A3")
 def test_every_setting_has_its_heading_with_its_example_and_no_other_is_promised() -> None:
     sections = _sections("settings.md")
     assert set(sections) == {variable.name for variable in VARIABLES}

@@ -44,7 +44,7 @@ def test_sigterm_finishes_the_request_under_way_and_ends_with_zero_within_six_se
     assert program.run("alerts", "list", "--json").json[0]["type"] == "invoice.payment_failed"
 
 
-@pytest.mark.claim("O3")
+@pytest.mark.claim("O3", "B5")
 def test_a_server_that_is_well_calls_the_address_of_the_heartbeat(program: Program) -> None:
     called = []
 
@@ -82,7 +82,7 @@ def test_a_request_that_never_ends_holds_up_the_end_for_less_than_six_seconds_an
         assert server.process.wait(1) == 1
 
 
-@pytest.mark.claim("S11", "A5")
+@pytest.mark.claim("S11", "origin:A5")
 def test_what_the_log_says_is_json_line_by_line_and_holds_no_secret(program: Program) -> None:
     program.settings |= {
         "WHMCS_ENV": "development",
@@ -221,6 +221,7 @@ def test_a_loopback_host_is_known(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
+@pytest.mark.claim("A17", "T3", "K27")
 async def test_a_part_that_fails_is_started_again_until_it_ends_by_itself() -> None:
     lives = iter([OSError("disk"), ValueError("bug"), None])
     begun = 0

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.cli.program import Program, Serving, until
 EVENT = {"type": "invoice.payment_failed", "subject": "invoice:1042", "message": "card refused"}
 
 
-@pytest.mark.claim("S8", "A22")
+@pytest.mark.claim("S8", "A22", "P8")
 def test_the_first_start_with_no_setting_at_all_works_and_says_what_to_do_next(program: Program) -> None:
     with program.serving() as server:
         lines = [json.loads(line) for line in server.log.splitlines()]
@@ -25,6 +26,12 @@ def test_the_first_start_with_no_setting_at_all_works_and_says_what_to_do_next(p
             assert wanted in steps
         assert program.folder.stat().st_mode & 0o777 == 0o700
         assert {path.stat().st_mode & 0o077 for path in program.folder.iterdir()} == {0}
+        assert _megabytes(server) < 128, "it fits beside WHMCS on the smallest server"
+
+
+def _megabytes(server: Serving) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def test_an_event_sent_with_a_new_key_becomes_an_alert_that_is_listed_acknowledged_and_resolved(program: Program) -> None:
@@ -115,6 +122,7 @@ def test_a_test_alert_with_nobody_to_tell_says_so(program: Program) -> None:
     assert "There is nobody to tell. Set NTFY_SERVER_URL" in said.err
 
 
+@pytest.mark.claim("B15")
 def test_requests_and_engine_can_be_two_processes_on_one_data_folder(program: Program, ntfy_url: str) -> None:
     program.settings |= {"NTFY_SERVER_URL": ntfy_url}
     with program.serving("--engine-only", log="engine-log") as engine, program.serving("--http-only", log="http-log") as http:

@@ -82,7 +82,7 @@ def recovered(server: Serving, key: str) -> None:
     until(lambda: health(server, key)[1]["checks"]["database"] == "ok")
 
 
-@pytest.mark.claim("O4", "origin:H3")
+@pytest.mark.claim("O4", "origin:H3", "Q10")
 def test_a_full_disk_is_refused_and_named_and_all_that_was_taken_is_there_when_there_is_room(small_disk: Path) -> None:
     program = Program(small_disk / "data")
     with a_server(program) as (server, sender, reader):
@@ -128,7 +128,7 @@ def test_a_database_that_another_program_holds_is_refused_and_named_until_it_let
     assert subjects(program) == {"disk:1", "disk:3"}
 
 
-@pytest.mark.claim("O4")
+@pytest.mark.claim("O4", "X3")
 def test_a_database_that_is_damaged_while_it_is_used_is_never_a_fault_of_ours(program: Program) -> None:
     with a_server(program) as (server, sender, reader):
         for number in range(50):

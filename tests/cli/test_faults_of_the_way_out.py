@@ -115,7 +115,7 @@ class Watch:
             return int(connection.execute(count, (kind,)).fetchone()[0])
 
 
-@pytest.mark.claim("O4", "N5", "P3", "X1", "origin:H3")
+@pytest.mark.claim("O4", "N5", "P3", "X1", "origin:H3", "Q10")
 def test_a_day_without_push_and_with_a_mail_server_that_says_nothing(
     program: Program, machine: Machine, beside: Beside, phone: NtfyStandIn, mailbox: SmtpStandIn
 ) -> None:

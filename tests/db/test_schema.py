@@ -120,6 +120,7 @@ def test_a_reader_sees_one_moment_only(database: Database) -> None:
     writer.close()
 
 
+@pytest.mark.claim("X4")
 def test_the_hot_queries_use_an_index(sqlite_url: str) -> None:
     """No scan of a table that grows: the plans of what every commit and every delivery asks."""
     database = Database(sqlite_url)

@@ -373,7 +373,7 @@ ANNA_THEN_BEN = EscalationPolicy(
 )
 
 
-@pytest.mark.claim("A4", "K6", "P3")
+@pytest.mark.claim("A4", "K6", "P3", "A17", "T1")
 @settings(max_examples=20)
 @example(
     policies=[ANNA_THEN_BEN, ANNA_THEN_BEN],

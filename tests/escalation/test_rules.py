@@ -64,7 +64,7 @@ def lived(policy: EscalationPolicy, severity: int, until: int) -> list[tuple[int
     return done
 
 
-@pytest.mark.claim("A4")
+@pytest.mark.claim("A4", "origin:E2", "origin:E3")
 @pytest.mark.parametrize(
     ("severity", "minutes"),
     [(1, []), (2, [(0, 0)]), (3, [(0, 0), (60, 1), (120, 2)]), (4, [(0, 0), (30, 1), (60, 2)]), (5, [(0, 0), (15, 1), (30, 2)])],
@@ -73,6 +73,7 @@ def test_the_built_in_policy_waits_the_shorter_the_louder_the_alert(severity: in
     assert [(at // 60, level) for at, _, level in lived(rules.built_in(), severity, 100 * HOUR)] == minutes
 
 
+@pytest.mark.claim("origin:E2", "origin:E3")
 def test_the_built_in_policy_mails_the_admins_then_calls_who_is_on_call() -> None:
     steps = rules.built_in().steps
     assert [(step.channels, step.targets[0].kind) for step in steps] == [
@@ -219,7 +220,7 @@ def policies(draw: st.DrawFn) -> EscalationPolicy:
     return EscalationPolicy("p-1", "Any", steps, draw(st.integers(0, 3)), entry)
 
 
-@pytest.mark.claim("A4")
+@pytest.mark.claim("A4", "A17")
 @given(policy=policies(), severity=st.integers(1, 5), wakes=st.lists(st.integers(0, 3 * HOUR), max_size=30))
 def test_whenever_the_engine_wakes_it_does_the_same_steps(policy: EscalationPolicy, severity: int, wakes: list[int]) -> None:
     """In one go after a week, or at any moments in between: the same levels, due at the same moments, each once."""

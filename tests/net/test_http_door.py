@@ -297,6 +297,7 @@ class TestTls:
     def authority(self, tmp_path: Path) -> Authority:
         return Authority(tmp_path)
 
+    @pytest.mark.claim("B1")
     async def test_a_private_authority_is_trusted_when_it_is_given(self, authority: Authority) -> None:
         site = await Site().start(authority.server_context("127.0.0.1"))
         door = HttpDoor(allow_private=True, ca_file=authority.ca_file)
@@ -304,6 +305,7 @@ class TestTls:
         await door.close()
         await site.close()
 
+    @pytest.mark.claim("B1")
     @pytest.mark.parametrize(
         ("names", "days", "words"),
         [(("127.0.0.1",), 1, "unable to get local issuer"), (("10.9.9.9",), 1, "mismatch"), (("127.0.0.1",), -1, "expired")],

@@ -67,7 +67,7 @@ async def test_one_decision_makes_one_message_for_each_contact_and_cannot_make_a
     assert len(world.messages()) == 3
 
 
-@pytest.mark.claim("L3", "N1")
+@pytest.mark.claim("L3", "N1", "P2")
 async def test_a_page_is_sent_at_once_with_links_that_work_for_it_alone(world: World) -> None:
     await world.people(ONCALL_PHONE)
     await world.report(a_report(severity=4))
@@ -255,6 +255,7 @@ async def test_a_fault_in_a_channel_does_not_lose_the_message(world: World) -> N
     assert (statuses(world), world.ntfy.told) == (["sent"], ["opened Disk full"])
 
 
+@pytest.mark.claim("K11")
 async def test_a_channel_that_is_not_set_up_makes_the_others_hear(world: World) -> None:
     await world.people(a_contact(7, "pager", "+49170"), ONCALL_MAIL)
     await world.report(a_report(severity=4))
@@ -787,7 +788,7 @@ async def test_the_messages_of_a_node_that_died_are_taken_over_when_its_lease_ha
     await second.close()
 
 
-@pytest.mark.claim("O6", "F5", "P7")
+@pytest.mark.claim("O6", "F5", "P7", "B15")
 async def test_two_nodes_that_look_for_work_at_once_send_each_message_once(postgresql_url: str, tmp_path: Path) -> None:
     worlds = [World(postgresql_url, tmp_path / str(n), node=f"node-{n}", message_burst=1_000) for n in range(2)]
     await worlds[0].people(ONCALL_PHONE)

@@ -203,6 +203,7 @@ class TestEncryption:
         assert (await send(email)).result is Result.SENT
         assert server.mails[0].tls
 
+    @pytest.mark.claim("B1")
     async def test_elsewhere_a_server_without_starttls_gets_no_mail(self, server: SmtpStandIn) -> None:
         outcome = await send(channel(server, host=ELSEWHERE))
         assert outcome.result is Result.REFUSED
@@ -232,6 +233,7 @@ class TestEncryption:
         assert (await send(channel(server, user="tocsin", password=PASSWORD))).result is Result.SENT
         await server.close()
 
+    @pytest.mark.claim("B1")
     @pytest.mark.parametrize("implicit", [True, False])
     @pytest.mark.parametrize(("names", "trusted", "words"), [((ELSEWHERE,), False, "local issuer"), (("mail.other",), True, "mismatch")])
     async def test_a_certificate_that_does_not_hold_gets_no_mail(

@@ -122,6 +122,7 @@ class TestWhatArrives:
         await send(channel, a_letter("resolved", alert, links=None))
         assert {"actions", "click"}.isdisjoint(server.messages[0])
 
+    @pytest.mark.claim("B3")
     async def test_the_token_goes_along(self, door: HttpDoor) -> None:
         server = await NtfyStandIn(access={TOKEN: {"whmcs-*": "wo"}}).start()
         assert (await send(Ntfy(server.url, TOKEN, door))).result is Result.SENT
@@ -245,6 +246,7 @@ class TestRefusals:
         assert wrong not in str(outcome.error)
         await server.close()
 
+    @pytest.mark.claim("B3")
     async def test_no_token_where_one_is_demanded_is_refused(self, door: HttpDoor) -> None:
         server = await NtfyStandIn(access={TOKEN: {"*": "rw"}}).start()
         assert (await send(Ntfy(server.url, None, door))).result is Result.REFUSED

@@ -24,7 +24,7 @@ from tocsin.notify.rules import (
 SMS = a_contact(9, "sms", "+491701234567")
 
 
-@pytest.mark.claim("A3", "V1", "V2", "V3", "V4", "V5")
+@pytest.mark.claim("A3", "V1", "V2", "V3", "V4", "V5", "origin:E1")
 @pytest.mark.parametrize(
     ("severity", "told"),
     [

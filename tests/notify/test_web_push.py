@@ -109,6 +109,7 @@ def nothing() -> None:
     """Nobody notes when it leaves."""
 
 
+@pytest.mark.claim("F4")
 async def test_a_browser_reads_the_alert_with_its_page_and_two_buttons(line: Line) -> None:
     line.provider.key = (await line.vapid.keys()).public
     outcome = await line.channel.send(line.letter(), nothing)

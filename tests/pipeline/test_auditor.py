@@ -80,6 +80,7 @@ async def test_as_long_as_all_is_well_it_does_nothing_and_says_nothing(watched: 
     assert (watched.mended(), watched.auditor.broken, watched.about_itself()) == ({}, (), [])
 
 
+@pytest.mark.claim("A17", "T1", "T3")
 async def test_a_level_that_the_engine_has_not_done_is_done_within_a_minute_once(watched: Watched) -> None:
     await one_alert(watched)
     await watched.live(10 * MINUTE)
@@ -175,6 +176,7 @@ async def test_messages_that_wait_though_nothing_holds_them_are_fetched(watched:
     assert watched.mended()["message_overdue"] == 1
 
 
+@pytest.mark.claim("T3")
 async def test_what_cannot_be_mended_is_told_at_severity_5_until_it_can(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     await one_alert(watched)
 
@@ -230,6 +232,7 @@ def test_the_steps_that_are_watched_are_steps_of_the_engine() -> None:
     assert set(VITAL) < {step.name for step in STEPS}
 
 
+@pytest.mark.claim("T3")
 async def test_a_step_that_hangs_is_cut_off_and_the_others_go_on(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "STEP_WITHIN", 0.05)
     done = []

@@ -184,7 +184,7 @@ async def test_information_is_recorded_and_opens_nothing(world: World) -> None:
     assert (world.count(tables.events), world.alerts()) == (1, [])
 
 
-@pytest.mark.claim("A3", "V1")
+@pytest.mark.claim("A3", "V1", "B8")
 async def test_severity_1_is_recorded_and_nobody_is_told(world: World) -> None:
     await world.people()
     await world.report(a_report(severity=1))
@@ -288,7 +288,7 @@ async def test_a_large_batch_is_one_transaction(world: World) -> None:
 # Two writers at once (PostgreSQL).
 
 
-@pytest.mark.claim("A1", "A2", "L2", "O6")
+@pytest.mark.claim("A1", "A2", "L2", "O6", "B15")
 async def test_two_writers_that_open_the_same_problem_at_once_make_one_alert(postgresql_url: str, tmp_path: Path) -> None:
     worlds = [World(postgresql_url, tmp_path / str(n), node=f"node-{n}") for n in range(2)]
     for world in worlds:
@@ -310,7 +310,7 @@ def _same_problems(turn: int) -> list[Any]:
     return [a_report(f"disk:{turn}-{n}") for n in range(3)]
 
 
-@pytest.mark.claim("E8", "O6")
+@pytest.mark.claim("E8", "O6", "B15")
 async def test_two_nodes_that_get_the_same_event_at_once_store_it_once(postgresql_url: str, tmp_path: Path) -> None:
     worlds = [World(postgresql_url, tmp_path / str(n), node=f"node-{n}") for n in range(2)]
     batch = Batch([a_report(f"disk:{n}", id=an_id(n)) for n in range(20)], None, None)

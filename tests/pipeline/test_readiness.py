@@ -38,6 +38,7 @@ def titles(crew: Crew) -> list[tuple[str, int, str]]:
     return [(alert.title, alert.severity, alert.status) for alert in crew.world.alerts()]
 
 
+@pytest.mark.claim("T10")
 async def test_who_goes_on_call_with_one_contact_is_told_of_a_day_ahead_once_and_until_there_are_two(crew: Crew) -> None:
     cleo = await crew.person("cleo", Role.RESPONDER, ntfy="cleo")
     await crew.rota("anna", "cleo", unit="week")

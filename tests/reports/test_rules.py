@@ -30,10 +30,12 @@ def told(*steps: tuple[int, str]) -> list[tuple[str, int, int]]:
     return [(what.value, at // MINUTE, length // MINUTE) for what, at, length in rules.happenings(lives(*steps))]
 
 
+@pytest.mark.claim("R4")
 def test_an_acknowledgement_is_measured_from_when_people_were_told() -> None:
     assert told((0, "opened"), (4, "acknowledged"), (10, "resolved")) == [("began", 0, 0), ("answered", 4, 4), ("ended", 10, 10)]
 
 
+@pytest.mark.claim("R4")
 def test_each_return_counts_by_itself() -> None:
     assert told((0, "opened"), (4, "acknowledged"), (10, "resolved"), (20, "reopened"), (21, "acknowledged"), (50, "resolved"))[3:] == [
         ("began", 20, 0),
@@ -47,6 +49,7 @@ def test_a_snooze_is_an_answer_and_its_end_waits_anew() -> None:
     assert told(*steps)[1:] == [("answered", 5, 5), ("answered", 62, 2), ("ended", 70, 70)]
 
 
+@pytest.mark.claim("R4")
 def test_what_is_still_open_has_no_length_yet() -> None:
     assert told((0, "opened"), (5, "severity_raised")) == [("began", 0, 0)]
 
@@ -66,6 +69,7 @@ def test_nobody_is_waited_for_while_it_is_muted() -> None:
     assert told((0, "opened"), (5, "muted"), (8, "acknowledged")) == [("began", 0, 0)]
 
 
+@pytest.mark.claim("R5")
 def test_an_escalation_counts_once_each_time_and_at_its_beginning() -> None:
     assert told((0, "opened"), (15, "escalated first"), (30, "escalated"), (60, "escalated"), (61, "resolved")) == [
         ("began", 0, 0),
@@ -77,6 +81,7 @@ def test_an_escalation_counts_once_each_time_and_at_its_beginning() -> None:
 histories = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40), st.sampled_from(ACTIONS), st.booleans(), st.booleans()), max_size=40)
 
 
+@pytest.mark.claim("K8", "R4", "R5")
 @given(histories)
 @settings(max_examples=200)
 def test_the_figures_agree_with_a_plain_recomputation(steps: list[tuple[int, int, str, bool, bool]]) -> None:

@@ -44,7 +44,7 @@ def schedule(schedule_id: str) -> Target:
 # The built-in policy.
 
 
-@pytest.mark.claim("A3", "L4")
+@pytest.mark.claim("A3", "L4", "origin:E1", "origin:E2", "origin:E3")
 async def test_the_whole_chain_of_a_severity_5_at_night_with_nobody_answering(crew: Crew) -> None:
     """Push and all else at once; after 15 minutes mail to the administrators; after 30 the engineer on call by SMS. Then it has ended."""
     await crew.rota("anna", "ben", unit="week")
@@ -78,7 +78,7 @@ async def test_the_whole_chain_of_a_severity_5_at_night_with_nobody_answering(cr
         ),
     ],
 )
-@pytest.mark.claim("A3", "V2", "V3", "V4")
+@pytest.mark.claim("A3", "V2", "V3", "V4", "origin:E1", "origin:E2", "origin:E3")
 async def test_the_quieter_an_alert_the_fewer_hear_of_it_and_the_later(small_crew: Crew, severity: int, told: list[str]) -> None:
     crew = small_crew
     await crew.rota("anna", "ben", unit="week")
@@ -466,7 +466,7 @@ async def test_after_six_hours_without_the_provider_each_gets_one_page_that_says
     ]
 
 
-@pytest.mark.claim("N5", "P3")
+@pytest.mark.claim("N5", "P3", "A17", "T1")
 async def test_after_six_hours_without_us_all_steps_are_caught_up_each_person_hears_once(crew: Crew) -> None:
     anna, ben = user(crew.ids["anna"]), user(crew.ids["ben"])
     await crew.policy(

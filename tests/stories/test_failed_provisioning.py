@@ -18,7 +18,9 @@ CREATION_WORKS = fire("AfterModuleCreate", params=SERVICE)
 Push = dict[str, Any]
 
 
-@pytest.mark.claim("K1", "K5", "K9", "K10", "E3", "A1", "A2", "A3", "A6", "A9", "N1", "N2", "N5", "S7", "L2", "L3", "C2", "C3", "C4")
+@pytest.mark.claim(
+    "K1", "K5", "K9", "K10", "E3", "A1", "A2", "A3", "A6", "A9", "N1", "N2", "N5", "S7", "L2", "L3", "C2", "C3", "C4", "origin:E1"
+)
 def test_a_failed_provisioning_reaches_the_phone_is_taken_and_ends(
     program: Program, whmcs: Whmcs, phone: NtfyStandIn, mailbox: SmtpStandIn
 ) -> None:

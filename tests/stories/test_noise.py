@@ -41,7 +41,7 @@ def told(crew: Crew) -> list[str]:
     return sorted(found)
 
 
-@pytest.mark.claim("N6", "K12")
+@pytest.mark.claim("N6", "K12", "P5")
 async def test_a_storm_of_10000_alerts_in_10_seconds_is_a_handful_of_messages_and_loses_nothing(crew: Crew) -> None:
     """The first pages at once, the others come in one message; another site's alert in the middle of it does not wait."""
     world = crew.world

@@ -180,6 +180,7 @@ async def test_the_end_of_the_process_ends_every_stream(sqlite_world: World, sql
     await ear.until(lambda: ear.ended)
 
 
+@pytest.mark.claim("B15")
 async def test_another_process_is_heard_on_postgresql(postgresql_url: str, tmp_path: Path) -> None:
     here, there = World(postgresql_url, tmp_path / "here"), World(postgresql_url, tmp_path / "there", node="node-2")
     voice = News(there.core.database, postgresql_url)

@@ -45,7 +45,7 @@ async def add(browser: Browser, page: str = PAGE) -> str:
     return contact_on(browser, "+4915123456789")
 
 
-@pytest.mark.claim("N7")
+@pytest.mark.claim("N7", "T10", "Q7")
 async def test_a_contact_is_added_proved_tried_out_and_removed(sqlite_service: Service) -> None:
     marta = await marta_of(sqlite_service)
     assert "No alert can reach you yet" in marta.text
@@ -129,7 +129,7 @@ async def test_an_administrator_does_the_same_for_somebody_and_others_do_not(sql
     assert "+4915123456789" in (await vera.get(PAGE)).text
 
 
-@pytest.mark.claim("N4")
+@pytest.mark.claim("N4", "F4")
 async def test_a_browser_subscribes_by_the_page_and_its_code_comes_as_a_notification(sqlite_service: Service) -> None:
     browser = FakeChannel("webpush", sqlite_service.world.clock)
     sqlite_service.server.channels["webpush"] = browser

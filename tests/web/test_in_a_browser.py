@@ -99,6 +99,7 @@ SMALL = """() => [...document.querySelectorAll('a, button, input, select, summar
 })"""
 
 
+@pytest.mark.claim("K19", "A20")
 async def test_every_page_opens_without_a_fault_and_fits_the_desk(somebody: Opener) -> None:
     async with somebody(color_scheme="light") as context:
         page = await context.new_page()
@@ -111,6 +112,7 @@ async def test_every_page_opens_without_a_fault_and_fits_the_desk(somebody: Open
         assert await page.evaluate(GROUND) == "rgb(245, 243, 235)"
 
 
+@pytest.mark.claim("K19")
 async def test_every_page_fits_a_phone_and_a_thumb_at_night(somebody: Opener) -> None:
     async with somebody(phone=True, color_scheme="dark") as context:
         page = await context.new_page()
@@ -121,6 +123,7 @@ async def test_every_page_fits_a_phone_and_a_thumb_at_night(somebody: Opener) ->
         assert await page.evaluate(GROUND) == "rgb(10, 18, 37)"
 
 
+@pytest.mark.claim("U1", "A19", "A20")
 async def test_a_new_alert_is_there_within_half_a_second_in_every_tab_by_one_connection(site: Site, somebody: Opener) -> None:
     async with somebody() as context:
         streams: list[str] = []
@@ -143,6 +146,7 @@ async def test_a_new_alert_is_there_within_half_a_second_in_every_tab_by_one_con
         await alerts.get_by_role("link", name=title).wait_for(state="detached")
 
 
+@pytest.mark.claim("K20")
 async def test_the_list_is_worked_from_the_keyboard_and_taken_back(somebody: Opener) -> None:
     async with somebody() as context:
         page = await context.new_page()
@@ -198,6 +202,7 @@ async def test_the_palette_goes_anywhere_and_help_names_the_keys(somebody: Opene
         await page.wait_for_url("**/alerts")
 
 
+@pytest.mark.claim("K19", "K20", "F4")
 async def test_at_night_on_a_phone_one_thumb_is_enough(site: Site, somebody: Opener) -> None:
     alert = showcase.find(site.service.world, "Card payments are refused")
     async with somebody(phone=True, color_scheme="dark") as context:
@@ -280,6 +285,7 @@ async def test_events_come_in_by_themselves_and_the_chart_chooses_a_time(site: S
         await expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
 
+@pytest.mark.claim("F4")
 async def test_what_was_seen_is_there_without_network_and_says_from_when(somebody: Opener) -> None:
     lost = r"ERR_INTERNET_DISCONNECTED|status of 503|Failed to load resource|net::"
     async with somebody(phone=True, expected=lost) as context:
@@ -300,6 +306,7 @@ async def test_what_was_seen_is_there_without_network_and_says_from_when(somebod
         await expect(other.locator("h1")).to_have_text("Sites")
 
 
+@pytest.mark.claim("U1", "A20")
 async def test_a_lost_connection_is_said_and_what_is_known_stays(site: Site, somebody: Opener) -> None:
     async with somebody(expected=r"ERR_|Failed to load resource|net::|htmx:(afterRequest|sendError)") as context:
         page = await context.new_page()

@@ -21,7 +21,7 @@ async def marta(service: Service) -> Browser:
     return browser
 
 
-@pytest.mark.claim("S2")
+@pytest.mark.claim("S2", "B1")
 async def test_the_cookie_can_be_read_by_no_script_and_sent_to_no_other_host(service: Service, marta: Browser) -> None:
     cookie = marta.page.headers["set-cookie"]
     assert cookie.startswith("__Host-tocsin=")

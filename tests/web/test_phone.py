@@ -10,6 +10,7 @@ from tocsin.core.clock import HOUR
 from tocsin.notify import links
 
 
+@pytest.mark.claim("F4")
 async def test_the_manifest_names_icons_that_are_there(service: Service) -> None:
     answer = await service.client.get("/manifest.webmanifest")
     assert answer.status_code == 200
@@ -20,6 +21,7 @@ async def test_the_manifest_names_icons_that_are_there(service: Service) -> None
     assert {icon["purpose"] for icon in manifest["icons"]} == {"any", "maskable"}
 
 
+@pytest.mark.claim("F4")
 async def test_the_service_worker_keeps_files_that_are_there(service: Service) -> None:
     answer = await service.client.get("/sw.js")
     assert answer.headers["Cache-Control"] == "no-cache"
@@ -31,7 +33,7 @@ async def test_the_service_worker_keeps_files_that_are_there(service: Service) -
         assert (await service.client.get(f"/{file}")).status_code == 200, file
 
 
-@pytest.mark.claim("N4")
+@pytest.mark.claim("N4", "F4")
 async def test_the_snooze_button_of_a_notification_snoozes_for_an_hour_however_often_it_is_pressed(service: Service) -> None:
     world = service.world
     await service.send({"type": "disk.full", "severity": 4, "title": "Disk full"})

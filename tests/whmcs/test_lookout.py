@@ -67,6 +67,7 @@ def alerts(world: World) -> dict[str, Alert]:
 # --- What is read ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.claim("origin:A11")
 def test_every_documented_answer_is_read() -> None:
     assert READ["GetAutomationLog"](ANSWERS["GetAutomationLog"]) == Automation(NINE_FORTY, NINE_FORTY - (6 * HOUR + 39 * MINUTE + 56_000))
     health = READ["GetHealthStatus"](ANSWERS["GetHealthStatus"])
@@ -194,7 +195,7 @@ def test_what_stands_is_told_at_once_louder_at_once_and_again_after_an_hour() ->
 # --- The whole -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.claim("M4")
+@pytest.mark.claim("M4", "origin:A11")
 async def test_a_cron_that_stops_is_one_alert_that_ends_when_it_runs_again(world: World, whmcs: WhmcsStandIn, lookout: Lookout) -> None:
     await lookout.look()
     assert world.alerts() == []
@@ -211,7 +212,7 @@ async def test_a_cron_that_stops_is_one_alert_that_ends_when_it_runs_again(world
     assert alert.status == "resolved"
 
 
-@pytest.mark.claim("M4")
+@pytest.mark.claim("M4", "origin:A11")
 async def test_health_queue_and_full_servers_become_alerts_and_all_facts_are_kept(
     world: World, whmcs: WhmcsStandIn, lookout: Lookout
 ) -> None:

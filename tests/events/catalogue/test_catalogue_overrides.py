@@ -21,6 +21,7 @@ def test_a_type_made_always_loud_is_a_problem_with_the_loud_severity() -> None:
     assert (found.status, found.severity) == ("problem", 4)
 
 
+@pytest.mark.claim("B8")
 def test_a_type_made_never_loud_is_only_recorded() -> None:
     found = described("service.provision_failed", {"serviceid": 77}, Override(type="service.provision_failed", loud="never"))
     assert found.status == "info"
@@ -56,6 +57,7 @@ def test_a_type_made_always_loud_does_not_resolve_itself() -> None:
     assert found.title == "Domain 12: DNS records changed at the registrar"
 
 
+@pytest.mark.claim("B8")
 @pytest.mark.parametrize(("severity", "status"), [(5, "problem"), (3, "problem"), (2, "info")])
 def test_the_severity_of_a_row_without_condition_decides_whether_it_is_loud(severity: int, status: str) -> None:
     for event_type in ("service.provision_failed", "invoice.created"):

@@ -77,6 +77,7 @@ async def test_a_long_list_comes_in_pages(sqlite_service: Service) -> None:
     assert "20 of 120" in browser.text
 
 
+@pytest.mark.claim("K20")
 async def test_acknowledging_needs_a_tick_a_button_and_no_script(service: Service) -> None:
     await service.send(trouble(1), trouble(2))
     browser = await marta(service)
@@ -86,6 +87,7 @@ async def test_acknowledging_needs_a_tick_a_button_and_no_script(service: Servic
     assert [alert.acknowledged_by for alert in service.world.alerts()] == ["marta@example.com", None]
 
 
+@pytest.mark.claim("K20")
 async def test_all_that_match_are_done_at_once(service: Service) -> None:
     await service.send(*[trouble(n) for n in range(130)], trouble(999, type="mail.stuck"))
     browser = await marta(service)
@@ -94,6 +96,7 @@ async def test_all_that_match_are_done_at_once(service: Service) -> None:
     assert {(alert.type, alert.status) for alert in service.world.alerts()} == {("disk.full", "resolved"), ("mail.stuck", "open")}
 
 
+@pytest.mark.claim("K20")
 async def test_a_script_gets_a_toast_that_can_take_it_back(service: Service) -> None:
     await service.send(trouble(1), trouble(2))
     browser = await marta(service)
@@ -135,6 +138,7 @@ async def test_undo_is_for_who_did_it_and_for_a_moment(sqlite_service: Service) 
     assert service.world.alert().status == "resolved"
 
 
+@pytest.mark.claim("K20")
 async def test_a_viewer_sees_no_buttons_and_may_press_none(sqlite_service: Service) -> None:
     await sqlite_service.send(trouble(1))
     browser = await marta(sqlite_service, Role.VIEWER)
@@ -166,6 +170,7 @@ async def test_another_sites_alert_is_not_there(sqlite_service: Service) -> None
     assert [alert.status for alert in sqlite_service.world.alerts()] == ["open", "resolved"]
 
 
+@pytest.mark.claim("K20")
 async def test_the_page_tells_the_whole_story(service: Service) -> None:
     await service.send(
         trouble(

@@ -19,6 +19,7 @@ async def marta(service: Service, only: str | None = None) -> Browser:
     return browser
 
 
+@pytest.mark.claim("K8", "R3", "R4", "R5")
 async def test_it_shows_the_figures_of_the_period_in_the_address(service: Service) -> None:
     await service.world.report(a_report("disk:/", severity=5), a_report("disk:/var"))
     service.world.clock.at += 60_000

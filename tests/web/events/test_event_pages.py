@@ -83,6 +83,7 @@ async def test_an_old_event_is_outside_the_last_day(sqlite_service: Service) -> 
     assert titles(browser) == ["Order 1 paid"]
 
 
+@pytest.mark.claim("R3")
 @pytest.mark.parametrize("query", ["", "?type=order.", "?q=paid", "?site=main"])
 async def test_the_chart_counts_what_the_list_shows(service: Service, query: str) -> None:
     await service.send(*[event(n) for n in range(5)], event(9, status="problem", severity=4))

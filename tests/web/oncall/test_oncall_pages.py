@@ -38,7 +38,7 @@ def day(service: Service, hours: int = 0) -> str:
     return to_text(service.world.clock.now() + hours * HOUR)[:16]
 
 
-@pytest.mark.claim("U5")
+@pytest.mark.claim("U5", "T10")
 async def test_a_schedule_is_made_and_shows_who_is_on(service: Service) -> None:
     marta = await log_in(service)
     await marta.get("/oncall")
@@ -107,6 +107,7 @@ async def test_two_people_swap(sqlite_service: Service) -> None:
     assert (answer.status_code, marta.error) == (422, "Choose a shift.")
 
 
+@pytest.mark.claim("T10")
 async def test_a_gap_is_said_and_offered_to_be_filled(sqlite_service: Service) -> None:
     marta = await log_in(sqlite_service)
     schedule = await a_schedule(marta, await id_of(sqlite_service, "marta@example.com"))

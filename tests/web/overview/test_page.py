@@ -1,5 +1,7 @@
 """The front page, through the real pipeline."""
 
+import pytest
+
 from tests.api.service import OTHER_SITE, Service
 from tests.web.browser import Browser, a_person, sees_only
 from tocsin.identity.model import Role
@@ -20,12 +22,14 @@ async def test_nobody_sees_it_without_a_login(sqlite_service: Service) -> None:
     assert browser.place.startswith("./login")
 
 
+@pytest.mark.claim("A19")
 async def test_an_empty_tocsin_says_what_to_do_first(sqlite_service: Service) -> None:
     browser = await at_the_front(sqlite_service)
     assert "Listening for the first event." in browser.text
     assert "tocsin key add" in browser.text
 
 
+@pytest.mark.claim("U1", "A19")
 async def test_trouble_is_named_with_its_site_and_owner(service: Service) -> None:
     await service.send({"type": "server.down", "severity": 5, "status": "problem", "title": "srv-12 is down", "site": OTHER_SITE})
     browser = await at_the_front(service)
@@ -34,6 +38,7 @@ async def test_trouble_is_named_with_its_site_and_owner(service: Service) -> Non
     assert "(1) Overview · Tocsin" in browser.page.text
 
 
+@pytest.mark.claim("A20")
 async def test_a_title_is_text_and_never_code(sqlite_service: Service) -> None:
     await sqlite_service.send(
         {"type": "server.down", "severity": 5, "status": "problem", "title": "<script>alert(1)</script>" + "😱" * 150}
@@ -43,6 +48,7 @@ async def test_a_title_is_text_and_never_code(sqlite_service: Service) -> None:
     assert "&lt;script&gt;alert(1)" in browser.page.text
 
 
+@pytest.mark.claim("A20")
 async def test_the_page_lets_nothing_run_but_what_carries_its_nonce(sqlite_service: Service) -> None:
     browser = await at_the_front(sqlite_service)
     policy = browser.page.headers["content-security-policy"]

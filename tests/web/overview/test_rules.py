@@ -36,6 +36,7 @@ def test_nothing_ever_came() -> None:
     assert front.rest == "Listening for the first event."
 
 
+@pytest.mark.claim("U1")
 def test_all_quiet_names_who_watches_and_for_how_long_it_has_been_quiet() -> None:
     front = said(watch="Marta", quiet_since=NOW - 41 * HOUR)
     assert front.rest == "All quiet. Marta is on watch."
@@ -54,6 +55,7 @@ def test_what_is_kept_quiet_by_maintenance_needs_nobody() -> None:
     assert front.deck.endswith("40 are kept quiet.")
 
 
+@pytest.mark.claim("U1")
 def test_the_worst_alert_is_the_sentence_and_its_owner_is_named() -> None:
     worst = an_alert(
         title="srv-12 is down", severity=5, status="acknowledged", acknowledged_by="marta@example.com", first_seen_at=NOW - 14 * MINUTE

@@ -1,5 +1,7 @@
 """Health and sites, by forms and links alone."""
 
+import re
+
 import pytest
 
 from tests.api.service import OTHER_SITE, Service
@@ -14,12 +16,14 @@ async def marta(service: Service, role: Role = Role.ADMIN) -> Browser:
     return browser
 
 
+@pytest.mark.claim("B13")
 async def test_tocsin_says_how_it_is(service: Service) -> None:
     browser = await marta(service)
     await browser.get("/settings/health")
     assert "Tocsin is well." in browser.text
     for words in ("come due", "On time", "messages wait", "SQLite" if service.server.core.database.is_sqlite else "PostgreSQL"):
         assert words in browser.text, words
+    assert re.search(r"Intake 0 waiting to be stored .* Size [1-9][\d.,]* [kM]B ", browser.text), browser.text
 
 
 async def test_a_step_that_fails_is_named(sqlite_service: Service) -> None:
@@ -55,6 +59,7 @@ async def test_a_site_is_made_and_renamed(sqlite_service: Service) -> None:
     assert (await browser.post("/settings/sites", csrf=csrf, slug="Bad Slug")).status_code == 422
 
 
+@pytest.mark.claim("B8")
 async def test_a_row_of_the_catalogue_is_changed_and_put_back(service: Service) -> None:
     browser = await marta(service)
     await browser.get("/settings/sites/main/invoice.payment_failed")

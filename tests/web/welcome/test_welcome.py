@@ -16,7 +16,7 @@ async def log_in(service: Service, role: Role = Role.ADMIN) -> Browser:
     return browser
 
 
-@pytest.mark.claim("U7")
+@pytest.mark.claim("U7", "Q7")
 async def test_every_step_ticks_itself_when_it_is_really_done(service: Service) -> None:
     marta = await log_in(service)
     await marta.get("/welcome")
