@@ -30,6 +30,7 @@ from tocsin.api.description import DescriptionApi
 from tocsin.api.event_rules import RulesApi
 from tocsin.api.events import EventsApi
 from tocsin.api.health import HealthApi
+from tocsin.api.history import HistoryApi
 from tocsin.api.intake import PATH, Intake
 from tocsin.api.keys import KeysApi
 from tocsin.api.maintenance import MaintenanceApi
@@ -223,6 +224,7 @@ _API = (
     ChannelsApi,
     CallbacksApi,
     StreamApi,
+    HistoryApi,
     *_ON_CALL,
     *_QUIET,
     *_LOOKING_BACK,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tocsin.identity.passwords import Passwords
     from tocsin.identity.service import KeyRing
     from tocsin.identity.sessions import SessionBook
+    from tocsin.metrics.service import History
     from tocsin.muting.book import MuteBook
     from tocsin.net.http import HttpDoor
     from tocsin.notify.accounts import Courier, Writes
@@ -109,6 +110,7 @@ class Core(Store):
     checks: "CheckDesk"
     thresholds: "ThresholdBook"
     judge: "Judge"
+    history: "History"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
@@ -210,6 +212,8 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.alerts.model import Policy
     from tocsin.escalation.service import PolicyBook
     from tocsin.events import sites as site_store
+    from tocsin.metrics.service import History
+    from tocsin.metrics.store import SqlHistory
     from tocsin.muting import service as muting_service
     from tocsin.muting.book import MuteBook
     from tocsin.notify.announce import Announcer
@@ -223,6 +227,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.thresholds import Judge
+    from tocsin.pipeline.trouble import SeriesTrouble
     from tocsin.pipeline.watched import CheckDesk
     from tocsin.ruling.book import RuleBook
     from tocsin.thresholds import rules as threshold_rules
@@ -264,6 +269,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         CheckDesk(store.clock, sites, mutes, ingest, settings.ssl_expiry_warning_days),
         thresholds,
         Judge(store.clock, sites, thresholds, ingest),
+        History(SqlHistory(), settings.series_limit, SeriesTrouble(ingest, sites.slug_of)),
     )
 
     def begin(tx: Tx) -> None:

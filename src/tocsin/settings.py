@@ -69,6 +69,7 @@ class Settings:
     cpu_warning: int = 80
     memory_warning: int = 90
     disk_warning: int = 85
+    series_limit: int = 50_000
 
     @property
     def twilio(self) -> TwilioAccount | None:
@@ -429,6 +430,13 @@ VARIABLES: tuple[Variable, ...] = (
         _whole(0, 1_440),
         "10",
         "a problem that returns this soon after it was resolved reopens its alert",
+    ),
+    Variable(
+        "TOCSIN_SERIES_LIMIT",
+        ("series_limit",),
+        _whole(1, 10_000_000),
+        "50000",
+        "how many series of metrics a site may have; samples of further ones are refused",
     ),
     Variable(
         "TOCSIN_HEARTBEAT_URL",

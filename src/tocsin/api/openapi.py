@@ -111,8 +111,11 @@ def _operations(routes: Sequence[object]) -> Iterator[tuple[str, str, HTTPRouteH
 
 
 def _shape(handler: HTTPRouteHandler, name: str) -> Any:
+    """The struct of the query (``asked``) or the body (``sent``); a handler that reads its body by itself names its shape in ``reads``."""
     parameter = handler.parsed_fn_signature.parameters.get(name)
-    return None if parameter is None else parameter.annotation
+    if parameter is None:
+        return handler.opt.get("reads") if name == "sent" else None
+    return parameter.annotation
 
 
 def _answer(handler: HTTPRouteHandler) -> Any:

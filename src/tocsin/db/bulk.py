@@ -31,14 +31,17 @@ def insert(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row
         tx.driver.execute(_json_insert_sql(table, columns), (_encode(documents).decode(),))
 
 
-def insert_new(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-    """Like `insert`, but a row that breaks a unique constraint is left out: the first one stays."""
+def insert_new(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
+    """Like `insert`, but a row that breaks a unique constraint is left out: the first one stays.
+
+    Answers how many are new; within a `Tx.pipeline` of PostgreSQL that is not known yet.
+    """
     if not rows:
-        return
+        return 0
     if tx.is_sqlite:
-        _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count) + " ON CONFLICT DO NOTHING")
-    else:
-        tx.driver.execute(_unnest_insert_sql(table, columns) + " ON CONFLICT DO NOTHING", [list(c) for c in zip(*rows, strict=True)])
+        return _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count) + " ON CONFLICT DO NOTHING")
+    insert_all = _unnest_insert_sql(table, columns) + " ON CONFLICT DO NOTHING"
+    return int(tx.driver.execute(insert_all, [list(c) for c in zip(*rows, strict=True)]).rowcount)
 
 
 def update(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -81,16 +84,17 @@ def fetch(
     return list(tx.driver.execute(select, (wanted, *parameters)).fetchall())
 
 
-def _in_chunks(tx: Tx, rows: Sequence[Row], sql: Callable[[int], str]) -> None:
+def _in_chunks(tx: Tx, rows: Sequence[Row], sql: Callable[[int], str]) -> int:
     """Many rows in one statement: the driver lets go of the interpreter once a statement, not once a row.
 
     With one row a statement the writer's thread queues for the interpreter behind the event loop after every row.
     """
-    start, left = 0, len(rows)
+    start, left, changed = 0, len(rows), 0
     for size in _CHUNKS:
         while left >= size:
-            tx.driver.execute(sql(size), list(chain.from_iterable(rows[start : start + size])))
+            changed += tx.driver.execute(sql(size), list(chain.from_iterable(rows[start : start + size]))).rowcount
             start, left = start + size, left - size
+    return changed
 
 
 _AT_ONCE = 2_000  # rows in one document; COPY would end the pipeline that the statements of a commit share
@@ -146,6 +150,7 @@ def _pg_type(table: sa.Table, column: str) -> str:
         (sa.BigInteger, "bigint"),
         (sa.Integer, "integer"),
         (sa.Boolean, "boolean"),
+        (sa.Double, "double precision"),
     ):
         if isinstance(kind, python_type):
             return name

@@ -786,3 +786,29 @@ check_spans = sa.Table(
     sa.Index("check_spans_ends_at", "ends_at"),
     sqlite_with_rowid=False,
 )
+
+# What is measured (H1). One row for each site, host, name and set of labels; a host that is none is an empty text.
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("id", Number, primary_key=True, autoincrement=True),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),  # a JSON object, its members in order
+    sa.Column("first_at", Millis, nullable=False),
+    sa.Index("series_identity", "site_id", "host", "name", "labels", unique=True),
+    sa.Index("series_name", "name"),
+)
+
+# The last days of history, one row a sample. The hour (since 1970) stands first, so that what arrives together lies together:
+# ordered by series, each sample of a batch would touch a page of its own.
+samples = sa.Table(
+    "samples",
+    metadata,
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("series_id", Number, primary_key=True, autoincrement=False),
+    sa.Column("at", Millis, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -116,10 +116,10 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         permission=Permission.SEND,
-        meaning="Send events.",
+        meaning="Send events and metrics.",
         roles=NOBODY,
         scope=Scope.INGEST,
-        calls=("POST /api/v1/events",),
+        calls=("POST /api/v1/events", "POST /api/v1/metrics"),
     ),
     Row(
         permission=Permission.LOOK,
@@ -154,6 +154,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/checks/{check_id}/results",
             "GET /api/v1/thresholds",
             "GET /api/v1/thresholds/{threshold_id}",
+            "GET /api/v1/metrics/series",
         ),
         pages=(
             "GET /",

@@ -1,11 +1,16 @@
 """Tocsin's own troubles, as events like any other: they open alerts, and resolve them when they are over."""
 
+from collections.abc import Callable
+
 import msgspec
+import sqlalchemy as sa
 
 from tocsin.core.clock import Clock
 from tocsin.core.text import cut
+from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
+from tocsin.metrics.model import SERIES_LIMIT
 from tocsin.notify.model import CHANNEL_FAILED, Contact, about
 from tocsin.notify.spending import Level, Standing, in_money
 from tocsin.pipeline.ingest import Batch, Ingest
@@ -58,3 +63,44 @@ class ChannelTrouble:
         event = EventInput(type=CHANNEL_FAILED, severity=4, title=title, message=message, subject=about(contact))
         event = msgspec.structs.replace(event, status=status)
         self._ingest.take(tx, [Batch([Incoming(event, SITE, self._clock.now())], None, None)])
+
+
+class SeriesTrouble:
+    """Reports once that a site has as many series of metrics as it may have, and once that it has room again.
+
+    What was said stands in the settings' table, in the transaction that says it.
+    """
+
+    def __init__(self, ingest: Ingest, slug_of: Callable[[int], str]) -> None:
+        self._ingest, self._slug_of = ingest, slug_of
+
+    def is_full(self, tx: Tx, site_id: int, limit: int, now: int) -> None:
+        """Opens an alert of severity 3."""
+        if self._is_said(tx, site_id):
+            return
+        tx.sql.execute(tables.settings.insert().values(name=_said(site_id), value=str(now)))
+        title = f"The site has {limit} series of metrics, as many as it may: new ones are not stored"
+        message = (
+            "Known series go on. Most often a label changes with every request or process: take it out where it is sent. "
+            "If so many things are really measured, raise TOCSIN_SERIES_LIMIT."
+        )
+        self._report(tx, site_id, EventInput(type=SERIES_LIMIT, severity=3, title=title, message=message), now)
+
+    def has_room(self, tx: Tx, site_id: int, limit: int, now: int) -> None:
+        """Resolves it."""
+        if not self._is_said(tx, site_id):
+            return
+        tx.sql.execute(tables.settings.delete().where(tables.settings.c.name == _said(site_id)))
+        title = f"The site has room for new series of metrics again; it may have {limit}"
+        self._report(tx, site_id, EventInput(type=SERIES_LIMIT, severity=3, status="recovery", title=title), now)
+
+    def _is_said(self, tx: Tx, site_id: int) -> bool:
+        query = sa.select(tables.settings.c.value).where(tables.settings.c.name == _said(site_id))
+        return tx.sql.execute(query).scalar_one_or_none() is not None
+
+    def _report(self, tx: Tx, site_id: int, event: EventInput, now: int) -> None:
+        self._ingest.take(tx, [Batch([Incoming(event, self._slug_of(site_id), now)], None, None)])
+
+
+def _said(site_id: int) -> str:
+    return f"series_limit_said:{site_id}"

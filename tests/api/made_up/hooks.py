@@ -21,6 +21,7 @@ EACH = 200  # cases between two looks at the lists: what is made in between is u
 
 NDJSON = "application/x-ndjson"
 INTAKE = "/api/v1/events"
+METRICS = "/api/v1/metrics"
 
 
 @schemathesis.serializer(NDJSON)
@@ -39,11 +40,13 @@ def filter_case(_context: schemathesis.HookContext, case: "schemathesis.Case[Any
 def wrong_members_are_named(
     _context: schemathesis.CheckContext, response: schemathesis.Response, case: "schemathesis.Case[Any]"
 ) -> bool | None:
-    """Of a wrong body the intake takes at most those members of an array that are right."""
+    """Of a wrong body the intakes take at most those members of an array that are right."""
     body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
     if response.status_code == 202 and case.path == INTAKE and body is not None and body.mode.is_negative:
         assert isinstance(case.body, list), "a wrong event was taken"
         assert response.json()["rejected"], "an array with a wrong member was taken whole"
+    if response.status_code == 202 and case.path == METRICS and body is not None and body.mode.is_negative:
+        assert response.json()["rejected"], "samples with a wrong one among them were taken whole"
     return None
 
 

@@ -1,0 +1,192 @@
+"""``/metrics``: samples in, and what was measured."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, get, post
+from msgspec import Meta
+
+from tocsin.api.context import AnyRequest, Given, TheCaller, TheServer, chosen_site, visible_sites
+from tocsin.api.fields import Cursor, Host, Limit, Page, Slug, Time
+from tocsin.api.intake import MAX_BACKLOG, SMALL, unzip
+from tocsin.api.paging import cut_page, read_cursor
+from tocsin.api.problems import UnsupportedContent
+from tocsin.bootstrap import Server
+from tocsin.core.clock import DAY
+from tocsin.core.errors import FieldError, InvalidInput, Unavailable
+from tocsin.core.times import to_text, to_text_or_none
+from tocsin.db.writer import Tx
+from tocsin.events.model import MAX_BODY
+from tocsin.events.sites import SiteBook
+from tocsin.identity.model import Caller
+from tocsin.metrics import rules, store
+from tocsin.metrics.decode import Decoded, Refused, Samples, decode
+from tocsin.metrics.model import NO_LABELS, Labels, Reading, Recorded, Sample, Series, SeriesFilter
+
+WEIGHT = 10  # samples that take the writer as long as an event
+LATELY = 2 * DAY  # how far back a series' last value is looked for
+
+MetricName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=rules.MAX_NAME,
+        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        description="What is measured.",
+        examples=["cpu_percent"],
+        extra={"must": "be the name of a metric, such as cpu_percent"},
+    ),
+]
+LabelsInQuery = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=2_000,
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*=",
+        description="Labels that the series has (it may have others): `name=value`, with commas between.",
+        examples=["mount=/"],
+        extra={"must": "be labels such as mount=/ or mount=/,device=sda1"},
+    ),
+]
+
+
+class SamplesTaken(msgspec.Struct, frozen=True):
+    """How many samples are stored, how many were known already, and which cannot be taken."""
+
+    accepted: int
+    repeated: int
+    rejected: list[Refused]
+
+
+class SeriesWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which series."""
+
+    site: Slug | None = None
+    name: MetricName | None = None
+    host: Host | None = None
+    labels: LabelsInQuery | None = None
+
+
+class SeriesQuery(SeriesWanted, frozen=True, kw_only=True):
+    """Which series, and how many."""
+
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class MetricSeries(msgspec.Struct, frozen=True):
+    """A series, and its newest value of the last two days."""
+
+    name: str
+    unit: Annotated[str, Meta(description="The last word of the name.")]
+    host: str | None
+    site: str
+    labels: dict[str, str]
+    first_at: Time
+    last_at: Time | None
+    last_value: float | None
+
+
+class SeriesPage(Page, frozen=True):
+    """A page of series, by site, host, name and labels."""
+
+    items: list[MetricSeries]
+
+
+class HistoryApi(Controller):
+    """History of metrics."""
+
+    path = "/metrics"
+    tags = ("Metrics",)
+
+    @post(status_code=202, request_max_body_size=MAX_BODY, opt={"reads": Samples})
+    async def send_samples(self, server: TheServer, caller: TheCaller, request: AnyRequest) -> SamplesTaken:
+        """Takes samples, and answers once they are stored.
+
+        A sample of the same series and time again does no harm: the first stays. What cannot be taken is listed.
+        """
+        if server.core.writer.backlog > MAX_BACKLOG:
+            raise Unavailable("the intake is full: more arrives than can be stored", retry_after=1)
+        body = await request.body()
+        work = (server, caller, body, request.headers.get("content-encoding", ""), request.headers.get("content-type", ""))
+        decoded = await asyncio.to_thread(_read, *work) if len(body) > SMALL else _read(*work)
+        batch = Batch(server, tuple(decoded.samples))
+        recorded = await server.core.writer.submit(_record, batch, 1 + len(decoded.samples) // WEIGHT)
+        return _taken(server, decoded, recorded)
+
+    @get("/series", sync_to_thread=True)
+    def list_series(self, server: TheServer, caller: TheCaller, asked: Given[SeriesQuery]) -> SeriesPage:
+        """Lists what is measured, by site, host, name and labels."""
+        core, wanted = server.core, filter_of(server.core.sites, caller, asked)
+        after = read_cursor(asked.cursor, "series", (int, str, str, str))
+        with core.database.read() as connection:
+            found = core.history.find(connection, wanted, after, asked.limit + 1)
+            items, cursor = cut_page(found, asked.limit, "series", store.place_of)
+            last = {one.series.id: one for one in core.history.newest_of(connection, items, core.clock.now() - LATELY)}
+        return SeriesPage(cursor, [_series_out(one, last.get(one.id), core.sites) for one in items])
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """One request's samples on their way to the writer."""
+
+    server: Server
+    samples: tuple[Sample, ...]
+
+
+def _record(tx: Tx, batches: Sequence[Batch]) -> list[Recorded]:
+    """A group for `Writer.submit`."""
+    return [one.server.core.history.record(tx, one.samples, one.server.core.clock.now()) for one in batches]
+
+
+def _read(server: Server, caller: Caller, body: bytes, encoding: str, kind: str) -> Decoded:
+    if kind.partition(";")[0].strip().lower() not in ("", "application/json"):
+        raise UnsupportedContent('Send application/json: {"samples": [...]}')
+    coding = encoding.strip().lower()
+    if coding not in ("", "identity", "gzip"):
+        raise UnsupportedContent("Send the body as it is, or with Content-Encoding: gzip")
+    sites = server.core.sites
+
+    def find_site(slug: str | None) -> int | FieldError:
+        try:
+            return sites.get(chosen_site(sites, caller, slug)).id
+        except InvalidInput as error:
+            return error.errors[0]
+
+    return decode(unzip(body) if coding == "gzip" else body, find_site, server.core.clock.now())
+
+
+def _taken(server: Server, decoded: Decoded, recorded: Recorded) -> SamplesTaken:
+    words = f"would be one series too many: the site may have {server.core.settings.series_limit} (TOCSIN_SERIES_LIMIT)"
+    full = (FieldError("labels", words),)
+    refused = [*decoded.refused, *[Refused(decoded.places[place], full) for place in recorded.refused]]
+    return SamplesTaken(recorded.accepted, recorded.repeated, sorted(refused, key=lambda one: one.index))
+
+
+def filter_of(sites: SiteBook, caller: Caller, asked: SeriesWanted) -> SeriesFilter:
+    """The series that *caller* asks about. Raises `NotFound` for a site that is not there, or not for this caller."""
+    site_ids = visible_sites(sites, caller, asked.site)
+    return SeriesFilter(site_ids=site_ids, name=asked.name, host=asked.host, labels=_labels(asked.labels))
+
+
+def _labels(text: str | None) -> Labels:
+    """``mount=/,device=sda1`` as labels; a comma that no name and ``=`` follow belongs to the value."""
+    if text is None:
+        return NO_LABELS
+    pairs = [part.partition("=") for part in re.split(r",(?=[a-zA-Z_][a-zA-Z0-9_]*=)", text)]
+    return tuple(sorted({name: value for name, _, value in pairs}.items()))
+
+
+def _series_out(series: Series, last: Reading | None, sites: SiteBook) -> MetricSeries:
+    return MetricSeries(
+        series.name,
+        rules.unit_of(series.name),
+        series.host or None,
+        sites.slug_of(series.site_id),
+        dict(series.labels),
+        to_text(series.first_at),
+        to_text_or_none(None if last is None else last.at),
+        None if last is None else last.value,
+    )

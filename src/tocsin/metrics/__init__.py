@@ -1,0 +1,1 @@
+"""History of metrics: what was measured, when, and how it is kept small."""

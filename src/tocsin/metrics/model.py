@@ -1,0 +1,69 @@
+"""Samples and the series that they belong to."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tocsin.core.clock import HOUR
+
+Labels = tuple[tuple[str, str], ...]
+
+NO_LABELS: Labels = ()
+SERIES_LIMIT = "tocsin.series_limit"  # the type of the event that says that a site has too many series
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """One measured value. ``at`` is milliseconds UTC; ``host`` is empty where no host was measured; ``labels`` are in order."""
+
+    site_id: int
+    name: str
+    at: int
+    value: float
+    host: str = ""
+    labels: Labels = NO_LABELS
+
+
+class Series(msgspec.Struct, frozen=True, gc=False):
+    """What all samples of one site, name, host and set of labels make up."""
+
+    id: int
+    site_id: int
+    name: str
+    host: str
+    labels: Labels
+    first_at: int
+
+
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """A series and its newest value."""
+
+    series: Series
+    at: int
+    value: float
+
+
+class SeriesFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which series; what is None or empty does not narrow. ``site_ids`` None: of all sites."""
+
+    site_ids: frozenset[int] | None = None
+    name: str | None = None
+    host: str | None = None
+    labels: Labels = NO_LABELS  # these at least
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What became of samples: stored, known already, and the places of those whose series would be one too many."""
+
+    accepted: int
+    repeated: int = 0
+    refused: tuple[int, ...] = ()
+
+
+def labels_of(found: Mapping[str, str] | None) -> Labels:
+    """Labels in the order in which they are kept."""
+    return tuple(sorted(found.items())) if found else NO_LABELS
+
+
+def hour_of(at: int) -> int:
+    """The hour (since 1970) in which a sample is kept."""
+    return at // HOUR

@@ -1,0 +1,86 @@
+"""Decisions about samples: what may be a name, a label, a time and a value."""
+
+import re
+from math import isfinite
+
+from tocsin.core.clock import DAY, HOUR, MINUTE
+from tocsin.core.errors import FieldError
+from tocsin.core.text import cut, one_line
+from tocsin.core.times import to_text
+from tocsin.metrics.model import Labels, Sample
+
+LATEST = 7 * DAY + HOUR  # how late a sample may come: an agent keeps seven days while the server is away
+AHEAD = 10 * MINUTE
+MAX_NAME = 120
+MAX_HOST = 253
+MAX_LABELS = 16
+MAX_LABEL_NAME = 63
+MAX_LABEL_VALUE = 200
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+", re.ASCII)
+_FOREIGN_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+
+
+def is_name(text: str) -> bool:
+    """Whether *text* is a name of ours: lower case, at least two words, the last of which is the unit: ``cpu_percent``."""
+    return len(text) <= MAX_NAME and _NAME.fullmatch(text) is not None
+
+
+def is_foreign_name(text: str) -> bool:
+    """Whether *text* is a name as Prometheus has them: ``node_load1``."""
+    return len(text) <= MAX_NAME and _FOREIGN_NAME.fullmatch(text) is not None
+
+
+def unit_of(name: str) -> str:
+    """The unit in which the values of a metric are: the last word of its name."""
+    return name.rpartition("_")[2]
+
+
+def check(sample: Sample, now: int) -> tuple[FieldError, ...]:
+    """All that is wrong with a sample; nothing if it may be stored."""
+    return (*check_series(sample.name, sample.host, sample.labels), *check_point(sample.at, sample.value, now))
+
+
+def check_point(at: int, value: float, now: int) -> tuple[FieldError, ...]:
+    """What is wrong with a time and a value. A clock that is hours off is named, not stored."""
+    errors = []
+    if at < now - LATEST:
+        errors.append(FieldError("at", f"is more than 7 days before this server's clock, {to_text(now)}: too late to be stored"))
+    if at > now + AHEAD:
+        errors.append(FieldError("at", f"is more than 10 minutes ahead of this server's clock, {to_text(now)}: set the sender's clock"))
+    if not isfinite(value):
+        errors.append(FieldError("value", "must be a finite number, such as 12.5; leave out what was not measured"))
+    return tuple(errors)
+
+
+def check_series(name: str, host: str, labels: Labels) -> tuple[FieldError, ...]:
+    """What is wrong with what a series is known by."""
+    errors = []
+    if not is_name(name):
+        words = f"must be lower-case words with _ between, the last one the unit, such as cpu_percent; at most {MAX_NAME} characters"
+        errors.append(FieldError("name", words))
+    if len(host) > MAX_HOST or not _is_clean(host):
+        errors.append(FieldError("host", f"must be a host name of at most {MAX_HOST} characters, such as web-1.example.com"))
+    return (*errors, *check_labels(labels))
+
+
+def check_labels(labels: Labels) -> tuple[FieldError, ...]:
+    """What is wrong with labels; a wrong one is named by the first."""
+    if len(labels) > MAX_LABELS:
+        return (FieldError("labels", f"has {len(labels)} members; at most {MAX_LABELS} are taken"),)
+    for name, value in labels:
+        if len(name) > MAX_LABEL_NAME or not _LABEL_NAME.fullmatch(name):
+            return (FieldError(_place(name), f"must be named with letters, digits and _, at most {MAX_LABEL_NAME}, such as mount"),)
+        if not 0 < len(value) <= MAX_LABEL_VALUE or not _is_clean(value):
+            return (FieldError(_place(name), f"must be text of 1 to {MAX_LABEL_VALUE} characters in one line"),)
+    return ()
+
+
+def _place(label: str) -> str:
+    return f"labels.{cut(one_line(label), 60)}"
+
+
+def _is_clean(text: str) -> bool:
+    """Whether a database can store *text* and a line can show it: no control characters, no half of a surrogate pair."""
+    return text.isprintable() or not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000 for c in text)

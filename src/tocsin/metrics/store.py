@@ -1,0 +1,168 @@
+"""Where samples are kept: what any keeper of history can do, and the one that keeps it in the database."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from tocsin.core.clock import HOUR
+from tocsin.db import bulk, tables
+from tocsin.db.writer import Tx
+from tocsin.metrics.model import Labels, Series, SeriesFilter, hour_of, labels_of
+
+Row = tuple[int, int, float]  # series, moment, value
+Key = tuple[int, str, str, Labels]  # site, name, host, labels
+Point = tuple[int, float]
+Place = tuple[int, str, str, str]  # of a series in the list of all: site, host, name, labels
+
+RECENT = 2  # hours in which nearly every series has its newest value
+AT_ONCE = 500  # series in one question
+
+_SERIES, _SAMPLES = tables.series, tables.samples
+_SAMPLE_COLUMNS = ("hour", "series_id", "at", "value")
+_SERIES_COLUMNS = ("site_id", "host", "name", "labels", "first_at")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class HistoryStore(Protocol):
+    """What keeps samples. The series themselves are always in the database."""
+
+    def add(self, tx: Tx, rows: Sequence[Row]) -> int:
+        """Keeps *rows*; of two of the same series and moment the first stays. Answers how many were new."""
+        ...
+
+    def newest(self, connection: sa.Connection, series_ids: Sequence[int], since: int) -> dict[int, Point]:
+        """The last moment and value of each of these series that has one since *since*."""
+        ...
+
+    def points(self, connection: sa.Connection, series_id: int, start: int, end: int) -> list[Point]:
+        """All moments and values from *start* to before *end*, by time."""
+        ...
+
+
+class SqlHistory:
+    """History in the database."""
+
+    def add(self, tx: Tx, rows: Sequence[Row]) -> int:
+        """See `HistoryStore`. In the order of the key, so that neighbours are written together."""
+        keyed = sorted([(hour_of(at), series_id, at, value) for series_id, at, value in rows])
+        return bulk.insert_new(tx, _SAMPLES, _SAMPLE_COLUMNS, keyed)
+
+    def newest(self, connection: sa.Connection, series_ids: Sequence[int], since: int) -> dict[int, Point]:
+        """See `HistoryStore`. Nearly always in the last two hours; only what is silent is looked for further back."""
+        last = connection.execute(sa.select(sa.func.max(_SAMPLES.c.hour))).scalar_one_or_none()
+        if last is None:
+            return {}
+        first, recent = hour_of(since), max(hour_of(since), last - RECENT + 1)
+        found = _newest(connection, series_ids, range(recent, last + 1))
+        missing = [series_id for series_id in series_ids if series_id not in found]
+        found |= _newest(connection, missing, range(first, recent))
+        return {series_id: point for series_id, point in found.items() if point[0] >= since}
+
+    def points(self, connection: sa.Connection, series_id: int, start: int, end: int) -> list[Point]:
+        """See `HistoryStore`."""
+        c = _SAMPLES.c
+        query = sa.select(c.at, c.value).where(c.hour.between(hour_of(start), hour_of(end - 1)), c.series_id == series_id)
+        return [(at, value) for at, value in connection.execute(query.where(c.at >= start, c.at < end).order_by(c.at))]
+
+
+def _newest(connection: sa.Connection, series_ids: Sequence[int], hours: range) -> dict[int, Point]:
+    if not hours:
+        return {}
+    found: dict[int, Point] = {}
+    for start in range(0, len(series_ids), AT_ONCE):
+        rows = connection.execute(_NEWEST, {"hours": list(hours), "ids": series_ids[start : start + AT_ONCE]})
+        found |= {series_id: (at, value) for series_id, at, value in rows}
+    return found
+
+
+_NEWEST = sa.text(
+    "SELECT s.series_id, s.at, s.value FROM (SELECT series_id, max(at) AS last FROM samples"  # noqa: S608 - our own number
+    " WHERE hour IN :hours AND series_id IN :ids GROUP BY series_id) AS n"
+    f" JOIN samples s ON s.hour = n.last / {HOUR} AND s.series_id = n.series_id AND s.at = n.last"
+).bindparams(sa.bindparam("hours", expanding=True), sa.bindparam("ids", expanding=True))
+
+
+# --- Series
+
+
+def ids_of(tx: Tx, keys: Sequence[Key]) -> dict[Key, int]:
+    """The ids of those of these series that are there."""
+    if not keys:
+        return {}
+    wanted = [(site_id, host, name, labels_text(labels)) for site_id, name, host, labels in keys]
+    if tx.is_sqlite:
+        found = [(place, tx.driver.execute(_ID, one).fetchone()) for place, one in enumerate(wanted)]
+        return {keys[place]: row[0] for place, row in found if row is not None}
+    rows = tx.driver.execute(_IDS, [list(column) for column in zip(*wanted, strict=True)])
+    return {keys[place - 1]: series_id for place, series_id in rows}
+
+
+_ID = "SELECT id FROM series WHERE site_id = ? AND host = ? AND name = ? AND labels = ?"
+_IDS = (
+    "SELECT k.place, s.id FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[])"
+    " WITH ORDINALITY AS k(site_id, host, name, labels, place)"
+    " CROSS JOIN LATERAL (SELECT id FROM series WHERE site_id = k.site_id AND host = k.host AND name = k.name"
+    " AND labels = k.labels OFFSET 0) AS s"
+)
+
+
+def make(tx: Tx, firsts: Mapping[Key, int]) -> None:
+    """Makes these series, each with the moment of its first sample; one that another node was first to make stays as it is."""
+    rows = [(site_id, host, name, labels_text(labels), at) for (site_id, name, host, labels), at in firsts.items()]
+    bulk.insert_new(tx, _SERIES, _SERIES_COLUMNS, rows)
+
+
+def count(tx: Tx, site_id: int) -> int:
+    """How many series a site has."""
+    return int(tx.sql.execute(sa.select(sa.func.count()).select_from(_SERIES).where(_SERIES.c.site_id == site_id)).scalar_one())
+
+
+def find(connection: sa.Connection, wanted: SeriesFilter, after: Place | None = None, limit: int | None = None) -> list[Series]:
+    """The series that fit, by site, host, name and labels; *after* goes on behind one of them."""
+    c = _SERIES.c
+    order = (c.site_id, c.host, c.name, c.labels)
+    query = sa.select(c.id, c.site_id, c.name, c.host, c.labels, c.first_at).where(*_conditions(wanted)).order_by(*order)
+    if after is not None:
+        query = query.where(sa.tuple_(*order) > sa.tuple_(*map(sa.literal, after)))
+    if limit is not None and not wanted.labels:
+        query = query.limit(limit)
+    found = (Series(row.id, row.site_id, row.name, row.host, labels_from(row.labels), row.first_at) for row in connection.execute(query))
+    return list(_fitting(found, wanted.labels, limit))
+
+
+def _conditions(wanted: SeriesFilter) -> Iterator[sa.ColumnElement[bool]]:
+    c = _SERIES.c
+    if wanted.site_ids is not None:
+        yield c.site_id.in_(sorted(wanted.site_ids))
+    if wanted.name is not None:
+        yield c.name == wanted.name
+    if wanted.host is not None:
+        yield c.host == wanted.host
+
+
+def _fitting(found: Iterable[Series], labels: Labels, limit: int | None) -> Iterator[Series]:
+    left = limit
+    for one in found:
+        if left == 0:
+            return
+        if set(labels) <= set(one.labels):
+            left = None if left is None else left - 1
+            yield one
+
+
+def place_of(one: Series) -> Place:
+    """Where a series stands in the list of all."""
+    return one.site_id, one.host, one.name, labels_text(one.labels)
+
+
+def labels_text(labels: Labels) -> str:
+    """Labels as they stand in their column: a JSON object in order."""
+    return _encode(dict(labels)).decode() if labels else "{}"
+
+
+def labels_from(text: str) -> Labels:
+    """What stands in the column, as labels."""
+    return labels_of(_decode(text))

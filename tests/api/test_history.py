@@ -1,0 +1,154 @@
+"""Metrics over HTTP: what is taken, what is refused and why, what comes back."""
+
+import gzip
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.api.service import OTHER_SITE, Service
+from tocsin.core.clock import DAY, HOUR, MINUTE
+from tocsin.core.times import to_text
+
+
+async def send(service: Service, *samples: dict[str, Any], **more: Any) -> Any:
+    return await service.sender.post("/metrics", {"samples": samples, **more}, 202)
+
+
+async def test_samples_are_taken_and_listed_as_series(service: Service) -> None:
+    now = service.world.clock.now()
+    answer = await send(
+        service,
+        {"name": "cpu_percent", "host": "web1", "value": 12.5},
+        {"name": "cpu_percent", "host": "web1", "value": 11, "at": to_text(now - MINUTE)},
+        {"name": "disk_percent", "host": "web1", "labels": {"mount": "/"}, "value": 81.25, "at": to_text(now)},
+        {"name": "orders_total", "value": 7, "site": OTHER_SITE},
+    )
+    assert answer == {"accepted": 4, "repeated": 0, "rejected": []}
+    page = await service.reader.get("/metrics/series")
+    assert page["next_cursor"] is None
+    assert page["items"][1] == {
+        "name": "disk_percent",
+        "unit": "percent",
+        "host": "web1",
+        "site": "main",
+        "labels": {"mount": "/"},
+        "first_at": to_text(now),
+        "last_at": to_text(now),
+        "last_value": 81.25,
+    }
+    assert [(one["site"], one["name"], one["last_value"]) for one in page["items"]] == [
+        ("main", "cpu_percent", 12.5),
+        ("main", "disk_percent", 81.25),
+        (OTHER_SITE, "orders_total", 7.0),
+    ]
+
+
+async def test_series_are_found_by_their_parts_and_come_in_pages(service: Service) -> None:
+    mounts = ["/", "/var", "/var/lib,x"]
+    await send(service, *[{"name": "disk_percent", "host": h, "labels": {"mount": m}, "value": 1} for h in ("a", "b") for m in mounts])
+    assert len((await service.reader.get("/metrics/series", name="disk_percent", host="a"))["items"]) == 3
+    found = await service.reader.get("/metrics/series", labels="mount=/var/lib,x")
+    assert [one["host"] for one in found["items"]] == ["a", "b"]
+    assert (await service.reader.get("/metrics/series", labels="mount=/,device=sda"))["items"] == []
+    seen: list[tuple[str, str]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await service.reader.get("/metrics/series", limit=4, **cursor)
+        seen += [(one["host"], one["labels"]["mount"]) for one in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert seen == [(h, m) for h in ("a", "b") for m in mounts]
+
+
+async def test_a_site_sees_and_sends_its_own_only(service: Service) -> None:
+    answer = await service.tenant.post("/metrics", {"samples": [{"name": "cpu_percent", "value": 1, "site": "main"}]}, 202)
+    assert answer["rejected"] == [{"index": 0, "errors": [{"field": "site", "message": "there is no site main for you"}]}]
+    await service.tenant.post("/metrics", {"samples": [{"name": "load_1m", "value": 1}]}, 202)
+    await send(service, {"name": "cpu_percent", "value": 1})
+    assert [one["name"] for one in (await service.tenant.get("/metrics/series"))["items"]] == ["load_1m"]
+    await service.tenant.refused("GET", "/metrics/series?site=main", 404)
+
+
+async def test_bad_samples_are_named_and_the_others_taken(service: Service) -> None:
+    now = service.world.clock.now()
+    good = {"name": "cpu_percent", "value": 1, "host": "web1"}
+    bad: list[Any] = [
+        {**good, "name": "cpu"},
+        {**good, "value": "12"},
+        {**good, "value": None},
+        {**good, "at": to_text(now + HOUR)},
+        {**good, "at": to_text(now - 8 * DAY)},
+        {**good, "at": 1_767_225_600},
+        {**good, "host": "a\0b"},
+        {**good, "labels": {"a b": "x"}},
+        {**good, "labels": {"a": 1}},
+        {**good, "site": "nowhere"},
+        {**good, "colour": "red"},
+        {"name": "cpu_percent"},
+        17,
+    ]
+    answer = await send(service, good, *bad)
+    assert answer["accepted"] == 1
+    assert [one["index"] for one in answer["rejected"]] == list(range(1, len(bad) + 1))
+    fields = [[error["field"] for error in one["errors"]] for one in answer["rejected"]]
+    assert fields == [
+        *[["name"], ["value"], ["value"], ["at"], ["at"], ["at"], ["host"], ["labels.a b"]],
+        *[["labels[...]"], ["site"], ["colour"], ["value"], ["body"]],
+    ]
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"1e999"])
+async def test_numbers_that_are_none_are_refused(service: Service, value: bytes) -> None:
+    body = b'{"samples": [{"name": "cpu_percent", "value": 1}, {"name": "load_1m", "value": %s}]}' % value
+    answer = await service.sender.ask("POST", "/metrics", content=body, headers={"Content-Type": "application/json"})
+    if answer.status_code == 202:
+        assert (answer.json()["accepted"], answer.json()["rejected"][0]["errors"][0]["field"]) == (1, "value")
+    else:
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] in ("body", "samples")
+
+
+async def test_a_body_that_cannot_be_read_says_why(service: Service) -> None:
+    for body, field in [
+        (b"", "body"),
+        (b"[]", "body"),
+        (b"{", "body"),
+        (b"{}", "samples"),
+        (b'{"samples": 3}', "samples"),
+        (b'{"samples": [], "x": 1}', "x"),
+        (b"[" * 20_000, "body"),
+        (b"\xff\xfe", "body"),
+    ]:
+        problem = await service.sender.refused("POST", "/metrics", 422, content=body, headers={"Content-Type": "application/json"})
+        assert problem["errors"][0]["field"] == field, body[:40]
+    await service.sender.refused("POST", "/metrics", 415, content=b"x", headers={"Content-Type": "text/plain"})
+    await service.sender.refused("POST", "/metrics", 415, content=b"x", headers={"Content-Encoding": "br"})
+    await service.reader.refused("POST", "/metrics", 403, json={"samples": []})
+    await service.sender.refused("GET", "/metrics/series", 403)
+
+
+async def test_gzip_is_read_and_never_more_than_the_limit(service: Service) -> None:
+    samples = [{"name": "cpu_percent", "host": f"web{n}", "value": n} for n in range(2_000)]
+    packed = gzip.compress(msgspec.json.encode({"samples": samples}))
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = await service.sender.ask("POST", "/metrics", content=packed, headers=headers)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 2_000)
+    bomb = gzip.compress(b"[" + b" " * 20_000_000)
+    await service.sender.refused("POST", "/metrics", 413, content=bomb, headers=headers)
+
+
+async def test_more_than_ten_thousand_samples_are_too_much_at_once(service: Service) -> None:
+    many = {"samples": [{"name": "a_ms", "value": 1}] * 10_001}
+    problem = await service.sender.refused("POST", "/metrics", 413, json=many)
+    assert "10000" in problem["detail"]
+    assert (await service.reader.get("/metrics/series"))["items"] == []
+
+
+async def test_a_series_too_many_is_refused_by_name(service: Service) -> None:
+    service.world.core.history._limit = 1
+    answer = await send(service, {"name": "cpu", "value": 1}, {"name": "cpu_percent", "value": 1}, {"name": "load_1m", "value": 1})
+    assert answer["accepted"] == 1
+    assert [one["index"] for one in answer["rejected"]] == [0, 2]
+    assert "TOCSIN_SERIES_LIMIT" in answer["rejected"][1]["errors"][0]["message"]
