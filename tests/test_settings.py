@@ -63,7 +63,7 @@ def test_without_any_setting_it_is_a_production_on_this_machine_alone(tmp_path: 
     assert settings.database_url == f"sqlite:///{tmp_path}/tocsin.db"
 
 
-@pytest.mark.claim("origin:A3")
+@pytest.mark.claim("origin:A3", "Q3")
 def test_the_configuration_file_of_the_data_folder_is_found_and_one_that_is_named_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "tocsin.toml").write_text('NTFY_TOPIC = "alerts-7f3k9q"\nTOCSIN_MESSAGES_PER_MINUTE = 20')
     settings = load({"TOCSIN_DATA_DIR": str(tmp_path)})
@@ -72,7 +72,7 @@ def test_the_configuration_file_of_the_data_folder_is_found_and_one_that_is_name
         load({}, tmp_path / "nowhere.toml")
 
 
-@pytest.mark.claim("origin:A3")
+@pytest.mark.claim("origin:A3", "Q3")
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -89,7 +89,7 @@ def test_what_is_wrong_in_the_configuration_file_is_named_with_what_would_be_rig
     assert complaint in str(refused.value)
 
 
-@pytest.mark.claim("K26")
+@pytest.mark.claim("K26", "origin:A4")
 @pytest.mark.parametrize("word", ["prod", "Production", "test", "../staging"])
 def test_an_environment_that_is_none_stops_the_start(word: str) -> None:
     with pytest.raises(SettingsError, match="must be one of development, staging, production"):

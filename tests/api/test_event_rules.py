@@ -212,6 +212,7 @@ async def test_a_dry_run_of_what_cannot_be_is_refused(sqlite_service: Service, b
 # Trying on the last month.
 
 
+@pytest.mark.claim("B6")
 async def test_a_back_test_tells_how_often_people_would_have_been_told(service: Service) -> None:
     world = service.world
     for _ in range(3):  # it comes, repeats, and is over after four minutes

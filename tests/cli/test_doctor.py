@@ -24,7 +24,7 @@ def _fault(result: Result, part: str) -> str:
     return str(finding["text"])
 
 
-@pytest.mark.claim("O4")
+@pytest.mark.claim("O4", "Q3")
 def test_a_sound_installation_has_no_fault_and_ends_with_zero(program: Program, locked_ntfy_url: str) -> None:
     program.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_right", "WHMCS_ENV": "staging"}
     with program.serving():

@@ -124,7 +124,7 @@ def test_each_trouble_is_named_with_its_cure(name: str) -> None:
     assert rules.worst(findings) is verdict
 
 
-@pytest.mark.claim("K26")
+@pytest.mark.claim("K26", "origin:A4")
 def test_in_development_no_public_address_is_asked_for() -> None:
     at_home = replace(REACH, environment="development", host_is_loopback=True)
     assert rules.worst(rules.reach(at_home)) is Verdict.OK

@@ -19,7 +19,7 @@ def program(tmp_path: Path, database_url: str) -> Program:
     return Program(tmp_path / "data", settings)
 
 
-@pytest.mark.claim(*CLAIMS)
+@pytest.mark.claim("K13")
 async def test_a_kill_at_every_boundary_loses_nothing(program: Program) -> None:
     async with Ordeal.begin(program, seed=1) as ordeal:
         for boundary in failpoints.NAMES:

@@ -45,6 +45,7 @@ def made_from_tables(url: str) -> dict[str, object]:
     return found
 
 
+@pytest.mark.claim("K13")
 def test_a_database_made_by_the_migrations_equals_one_made_from_the_tables(
     database: Database, databases: Databases, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_reader_cannot_write(database: Database) -> None:
         connection.execute(tables.settings.insert().values(name="a", value=""))
 
 
+@pytest.mark.claim("K13")
 def test_a_reader_sees_one_moment_only(database: Database) -> None:
     writer = database.writer_connection()
     with database.read() as connection:
@@ -120,7 +122,7 @@ def test_a_reader_sees_one_moment_only(database: Database) -> None:
     writer.close()
 
 
-@pytest.mark.claim("X4")
+@pytest.mark.claim("X4", "B14")
 def test_the_hot_queries_use_an_index(sqlite_url: str) -> None:
     """No scan of a table that grows: the plans of what every commit and every delivery asks."""
     database = Database(sqlite_url)

@@ -28,7 +28,7 @@ def test_a_quiet_sites_first_message_leaves_in_the_middle_of_anothers_storm() ->
     assert burst(limits, 5, site=2) == 1
 
 
-@pytest.mark.claim("K12", "N6")
+@pytest.mark.claim("K12", "N6", "origin:A4")
 def test_critical_messages_have_a_reserve() -> None:
     limits = Limits(burst=10, per_minute=10)
     burst(limits, 1_000, severity=4)
@@ -73,7 +73,7 @@ def test_the_loudest_are_served_first() -> None:
     assert not choices[1].digest
 
 
-@pytest.mark.claim("K12", "N6")
+@pytest.mark.claim("K12", "N6", "origin:A4")
 @given(
     st.integers(1, 20),
     st.integers(1, 20),

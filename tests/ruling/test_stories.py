@@ -151,6 +151,7 @@ async def test_old_events_that_come_late_count_by_when_they_occurred(quiet_world
     assert world.ntfy.told == []
 
 
+@pytest.mark.claim("B6")
 async def test_what_a_rule_mutes_is_recorded_and_tells_nobody_until_the_rule_is_gone(quiet_world: World) -> None:
     world = quiet_world
     (rule,) = await make(world, a_rule("type^disk.", name="Never", mute=True))
