@@ -20,6 +20,7 @@ from tocsin.core.clock import MINUTE, SECOND
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.events.model import Incoming, Rejected
+from tocsin.heartbeats.store import note_look
 from tocsin.notify.delivery import Delivery
 from tocsin.notify.departures import Departures
 from tocsin.notify.limits import Limits
@@ -146,6 +147,8 @@ class World:
             pass
         while await self.write(self.core.actions.escalate_due):
             pass
+        while await self.write(self.core.pulse.expire):
+            pass
         while await self.write(self.core.actions.find_company):
             pass
         await self.delivery.look_up_unknown()
@@ -162,7 +165,13 @@ class World:
         await self.turn()
         while self.clock.at < end:
             self.clock.at = min(end, self._next_due())
+            await self._have_looked()
             await self.turn()
+
+    async def _have_looked(self) -> None:
+        """The engine would have looked for late jobs all the while, each second: nobody was away."""
+        if self.count(tables.heartbeats):
+            await self.write(lambda tx: note_look(tx, self.clock.at))
 
     async def pass_until_quiet(self, at_most: int) -> None:
         """Lives on until nothing waits any more, at most so long."""
@@ -175,7 +184,7 @@ class World:
         now, faults = self.clock.at, self.delivery.faults
         outbox, alerts, escalations = tables.outbox.c, tables.alerts.c, tables.escalations.c
         moments = [self.core.mutes.at(now).until]
-        for column in (alerts.due_at, alerts.noise_at, escalations.next_at):
+        for column in (alerts.due_at, alerts.noise_at, escalations.next_at, tables.heartbeats.c.due_at):
             moments += [moment for (moment,) in self.rows(sa.select(column).where(column.is_not(None)))]
         waiting = sa.select(outbox.next_attempt_at, outbox.status, outbox.contact_id).where(outbox.next_attempt_at.is_not(None))
         for moment, status, contact_id in self.rows(waiting):

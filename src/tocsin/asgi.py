@@ -30,6 +30,7 @@ from tocsin.api.description import DescriptionApi
 from tocsin.api.event_rules import RulesApi
 from tocsin.api.events import EventsApi
 from tocsin.api.health import HealthApi
+from tocsin.api.heartbeats import HeartbeatsApi, PingApi
 from tocsin.api.history import HistoryApi
 from tocsin.api.intake import PATH, Intake
 from tocsin.api.keys import KeysApi
@@ -203,6 +204,7 @@ def _document(public_url: str) -> dict[str, Any]:
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
 _QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
+_WATCHING = (HeartbeatsApi, PingApi)
 _LOOKING_BACK = (AuditApi, AnalyticsApi, WhyApi)
 _API = (
     EventsApi,
@@ -227,6 +229,7 @@ _API = (
     HistoryApi,
     *_ON_CALL,
     *_QUIET,
+    *_WATCHING,
     *_LOOKING_BACK,
 )
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.lookout import Lookout
     from tocsin.pipeline.muting import Sweep
+    from tocsin.pipeline.pulse import Pulse
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.replies import Replies
@@ -111,6 +112,7 @@ class Core(Store):
     thresholds: "ThresholdBook"
     judge: "Judge"
     history: "History"
+    pulse: "Pulse"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
@@ -224,6 +226,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
+    from tocsin.pipeline.pulse import Pulse
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.thresholds import Judge
@@ -270,6 +273,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         thresholds,
         Judge(store.clock, sites, thresholds, ingest),
         History(SqlHistory(), settings.series_limit, SeriesTrouble(ingest, sites.slug_of)),
+        Pulse(store.clock, ingest, sites.slug_of),
     )
 
     def begin(tx: Tx) -> None:

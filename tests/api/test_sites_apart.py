@@ -85,6 +85,8 @@ async def _furnish(service: Service) -> dict[str, list[str]]:
     await admin.ask("PUT", f"/sites/{FOREIGN}/patterns/their-own", json={"pattern": MARK, "type": "x.y"})
     target = {"kind": "tcp", "host": f"{MARK}.example.com".lower(), "port": 443}
     check = await admin.post("/checks", {"name": MARK, "target": target, "site": FOREIGN, "group": MARK, "paused": True}, 201)
+    job = await admin.post("/heartbeats", {"name": MARK, "site": FOREIGN, "period_seconds": 3600}, 201)
+    await admin.ask("POST", job["url"].removeprefix("https://alarm.example.com"), content=MARK)
     messages = [row[0] for row in world.rows(sa.select(tables.outbox.c.id))]
     quarantined = [row[0] for row in world.rows(sa.select(tables.quarantine.c.id))]
     return {
@@ -95,6 +97,7 @@ async def _furnish(service: Service) -> dict[str, list[str]]:
         "maintenance_id": [maintenance["id"]],
         "quarantine_id": quarantined,
         "check_id": [check["id"]],
+        "heartbeat_id": [job["id"]],
         "slug": [FOREIGN],
         "name": ["their-own"],
         "event_type": ["disk.full1"],
@@ -129,6 +132,8 @@ def proper(ids: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
         "POST /api/v1/checks": {"name": "c", "site": FOREIGN, "target": NOWHERE},
         "POST /api/v1/checks/try": {"name": "c", "target": NOWHERE},
         "PATCH /api/v1/checks/{check_id}": {"name": "hush", "paused": True},
+        "POST /api/v1/heartbeats": {"name": "h", "site": FOREIGN, "period_seconds": 60},
+        "PATCH /api/v1/heartbeats/{heartbeat_id}": {"name": "hush", "paused": True},
         "POST /alerts/act": {"id": numbers, "do": "resolve", "back": "/alerts"},
         "POST /events/quarantine/again": {"id": ids["quarantine_id"][0], "payload": '{"type": "x.y"}'},
         "POST /events/quarantine/drop": {"id": ids["quarantine_id"][0]},

@@ -66,6 +66,9 @@ _PARAMETERS = {
     "maintenance_id": "A maintenance's id.",
     "check_id": "A check's id.",
     "dependency_id": "A dependency's id.",
+    "heartbeat_id": "A heartbeat's id.",
+    "token": "The secret part of a heartbeat's address.",
+    "what": "`start`, `fail`, or the exit code of the job: 0 is a success.",
 }
 
 
@@ -252,6 +255,8 @@ def _refusals(path: str, handler: HTTPRouteHandler, row: Row) -> Iterator[int]:
     asked, sent = _shape(handler, "asked"), _shape(handler, "sent")
     if row.permission is not Permission.OPEN:
         yield from (401, 403, 429)
+    elif handler.opt.get("paced"):
+        yield 429
     fields = set(asked.__struct_fields__) if asked is not None else set()
     if "{" in path or fields & {"site", "alert", "schedule"}:
         yield 404

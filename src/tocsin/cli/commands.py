@@ -448,6 +448,59 @@ def report(start: Start, *, days: int, time_zone: str, as_json: bool) -> None:
     show_report(start, days, time_zone, as_json=as_json)
 
 
+@tocsin.group(
+    epilog=example("tocsin heartbeats add 'Backup of db-1' --cron '30 2 * * *' --time-zone Europe/Berlin", "tocsin heartbeats list")
+)
+def heartbeats() -> None:
+    """Jobs that report when they run: who stays away is told."""
+
+
+@heartbeats.command(
+    "add",
+    epilog=example(
+        "tocsin heartbeats add 'WHMCS cron' --every 5m --grace 10m",
+        "tocsin heartbeats add 'Backup of db-1' --cron '30 2 * * *' --time-zone Europe/Berlin --longest-run 2h",
+    ),
+)
+@click.argument("name")
+@click.option("--every", help="How often it runs: 5m, 1h, 1d, 1w.")
+@click.option("--cron", help="When it runs, in five fields: minute, hour, day of the month, month, day of the week.")
+@click.option("--time-zone", default="UTC", show_default=True, help="Whose clock --cron goes by, such as Europe/Berlin.")
+@click.option("--grace", default="5m", show_default=True, help="How late it may be.")
+@click.option("--longest-run", help="How long a run may take that reports its start. Default: however long.")
+@click.option("--severity", type=SEVERITIES, default=3, show_default=True, help="Of its alerts, 1 to 5.")
+@click.option("--site", default="main", show_default=True, help="The site that it belongs to.")
+@as_json
+@click.pass_obj
+def heartbeats_add(
+    start: Start,
+    *,
+    name: str,
+    every: str | None,
+    cron: str | None,
+    time_zone: str,
+    grace: str,
+    longest_run: str | None,
+    severity: int,
+    site: str,
+    as_json: bool,
+) -> None:
+    """Has a job watched, and prints the address that it calls, alone, on standard output. It is shown this once."""
+    from tocsin.cli import heartbeats as work
+
+    work.add(start, work.Asked(name, site, every, cron, time_zone, grace, longest_run, severity), as_json=as_json)
+
+
+@heartbeats.command("list", epilog=example("tocsin heartbeats list"))
+@as_json
+@click.pass_obj
+def heartbeats_list(start: Start, *, as_json: bool) -> None:
+    """All heartbeats, and how they stand."""
+    from tocsin.cli import heartbeats as work
+
+    work.show_heartbeats(start, as_json=as_json)
+
+
 @tocsin.group(epilog=example("tocsin contacts list"))
 def contacts() -> None:
     """Who can be told."""

@@ -812,3 +812,47 @@ samples = sa.Table(
     sa.Column("value", sa.Double, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# Jobs that report when they run (M5). The token in the address that they call is stored as its digest only.
+heartbeats = sa.Table(
+    "heartbeats",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("period", Millis),  # or a cron expression
+    sa.Column("cron", sa.Text),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("grace", Millis, nullable=False),
+    sa.Column("longest_run", Millis),
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("updated_at", Millis, nullable=False),
+    sa.Column("paused_at", Millis),
+    sa.Column("expected_at", Millis),
+    sa.Column("due_at", Millis),  # when there is something to decide
+    sa.Column("started_at", Millis),
+    sa.Column("last_ping_at", Millis),
+    sa.Column("last_kind", sa.Text),
+    sa.Column("last_took", Millis),
+    sa.Column("missed_at", Millis),  # since when that is told
+    sa.Column("failed_at", Millis),
+    sa.Column("overrunning_at", Millis),
+    sa.Index("heartbeats_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
+)
+
+heartbeat_pings = sa.Table(
+    "heartbeat_pings",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column("heartbeat_id", sa.Text, nullable=False),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("at", Millis, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("took", Millis),
+    sa.Column("exit_code", sa.SmallInteger),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("log", sa.Text, nullable=False),
+    sa.Index("heartbeat_pings_of", "heartbeat_id", "number"),
+)

@@ -82,6 +82,14 @@ async def _escalate(server: Server) -> None:
         pass
 
 
+async def _expire_heartbeats(server: Server) -> None:
+    """Jobs that have not reported in time, or do not end."""
+    core = server.core
+    if await asyncio.to_thread(core.pulse.is_due, core.database):
+        while await core.writer.run(core.pulse.expire):
+            pass
+
+
 async def _find_company(server: Server) -> None:
     """Alerts of which nobody could be told, once somebody can be."""
     core = server.core
@@ -175,6 +183,7 @@ STEPS: tuple[Step, ...] = (
     Step("calm", SECOND, _calm),
     Step("mute", SECOND, _mute),
     Step("escalate", SECOND, _escalate),
+    Step("expire heartbeats", SECOND, _expire_heartbeats),
     Step("find company", 2 * SECOND, _find_company),
     Step("fall silent", 10 * SECOND, _fall_silent),
     Step("hand over", 5 * SECOND, _hand_over),

@@ -43,6 +43,10 @@ TABLE: tuple[Row, ...] = (
             "GET /live",
             "GET /ready",
             "GET /api/openapi.json",
+            "GET /api/v1/ping/{token}",
+            "POST /api/v1/ping/{token}",
+            "GET /api/v1/ping/{token}/{what}",
+            "POST /api/v1/ping/{token}/{what}",
             "POST /api/v1/callbacks/{provider}/text/{message_id}",
             "POST /api/v1/callbacks/{provider}/call/{message_id}",
             "POST /api/v1/callbacks/{provider}/keys/{message_id}",
@@ -155,6 +159,8 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/thresholds",
             "GET /api/v1/thresholds/{threshold_id}",
             "GET /api/v1/metrics/series",
+            "GET /api/v1/heartbeats",
+            "GET /api/v1/heartbeats/{heartbeat_id}",
         ),
         pages=(
             "GET /",
@@ -272,7 +278,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         permission=Permission.WATCH,
-        meaning="Set up what is watched at the sites that one may see: checks, and looks at them out of turn.",
+        meaning="Set up what is watched at the sites that one may see: checks, looks at them out of turn, and heartbeats.",
         roles=ADMINS,
         scope=Scope.ADMIN,
         calls=(
@@ -281,6 +287,10 @@ TABLE: tuple[Row, ...] = (
             "PATCH /api/v1/checks/{check_id}",
             "DELETE /api/v1/checks/{check_id}",
             "POST /api/v1/checks/{check_id}/run",
+            "POST /api/v1/heartbeats",
+            "PATCH /api/v1/heartbeats/{heartbeat_id}",
+            "DELETE /api/v1/heartbeats/{heartbeat_id}",
+            "POST /api/v1/heartbeats/{heartbeat_id}/token",
         ),
     ),
     Row(

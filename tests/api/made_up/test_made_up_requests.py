@@ -61,6 +61,7 @@ def things(now: int) -> list[tuple[str, dict[str, Any]]]:
             "/dependencies",
             {"name": "switch", "parent": switch, "children": [{"field": "type", "op": "=", "value": "disk.full"}, *matchers]},
         ),
+        ("/heartbeats", {"name": "backup", "cron": "30 2 * * *"}),
         ("/schedules", {"name": "first line", "time_zone": "Europe/Berlin", "layers": [{"name": "days", "rotation": rotation}]}),
     ]
 

@@ -1,0 +1,199 @@
+"""What a ping, or its absence, means. Pure: `Decision` is the heartbeat as it then is, and what is told.
+
+- Late is who has not reported by `expected_at` and the grace time. A run that has begun is not late, however long it takes:
+  for that there is ``longest_run``.
+- Each trouble is told once when it begins, a failure each time; it is over when a ping shows so.
+- What was expected while Tocsin itself was away is not judged: nobody was there to take the ping (`after_absence`).
+"""
+
+from msgspec.structs import replace
+
+from tocsin.core.errors import InvalidInput
+from tocsin.core.times import in_words
+from tocsin.heartbeats import calendar
+from tocsin.heartbeats.calendar import next_expected
+from tocsin.heartbeats.model import (
+    LONGEST_GRACE,
+    LONGEST_RUN,
+    SHORTEST_RUN,
+    Away,
+    Decision,
+    Heartbeat,
+    Kind,
+    News,
+    Ping,
+    Schedule,
+    Trouble,
+    Why,
+)
+
+_STANDING = {Trouble.MISSED: "missed_at", Trouble.FAILED: "failed_at", Trouble.OVERRUNNING: "overrunning_at"}
+
+
+def begin(heartbeat: Heartbeat, now: int) -> Heartbeat:
+    """A heartbeat from which something is expected from now on: a job that never reports is late, too."""
+    return _scheduled(replace(heartbeat, expected_at=next_expected(heartbeat.schedule, now), started_at=None))
+
+
+def kind_of(word: str) -> tuple[Kind, int | None] | None:
+    """What the end of a ping's address says: ``start``, ``fail``, or the exit code of the job; None: nothing that is known."""
+    if word in (Kind.START.value, Kind.FAIL.value):
+        return Kind(word), None
+    if word.isascii() and word.isdigit() and len(word) <= 3 and int(word) <= 255:
+        return (Kind.FAIL if int(word) else Kind.SUCCESS), int(word)
+    return None
+
+
+def on_ping(heartbeat: Heartbeat, kind: Kind, now: int) -> tuple[Decision, int | None]:
+    """What follows from a ping, and how long the run took that it ends. While it is paused, it is kept and nothing follows."""
+    seen = replace(heartbeat, last_ping_at=now, last_kind=kind)
+    if kind is Kind.START:
+        begun = replace(seen, started_at=now)
+        return (Decision(begun) if begun.paused_at is not None else _started(begun, now)), None
+    took = None if heartbeat.started_at is None else max(0, now - heartbeat.started_at)
+    ended = replace(seen, started_at=None, last_took=heartbeat.last_took if took is None else took)
+    if ended.paused_at is not None:
+        return Decision(ended), took
+    ended = replace(ended, expected_at=next_expected(ended.schedule, now))
+    over = {Trouble.MISSED: Why.REPORTED, Trouble.OVERRUNNING: Why.ENDED}
+    if kind is Kind.SUCCESS:
+        return _over(ended, over | {Trouble.FAILED: Why.SUCCEEDED}), took
+    decision = _over(ended, over)
+    failed = replace(decision.heartbeat, failed_at=decision.heartbeat.failed_at or now)
+    return Decision(failed, (*decision.news, News(Trouble.FAILED, over=False, why=Why.SAID_SO))), took
+
+
+def _started(heartbeat: Heartbeat, now: int) -> Decision:
+    """It runs: it is not missing any more. A run that was still open has been given up; that it never ended stays told until one does."""
+    return _over(replace(heartbeat, expected_at=next_expected(heartbeat.schedule, now)), {Trouble.MISSED: Why.REPORTED})
+
+
+def on_time(heartbeat: Heartbeat, now: int) -> Decision:
+    """What follows from the time alone, once ``due_at`` has come."""
+    if heartbeat.paused_at is not None or heartbeat.due_at is None or heartbeat.due_at > now:
+        return Decision(heartbeat)
+    news: list[News] = []
+    new = heartbeat
+    if _runs_too_long_at(heartbeat) <= now:
+        new = replace(new, overrunning_at=now)
+        news.append(News(Trouble.OVERRUNNING, over=False, why=Why.STILL_RUNNING))
+    if _is_late_at(heartbeat) <= now:
+        new = replace(new, missed_at=now)
+        news.append(News(Trouble.MISSED, over=False, why=Why.NEVER if heartbeat.last_ping_at is None else Why.LATE))
+    return Decision(_scheduled(new), tuple(news))
+
+
+def after_absence(heartbeat: Heartbeat, away: Away) -> Heartbeat:
+    """A ping that is missing may have come while nobody was there to take it: then the next one is waited for."""
+    begins = heartbeat.expected_at if heartbeat.started_at is None else heartbeat.started_at
+    if heartbeat.due_at is None or begins is None or begins - calendar.EARLY > away.until or heartbeat.due_at < away.since:
+        return heartbeat
+    return begin(heartbeat, away.until)
+
+
+def pause(heartbeat: Heartbeat, now: int) -> Decision:
+    """Nothing is expected until `resume`; what is told is over."""
+    if heartbeat.paused_at is not None:
+        return Decision(heartbeat)
+    return _over(replace(heartbeat, paused_at=now, expected_at=None), dict.fromkeys(Trouble, Why.PAUSED))
+
+
+def resume(heartbeat: Heartbeat, now: int) -> Decision:
+    """From now on something is expected again."""
+    if heartbeat.paused_at is None:
+        return Decision(heartbeat)
+    return Decision(begin(replace(heartbeat, paused_at=None), now))
+
+
+def rescheduled(heartbeat: Heartbeat, now: int) -> Decision:
+    """What follows when the schedule, the grace time or the longest run was changed. What failed has failed all the same."""
+    if heartbeat.paused_at is not None:
+        return Decision(heartbeat)
+    expected = replace(heartbeat, expected_at=next_expected(heartbeat.schedule, now))
+    return _over(expected, {Trouble.MISSED: Why.CHANGED, Trouble.OVERRUNNING: Why.CHANGED})
+
+
+def removed(heartbeat: Heartbeat) -> Decision:
+    """What is told is over."""
+    return _over(heartbeat, dict.fromkeys(Trouble, Why.REMOVED))
+
+
+def _over(heartbeat: Heartbeat, reasons: dict[Trouble, Why]) -> Decision:
+    """Ends those troubles of *reasons* that are told."""
+    over = [trouble for trouble in reasons if getattr(heartbeat, _STANDING[trouble]) is not None]
+    ended = replace(heartbeat, **{_STANDING[trouble]: None for trouble in over})
+    return Decision(_scheduled(ended), tuple(News(trouble, over=True, why=reasons[trouble]) for trouble in over))
+
+
+_NEVER = 1 << 62
+
+
+def _is_late_at(heartbeat: Heartbeat) -> int:
+    """When its silence is told."""
+    if heartbeat.expected_at is None or heartbeat.missed_at is not None or heartbeat.started_at is not None:
+        return _NEVER
+    return heartbeat.expected_at + heartbeat.grace
+
+
+def _runs_too_long_at(heartbeat: Heartbeat) -> int:
+    """When it is told that its run does not end."""
+    if heartbeat.started_at is None or heartbeat.longest_run is None or heartbeat.overrunning_at is not None:
+        return _NEVER
+    return heartbeat.started_at + heartbeat.longest_run
+
+
+def _scheduled(heartbeat: Heartbeat) -> Heartbeat:
+    due_at = min(_is_late_at(heartbeat), _runs_too_long_at(heartbeat))
+    return replace(heartbeat, due_at=None if heartbeat.paused_at is not None or due_at == _NEVER else due_at)
+
+
+# --- What people type
+
+
+def check(heartbeat: Heartbeat, now: int) -> Heartbeat:
+    """*heartbeat*, if it can be. Raises `InvalidInput`."""
+    if not 0 <= heartbeat.grace <= LONGEST_GRACE:
+        raise InvalidInput.of("grace_seconds", f"must be 0 to {LONGEST_GRACE // 1000} seconds. Example: 300")
+    if heartbeat.longest_run is not None and not SHORTEST_RUN <= heartbeat.longest_run <= LONGEST_RUN:
+        raise InvalidInput.of("longest_run_seconds", f"must be 1 to {LONGEST_RUN // 1000} seconds. Example: 3600")
+    return replace(heartbeat, schedule=calendar.check(heartbeat.schedule, now))
+
+
+def clean_log(raw: bytes) -> str:
+    """What a job had to say, as it is kept."""
+    return raw.decode(errors="replace").replace("\0", "�").strip()
+
+
+# --- What people read
+
+
+def title(heartbeat: Heartbeat, news: News, ping: Ping | None) -> str:
+    """``Backup of db-1 has not reported in time``."""
+    match news.trouble:
+        case Trouble.MISSED:
+            return f"{heartbeat.name}: {'has never reported' if news.why is Why.NEVER else 'has not reported in time'}"
+        case Trouble.OVERRUNNING:
+            return f"{heartbeat.name}: has not ended within {in_words(heartbeat.longest_run or 0)}"
+        case Trouble.FAILED:
+            code = None if ping is None else ping.exit_code
+            return f"{heartbeat.name}: failed" + ("" if code is None else f" with exit code {code}")
+
+
+def message(heartbeat: Heartbeat, news: News, ping: Ping | None) -> str:
+    """What is known, in sentences; of a failure, what the job said last."""
+    lines = [f"It should run {words(heartbeat.schedule)}."]
+    if news.trouble is Trouble.MISSED and heartbeat.expected_at is not None:
+        due = calendar.local_text(heartbeat.schedule, heartbeat.expected_at)
+        lines.append(f"It was expected at {due}, and may be {in_words(heartbeat.grace)} late.")
+    if news.trouble is Trouble.OVERRUNNING and heartbeat.started_at is not None:
+        lines.append(f"It began at {calendar.local_text(heartbeat.schedule, heartbeat.started_at)}.")
+    if news.trouble is not Trouble.FAILED and heartbeat.last_ping_at is not None:
+        lines.append(f"It last reported at {calendar.local_text(heartbeat.schedule, heartbeat.last_ping_at)}.")
+    if ping is not None and ping.log:
+        lines.append(f"The end of what it said:\n{ping.log[-3000:]}")
+    return "\n".join(lines)
+
+
+def words(schedule: Schedule) -> str:
+    """``every 5 min``, ``by 30 2 * * * (Europe/Berlin)``."""
+    return calendar.in_words(schedule, in_words(schedule.period or 0))
