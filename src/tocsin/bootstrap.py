@@ -275,6 +275,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         History(SqlHistory(), settings.series_limit, SeriesTrouble(ingest, sites.slug_of)),
         Pulse(store.clock, ingest, sites.slug_of),
     )
+    core.history.follow(core.judge)
 
     def begin(tx: Tx) -> None:
         site_store.ensure(tx, "main", now())

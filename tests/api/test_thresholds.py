@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.service import OTHER_SITE, Service
-from tests.thresholds.build import a_series
 from tocsin.identity.model import Scope
-from tocsin.thresholds.model import Sample
 
 VAR = {"metric": "disk_percent", "host": "Web01", "labels": {"mount": "/var"}, "warning": 90, "critical": 97, "clear": 88}
 
@@ -34,10 +32,11 @@ async def test_a_threshold_made_over_the_api_holds_at_once(service: Service) -> 
         "created_at": now,
         "updated_at": now,
     }
-    world = service.world
     for value, expected in ((89.0, []), (91.0, ["open"]), (89.0, ["open"]), (87.0, ["resolved"])):
-        at = world.clock.advance(1000)
-        await world.write(lambda tx, v=value, n=at: world.core.judge.recorded(tx, [(a_series(), [Sample(n, v)])], n))  # type: ignore[misc]
+        service.world.clock.advance(1000)
+        sample = {"name": "disk_percent", "host": "web01", "labels": {"mount": "/var"}, "value": value}
+        for _ in range(2):
+            await service.sender.post("/metrics", {"samples": [sample]}, 202)
         assert [alert["status"] for alert in (await service.reader.get("/alerts"))["items"]] == expected
 
 

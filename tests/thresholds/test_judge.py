@@ -14,6 +14,7 @@ from tocsin.core.errors import Conflict, InvalidInput
 from tocsin.core.ids import new_id
 from tocsin.db import tables
 from tocsin.db.writer import Tx
+from tocsin.metrics import model as metrics
 from tocsin.thresholds import service, store
 from tocsin.thresholds.model import Sample, Threshold, Watched
 
@@ -58,6 +59,18 @@ async def test_a_full_disk_pages_once_gets_louder_and_is_over_when_there_is_room
     await record(world, 70)
     assert (world.alert().status, world.alert().resolution) == ("resolved", "web01: disk /var 70 % full again")
     assert {message.kind for message in world.messages()} >= {"opened", "resolved"}
+
+
+async def test_what_history_stores_is_judged_at_once_and_alone_if_it_has_a_threshold(world: World) -> None:
+    def sample(name: str, value: float, host: str = "web01") -> metrics.Sample:
+        return metrics.Sample(world.core.sites.get("main").id, name, world.clock.now(), value, host)
+
+    for value in (95.0, 96.0):
+        world.clock.advance(MINUTE)
+        samples = [sample("cpu_percent", value), sample("memory_percent", 50.0), sample("queue_depth", 1e6), sample("cpu_percent", 20.0, "")]
+        await world.write(lambda tx, all_=samples: world.core.history.record(tx, all_, world.clock.now()))  # type: ignore[misc]
+    assert [(alert.host, alert.title) for alert in world.alerts()] == [("web01", "web01: cpu 95 %, warned from 80 %")]
+    assert world.count(tables.threshold_states) == 1
 
 
 async def test_two_mounts_are_two_problems_and_what_never_mattered_leaves_no_row(world: World) -> None:

@@ -24,6 +24,21 @@ class LimitReport(Protocol):
         ...
 
 
+Stored = list[tuple[int, Sample]]  # each with the id of its series
+
+
+class Follower(Protocol):
+    """Who looks at samples as they are stored."""
+
+    def wants(self, name: str) -> bool:
+        """Whether samples of this name are of interest."""
+        ...
+
+    def stored(self, tx: Tx, samples: Stored, now: int) -> None:
+        """These were just stored, or were there before: in the same transaction."""
+        ...
+
+
 class History:
     """All that was measured. One instance serves all threads; it remembers which series there are."""
 
@@ -31,6 +46,11 @@ class History:
         """*limit*: how many series a site may have."""
         self._keeper, self._limit, self._report = keeper, limit, report
         self._known: dict[Key, int] = {}
+        self._followers: list[Follower] = []
+
+    def follow(self, follower: Follower) -> None:
+        """Has *follower* look at all samples from now on."""
+        self._followers.append(follower)
 
     def record(self, tx: Tx, samples: Sequence[Sample], now: int) -> Recorded:
         """Keeps *samples*, which must have been checked (rules.py), and makes the series that are missing."""
@@ -41,6 +61,10 @@ class History:
             ids = [learned.get(key) if series_id is None else series_id for key, series_id in zip(keys, ids, strict=True)]
         rows = [(series_id, sample.at, sample.value) for series_id, sample in zip(ids, samples, strict=True) if series_id is not None]
         added = self._keeper.add(tx, rows)
+        for follower in self._followers:
+            wanted = [pair for pair in zip(ids, samples, strict=True) if pair[0] is not None and follower.wants(pair[1].name)]
+            if wanted:
+                follower.stored(tx, wanted, now)  # type: ignore[arg-type]  # none of these ids is None
         refused = [place for place, series_id in enumerate(ids) if series_id is None] if len(rows) < len(ids) else []
         return Recorded(added, len(rows) - added, tuple(refused))
 

@@ -13,6 +13,7 @@ from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
 from tocsin.events.rules import dedup_key, fit_key
 from tocsin.events.sites import SiteBook
+from tocsin.metrics.service import Stored
 from tocsin.pipeline.ingest import Batch, Ingest
 from tocsin.thresholds import rules, store
 from tocsin.thresholds.book import ThresholdBook
@@ -30,6 +31,21 @@ class Judge:
 
     def __init__(self, clock: Clock, sites: SiteBook, book: ThresholdBook, ingest: Ingest) -> None:
         self._clock, self._sites, self._book, self._ingest = clock, sites, book, ingest
+
+    def wants(self, name: str) -> bool:
+        """Whether a series of this name can have a threshold."""
+        return self._book.watches(name)
+
+    def stored(self, tx: Tx, samples: Stored, now: int) -> None:
+        """What `History` has just stored."""
+        came: dict[int, tuple[Watched, list[Sample]]] = {}
+        for series_id, one in samples:
+            found = came.get(series_id)
+            if found is None:
+                watched = Watched(series_id, one.site_id, one.name, one.host or None, dict(one.labels))
+                found = came[series_id] = (watched, [])
+            found[1].append(Sample(one.at, one.value))
+        self.recorded(tx, list(came.values()), now)
 
     def recorded(self, tx: Tx, came: Sequence[tuple[Watched, Sequence[Sample]]], now: int) -> None:
         """These samples were recorded in this transaction, each series once."""
