@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from tests.notify.letters import LINKS, NOW, a_letter, an_alert
 from tocsin.core.clock import HOUR, MINUTE
 from tocsin.notify.model import Kind, Letter
-from tocsin.notify.render import MESSAGE_BYTES, Push, clean, headline, mail_text, push_text
+from tocsin.notify.render import MESSAGE_BYTES, Push, clean, headline, mail_text, push_text, runbook
 
 EVERYTHING = st.text(st.characters(), max_size=300)
 RESOLVED = an_alert(status="resolved", resolved_at=NOW - 29 * MINUTE, resolved_by="marta", resolution="Raised the quota.", severity=5)
@@ -44,6 +44,34 @@ class TestTheHeadlineReadsLikeAColleague:
 
     def test_a_digest_counts_everything_in_it(self) -> None:
         assert headline(a_digest(12)) == "12 more of site acme"
+
+
+@pytest.mark.claim("B9")
+@pytest.mark.parametrize("name", ["runbook", "runbook_url"])
+def test_what_to_do_is_one_tap_away_in_push_and_mail(name: str) -> None:
+    alert = an_alert(attributes=f'{{"{name}": "https://wiki.example.com/quota?a=1#b"}}')
+    assert push_text(a_letter(alert=alert)).message.split("\n")[1] == "Runbook: https://wiki.example.com/quota?a=1#b"
+    mail = mail_text(a_letter(alert=alert))
+    assert "Runbook: https://wiki.example.com/quota?a=1#b" in re.sub(r" +", " ", mail.text)
+    assert "https://wiki.example.com/quota?a=1#b" in mail.html
+    assert "Runbook" not in push_text(a_letter("resolved", RESOLVED, links=None)).message
+
+
+@pytest.mark.claim("B9")
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        None,
+        "[]",
+        '"runbook"',
+        '{"runbook": 7}',
+        '{"runbook": "javascript:x()"}',
+        '{"runbook": "https://a b"}',
+        '{"runbook": "https://a\\nb"}',
+    ],
+)
+def test_what_is_no_address_is_no_runbook(attributes: str | None) -> None:
+    assert runbook(attributes) == ""
 
 
 @pytest.mark.claim("N1")

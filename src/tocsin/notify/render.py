@@ -30,6 +30,7 @@ _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85]")
 # Direction overrides and isolates, invisible joiners that hide text, byte order mark, tag characters.
 # The zero-width joiner stays: emoji and several scripts need it.
 _DECEPTIVE = re.compile(r"[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+_WEB_ADDRESS = re.compile(r"https?://[!-~]{1,500}")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _PILED_MARKS = re.compile(
     r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]+"
@@ -213,6 +214,18 @@ def _notes(letter: Letter) -> list[str]:
     return notes
 
 
+def runbook(attributes: str | None) -> str:
+    """The address of a page that says what to do, if the sender of the event gave one."""
+    if attributes is None or "runbook" not in attributes:  # nearly always, and much faster
+        return ""
+    values = msgspec.json.decode(attributes)
+    for name in ("runbook", "runbook_url"):
+        value = values.get(name) if isinstance(values, dict) else None
+        if isinstance(value, str) and _WEB_ADDRESS.fullmatch(value):
+            return value
+    return ""
+
+
 def _loudest_first(letter: Letter) -> list[Alert]:
     return sorted((letter.alert, *letter.others), key=lambda alert: -alert.severity)
 
@@ -249,8 +262,10 @@ def _push_body(letter: Letter) -> str:
     if letter.message.kind == Kind.NOTICE:
         return "\n".join([clean(letter.alert.message or ""), *_notes(letter)])
     facts = " ".join([*_impact(letter), _severity_and_place(letter), _seen(letter), _standing(letter)])
-    told = "" if letter.message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED) else clean(letter.alert.message or "")
-    return "\n".join([facts, *_notes(letter)]) + (f"\n\n{told}" if told else "")
+    if letter.message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED):
+        return "\n".join([facts, *_notes(letter)])
+    guide, told = runbook(letter.alert.attributes), clean(letter.alert.message or "")
+    return "\n".join([facts, *_notes(letter), *([f"Runbook: {guide}"] if guide else [])]) + (f"\n\n{told}" if told else "")
 
 
 def _push_list(letter: Letter) -> list[str]:
@@ -398,8 +413,9 @@ def _facts(letter: Letter) -> list[_Fact]:
         ("First seen", _moment(alert.first_seen_at, now)),
         ("Last seen", f"{_moment(alert.last_seen_at, now)}, {alert.occurrences:,} times" if alert.occurrences > 1 else None),
         ("Kind", alert.type),
+        ("Runbook", runbook(alert.attributes)),
     ]
-    return [_Fact(name, clean_line(value)) for name, value in facts if value]
+    return [_Fact(name, clean_line(value, 500)) for name, value in facts if value]
 
 
 @cache

@@ -170,7 +170,7 @@ async def test_another_sites_alert_is_not_there(sqlite_service: Service) -> None
     assert [alert.status for alert in sqlite_service.world.alerts()] == ["open", "resolved"]
 
 
-@pytest.mark.claim("K20")
+@pytest.mark.claim("K20", "B9")
 async def test_the_page_tells_the_whole_story(service: Service) -> None:
     await service.send(
         trouble(

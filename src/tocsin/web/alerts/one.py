@@ -20,7 +20,7 @@ from tocsin.events.queries import StoredEvent
 from tocsin.identity import store as identity_store
 from tocsin.identity.model import User
 from tocsin.notify import queries as notify_queries
-from tocsin.notify.render import clean, clean_line
+from tocsin.notify.render import clean, clean_line, runbook
 from tocsin.web import people
 from tocsin.web.alerts import escalating, rules, timeline
 from tocsin.web.alerts.rules import NextStep
@@ -93,7 +93,7 @@ class AlertPage(Controller):
             counts=facts.counts,
             events=facts.events,
             attributes=attributes,
-            runbook=_runbook(attributes),
+            runbook=runbook(newest.attributes) if newest else "",
             similar=facts.similar,
             previous=facts.previous,
             near=facts.near,
@@ -181,14 +181,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, str):
         return clean(value)[:1_000]
     return msgspec.json.encode(value).decode()[:1_000]
-
-
-def _runbook(attributes: list[tuple[str, str]]) -> str:
-    """The address of a page that says what to do, if the sender gave one."""
-    for key, value in attributes:
-        if key in ("runbook", "runbook_url") and value.startswith(("https://", "http://")) and " " not in value:
-            return value
-    return ""
 
 
 def bars(counts: Sequence[int]) -> list[tuple[int, float, float]]:
