@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -18,6 +19,7 @@ from tests.cli.program import Program, free_port
 from tests.standins import running
 from tests.terminal import Terminal
 from tocsin.api import metrics
+from tocsin.checks.model import Target
 from tocsin.cli import commands as cli
 from tocsin.cli.doctor import rules as doctor
 from tocsin.identity import permissions
@@ -152,6 +154,11 @@ def test_what_a_guide_says_that_people_see_is_said_somewhere(page: Path) -> None
     said = "".join(SOURCES)
     missing = [part for words in seen for part in re.split(r" ?\.\.\. ?| \(401\)", words) if part and part not in said]
     assert missing == []
+
+
+def test_every_kind_of_check_has_its_heading() -> None:
+    headings = set(re.findall(r"^### (\w+)$", (DOCS / "reference" / "checks.md").read_text(), flags=re.MULTILINE))
+    assert headings == {target.__struct_config__.tag for target in get_args(Target)}
 
 
 # --- Commands --------------------------------------------------------------------------------------------------------

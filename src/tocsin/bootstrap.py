@@ -413,12 +413,12 @@ def _lookout(core: Core, door: "HttpDoor") -> "Lookout | None":
 
 def rounds_of(core: Core) -> "Rounds":
     """What looks at checks; it goes round once it is begun."""
-    from tocsin.checks.probes.kit import Trust
+    from tocsin.checks.probes.kit import Means
     from tocsin.pipeline.rounds import Limits, Rounds
 
     settings = core.settings
     limits = Limits(settings.response_time_warning, settings.response_time_critical)
-    return Rounds(core.database, core.writer, core.clock, core.checks, Trust(settings.tls_ca_file), limits)
+    return Rounds(core.database, core.writer, core.clock, core.checks, Means(settings.tls_ca_file, settings.scripts_dir), limits)
 
 
 def _news(core: Core) -> "News | None":

@@ -70,6 +70,7 @@ class Settings:
     memory_warning: int = 90
     disk_warning: int = 85
     series_limit: int = 50_000
+    scripts_dir: Path | None = None
 
     @property
     def twilio(self) -> TwilioAccount | None:
@@ -301,6 +302,13 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
+def _scripts(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or not path.is_dir():
+        raise ValueError("must be a folder that exists, by its whole path")
+    return path
+
+
 @dataclass(frozen=True)
 class Variable:
     """How one variable is read: ``parse`` raises ValueError with the reason; ``fields`` are those of `Settings`."""
@@ -470,6 +478,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("CPU_WARNING_THRESHOLD", ("cpu_warning",), _whole(1, 100), "80", "`cpu_percent` from which is warned"),
     Variable("MEMORY_WARNING_THRESHOLD", ("memory_warning",), _whole(1, 100), "90", "`memory_percent` from which is warned"),
     Variable("DISK_WARNING_THRESHOLD", ("disk_warning",), _whole(1, 100), "85", "`disk_percent` from which is warned"),
+    Variable("TOCSIN_SCRIPTS_DIR", ("scripts_dir",), _scripts, "/usr/local/lib/tocsin/checks", "the folder whose programs checks may run"),
 )
 
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.api.service import OTHER_SITE, Service
 from tests.checks.servers import http, serving
+from tocsin.db import tables
 from tocsin.identity.model import Scope
 
 pytestmark = pytest.mark.claim("M2")
@@ -91,6 +93,24 @@ async def test_what_proves_who_we_are_is_not_shown_and_stays_when_it_comes_back_
     assert "k3y" not in str(await service.admin.get("/audit"))
 
 
+async def test_a_databases_password_is_not_shown_and_stays_when_it_comes_back_hidden(sqlite_service: Service) -> None:
+    target = {"kind": "database", "engine": "mysql", "host": "db.example.com", "user": "watch", "password": "s3cret"}
+    made = await make(sqlite_service, target=target)
+    assert made["target"]["password"] == "(hidden)"
+    changed = await sqlite_service.admin.ask("PATCH", f"/checks/{made['id']}", json={"target": {**made["target"], "user": "other"}})
+    assert changed.json()["target"]["user"] == "other"
+    (kept,) = sqlite_service.world.rows(sa.select(tables.checks.c.definition))
+    assert '"password":"s3cret"' in kept[0]
+    assert "s3cret" not in str(await sqlite_service.admin.get("/audit"))
+
+
+async def test_a_script_is_for_those_who_may_see_every_site(sqlite_service: Service) -> None:
+    target = {"kind": "script", "script": "check_raid"}
+    await sqlite_service.tenant.refused("POST", "/checks", 403, json={"name": "x", "target": target})
+    found = await sqlite_service.admin.post("/checks/try", {"name": "x", "target": target})
+    assert (found["result"], found["words"]) == ("unknown", "no folder of scripts is allowed: set TOCSIN_SCRIPTS_DIR")
+
+
 @pytest.mark.parametrize(
     ("sent", "field"),
     [
@@ -103,6 +123,8 @@ async def test_what_proves_who_we_are_is_not_shown_and_stays_when_it_comes_back_
         ({"name": "x", "target": {"kind": "http", "url": "http://u:p@example.com/"}}, "target.url"),
         ({"name": "x", "target": {"kind": "http", "url": "https://example.com/\x00"}}, "target.url"),
         ({"name": "x\x00", "target": CERTAIN}, "name"),
+        ({"name": "x", "target": {"kind": "domain", "host": "example.com"}}, "interval_seconds"),
+        ({"name": "x", "target": {"kind": "script", "script": "../sh"}}, "target.script"),
         ({"name": "x", "target": CERTAIN, "interval_seconds": 5}, "interval_seconds"),
         ({"name": "x", "target": CERTAIN, "timeout_seconds": 60}, "timeout_seconds"),
         ({"name": "x", "target": CERTAIN, "retries": 11}, "retries"),

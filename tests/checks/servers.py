@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from tocsin.checks.model import Definition, Finding, Target
-from tocsin.checks.probes.kit import Trust
+from tocsin.checks.probes.kit import Means
 from tocsin.checks.probes.run import look
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -62,10 +62,10 @@ def http(status: int = 200, body: bytes = b"ok", **headers: str) -> Speak:
     return answering(f"HTTP/1.1 {status} Some words\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body)
 
 
-async def asked(target: Target, trust: Trust | None = None, **more: Any) -> Finding:
+async def asked(target: Target, means: Means | None = None, **more: Any) -> Finding:
     """What a look at *target* finds."""
     definition = Definition(name="x", target=target, **{"private": True, "timeout": 5, **more})
-    return await look(definition, trust or Trust(), 3_000, 5_000)
+    return await look(definition, means or Means(), 3_000, 5_000)
 
 
 @cache

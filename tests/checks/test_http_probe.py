@@ -9,7 +9,7 @@ import pytest
 
 from tests.checks.servers import Authority, answering, asked, http, serving
 from tocsin.checks.model import Cause, HttpTarget, Level
-from tocsin.checks.probes.kit import Trust
+from tocsin.checks.probes.kit import Means
 
 pytestmark = pytest.mark.claim("M2")
 
@@ -244,10 +244,10 @@ async def test_a_name_that_does_not_exist_is_evidence_and_a_resolver_that_fails_
 
 async def test_https_has_its_certificate_judged_unless_that_is_not_wanted(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    trust = Trust(authority.ca_file)
+    means = Means(authority.ca_file)
     async with serving(http(), authority.context("127.0.0.1")) as port:
         target = HttpTarget(url=f"https://127.0.0.1:{port}/")
-        found = await asked(target, trust)
+        found = await asked(target, means)
         assert (found.level, list(found.phases)) == (Level.OK, ["dns", "connect", "tls", "first byte", "body"])
         assert found.expiry is not None
         assert found.evidence["certificate"]["names"] == ["127.0.0.1"]

@@ -9,7 +9,7 @@ import pytest
 from tests.checks.servers import Authority, Speak, asked, serving
 from tocsin.checks.model import Cause, Level, TcpTarget, TlsTarget
 from tocsin.checks.probes import certificates
-from tocsin.checks.probes.kit import Kit, Trust
+from tocsin.checks.probes.kit import Kit, Means
 from tocsin.core.clock import DAY, SystemClock
 
 pytestmark = pytest.mark.claim("M3", "M2")
@@ -26,7 +26,7 @@ def authority(tmp_path: Path) -> Authority:
 
 async def test_a_good_certificate_is_fine_and_its_end_is_known(authority: Authority) -> None:
     async with serving(quiet, authority.context("localhost", days=20)) as port:
-        found = await asked(TlsTarget(host="localhost", port=port), Trust(authority.ca_file))
+        found = await asked(TlsTarget(host="localhost", port=port), Means(authority.ca_file))
     assert (found.level, found.words) == (Level.OK, "its certificate is valid")
     assert found.expiry is not None
     assert found.expiry.ends_at - SystemClock().now() == pytest.approx(20 * DAY, abs=60_000)
@@ -49,7 +49,7 @@ async def test_a_bad_certificate_is_named_with_its_facts(
     names = made.pop("names", ("localhost",))
     context: ssl.SSLContext = authority.context(*names, **made)  # type: ignore[misc, arg-type]  # what a server's context takes
     async with serving(quiet, context) as port:
-        found = await asked(TlsTarget(host="localhost", port=port), Trust(authority.ca_file))
+        found = await asked(TlsTarget(host="localhost", port=port), Means(authority.ca_file))
     assert (found.level, found.cause) == (level, cause)
     assert found.words.startswith(words)
     assert found.evidence["certificate"]["subject"].startswith("CN=")
@@ -58,22 +58,22 @@ async def test_a_bad_certificate_is_named_with_its_facts(
 
 async def test_an_incomplete_chain_is_told_from_a_whole_one(authority: Authority, tmp_path: Path) -> None:
     between = Authority(tmp_path, "Between", authority)
-    trust = Trust(authority.ca_file)
+    means = Means(authority.ca_file)
     async with serving(quiet, between.context("localhost")) as whole, serving(quiet, between.context("localhost", chain=False)) as part:
-        assert (await asked(TlsTarget(host="localhost", port=whole), trust)).level is Level.OK
-        found = await asked(TlsTarget(host="localhost", port=part), trust)
+        assert (await asked(TlsTarget(host="localhost", port=whole), means)).level is Level.OK
+        found = await asked(TlsTarget(host="localhost", port=part), means)
     assert (found.level, found.cause) == (Level.FAILED, Cause.CHAIN)
     assert found.evidence["certificate"]["issuer"] == "CN=Between"
 
 
 async def test_another_name_may_be_wanted_than_the_host(authority: Authority) -> None:
     async with serving(quiet, authority.context("mail.example.com")) as port:
-        found = await asked(TlsTarget(host="127.0.0.1", port=port, name="mail.example.com"), Trust(authority.ca_file))
+        found = await asked(TlsTarget(host="127.0.0.1", port=port, name="mail.example.com"), Means(authority.ca_file))
     assert found.level is Level.OK
 
 
 def test_what_is_no_certificate_is_named() -> None:
-    evidence, expiry, flaw = certificates.looked_at(Kit(Trust(), within=1, allow_private=True), b"0\x82\x01 not at all")
+    evidence, expiry, flaw = certificates.looked_at(Kit(Means(), within=1, allow_private=True), b"0\x82\x01 not at all")
     assert (evidence, expiry) == ({}, None)
     assert flaw is not None
     assert (flaw.level, flaw.cause) == (Level.FAILED, Cause.UNREADABLE)
@@ -119,7 +119,7 @@ MAIL = {
 async def test_mail_servers_are_asked_for_tls_in_their_own_words(authority: Authority, protocol: str) -> None:
     context = authority.context("localhost", days=10)
     async with serving(dialogue(context, *MAIL[protocol])) as port:
-        found = await asked(TlsTarget(host="localhost", port=port, starttls=protocol), Trust(authority.ca_file))  # type: ignore[arg-type]  # one of them
+        found = await asked(TlsTarget(host="localhost", port=port, starttls=protocol), Means(authority.ca_file))  # type: ignore[arg-type]  # one of them
     assert found.words == "its certificate is valid"
     assert {"greeting", "tls"} <= set(found.phases)
 

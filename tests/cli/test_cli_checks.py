@@ -33,7 +33,7 @@ def test_a_check_is_made_listed_and_run(ready: Inside, unused_port: int) -> None
         (["x", "example.com"], "names nothing that can be asked"),
         (["x", "tcp://example.com"], "Object missing required field port"),
         (["x", "tls://example.com:70000"], "Expected int <= 65535"),
-        (["x", "tcp://example.com:1", "--keyword", "y"], "give an address with http:// or https://"),
+        (["x", "tcp://example.com:1", "--keyword", "y"], "give an address with https:// or smtp://"),
         (["x", "https://user:pw@example.com/"], "a user and password go into a header"),
     ],
 )

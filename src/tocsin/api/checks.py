@@ -13,7 +13,7 @@ from tocsin.api.shapes import AnyJson
 from tocsin.audit import service as audit
 from tocsin.bootstrap import Server
 from tocsin.checks import service, store
-from tocsin.checks.model import Check, Definition, Finding, HostName, Result, Target
+from tocsin.checks.model import Check, Definition, Finding, HostName, Result, ScriptTarget, Target
 from tocsin.checks.rules import MAX_INTERVAL, MAX_TIMEOUT, MIN_INTERVAL
 from tocsin.core.errors import InvalidInput, NotAllowed, Unavailable
 from tocsin.core.times import to_text, to_text_or_none
@@ -354,6 +354,8 @@ def _expect_allowed(caller: Caller, new: Definition, old: Definition | None) -> 
     is_new = old is None or not old.private or old.target != new.target
     if new.private and is_new and caller.site_ids is not None:
         raise NotAllowed("only somebody who may see every site can let a check go to private addresses")
+    if isinstance(new.target, ScriptTarget) and (old is None or old.target != new.target) and caller.site_ids is not None:
+        raise NotAllowed("only somebody who may see every site can have a script run")
 
 
 def _out(server: Server, check: Check) -> CheckOut:

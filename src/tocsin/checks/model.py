@@ -51,10 +51,18 @@ class Cause(enum.StrEnum):
     VALUE = "a value of its answer is wrong"
     REDIRECTS = "redirects without end"
     PROTOCOL = "does not speak its protocol"
+    LOSS = "loses packets"
+    RECORD = "its DNS record is wrong"
+    RESOLVING = "its name servers fail"
+    LOGIN = "refuses the login"
+    QUERY = "refuses the query"
+    REGISTRATION = "its registration ends"
+    SCRIPT = "its script says so"
     OUR_RESOLVER = "our own name server does not answer"
     OUR_NETWORK = "our own network is down"
     OUR_RULES = "we may not go there"
     OUR_FAULT = "Tocsin could not ask"
+    REGISTRY = "its registry does not answer"
 
     @property
     def is_ours(self) -> bool:
@@ -62,7 +70,7 @@ class Cause(enum.StrEnum):
         return self in _OURS
 
 
-_OURS = frozenset({Cause.OUR_RESOLVER, Cause.OUR_NETWORK, Cause.OUR_RULES, Cause.OUR_FAULT})
+_OURS = frozenset({Cause.OUR_RESOLVER, Cause.OUR_NETWORK, Cause.OUR_RULES, Cause.OUR_FAULT, Cause.REGISTRY})
 
 HostName = Annotated[
     str,
@@ -117,7 +125,84 @@ class TlsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: Annotated[HostName, Meta(description="The name that the certificate must have. Default: the host.")] | None = None
 
 
-Target = HttpTarget | TcpTarget | TlsTarget
+class DnsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="dns"):
+    """A record of the DNS, and what it must hold."""
+
+    host: Annotated[HostName, Meta(description="The name that is asked for.")]
+    record: Literal["A", "AAAA", "CNAME", "MX", "NS", "TXT", "SOA", "PTR", "SRV", "CAA"] = "A"
+    values: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=500)]],
+        Meta(max_length=20, description="All of these must be among the answers.", examples=[["192.0.2.1"]]),
+    ] = []
+    server: Annotated[HostName, Meta(description="The name server that is asked, by its address. Default: the machine's own.")] | None = (
+        None
+    )
+    port: Port = 53
+
+
+class PingTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="ping"):
+    """A machine that must answer: to ICMP, or where that is not possible to an attempt to connect."""
+
+    host: HostName
+    count: Annotated[int, Meta(ge=1, le=10, description="How many are sent.")] = 3
+    loss_percent: Annotated[int, Meta(ge=1, le=100, description="From when on lost packets are a warning.")] = 34
+    port: Annotated[Port, Meta(description="Where to connect if this machine may send no ICMP.")] = 443
+
+
+class BannerTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="banner"):
+    """A server that must greet as its protocol demands."""
+
+    host: HostName
+    protocol: Literal["smtp", "imap", "pop3", "ftp", "ssh"]
+    port: Annotated[Port, Meta(description="Default: the usual one of the protocol.")] | None = None
+    tls: Annotated[bool, Meta(description="Whether TLS comes first, as on the ports 465, 993 and 995.")] = False
+    keyword: Annotated[Text, Meta(min_length=1, description="Must stand in the greeting.")] | None = None
+
+
+class DomainTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="domain"):
+    """The registration of a domain, asked at its registry by RDAP."""
+
+    host: Annotated[HostName, Meta(description="The domain.", examples=["example.com"])]
+    server: (
+        Annotated[str, Meta(min_length=8, max_length=500, description="The registry's RDAP address. Default: as IANA lists it.")] | None
+    ) = None
+
+
+class DatabaseTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="database"):
+    """A database that must take a login and answer a query."""
+
+    host: HostName
+    engine: Literal["mysql", "postgresql", "redis"]
+    port: Annotated[Port, Meta(description="Default: the usual one of the engine.")] | None = None
+    user: Annotated[str, Meta(max_length=100)] = ""
+    password: Annotated[str, Meta(max_length=500, description="Shown as `(hidden)`.")] = ""
+    database: Annotated[str, Meta(max_length=100)] = ""
+    query: (
+        Annotated[str, Meta(min_length=1, max_length=2_000, description="Default: `SELECT 1`, or `PING`.", examples=["SELECT 1"])] | None
+    ) = None
+    tls: Annotated[
+        Literal["none", "encrypted", "trusted"], Meta(description="`trusted`: with a certificate that browsers would trust.")
+    ] = "none"
+
+
+class ScriptTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="script"):
+    """A program of one's own, in the folder that `TOCSIN_SCRIPTS_DIR` allows: 0 fine, 1 warning, 2 failed, 3 unknown."""
+
+    script: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=100,
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+            description="The name of its file.",
+            examples=["check_raid"],
+        ),
+    ]
+    arguments: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=30)] = []
+    host: HostName = "localhost"
+
+
+Target = HttpTarget | TcpTarget | TlsTarget | DnsTarget | PingTarget | BannerTarget | DomainTarget | DatabaseTarget | ScriptTarget
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,9 +246,9 @@ def host_of(target: Target) -> str:
 
 
 class Expiry(msgspec.Struct, frozen=True):
-    """Something that ends by itself: a certificate. ``mark`` tells one from its successor."""
+    """Something that ends by itself. ``mark`` tells one from its successor."""
 
-    what: Literal["certificate", "domain"]
+    what: Literal["certificate", "registration"]
     mark: str
     ends_at: int
     words: str = ""

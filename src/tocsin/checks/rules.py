@@ -25,11 +25,13 @@ from tocsin.core.text import counted, cut, one_line
 from tocsin.core.times import to_text
 
 DOWN, DEGRADED, RECOVERED = "check.down", "check.degraded", "check.recovered"
-EXPIRING, RENEWED = "certificate.expiring", "certificate.renewed"
+EXPIRING = {"certificate": "certificate.expiring", "registration": "registration.expiring"}
+RENEWED = {"certificate": "certificate.renewed", "registration": "registration.renewed"}
 TELL_AGAIN = HOUR  # an alert that somebody resolves while the trouble stands comes back
 STEPS = (14, 7, 1)  # days; the first warning comes with the setting
 _SEVERITY_OF_STEP = ((1, 5), (7, 4), (14, 3))
 MIN_INTERVAL, MAX_INTERVAL, MAX_TIMEOUT = 10, 86_400, 60
+MIN_DOMAIN = 3_600
 
 _STATUSES = re.compile(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?(,[1-5][0-9]{2}(-[1-5][0-9]{2})?)*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -56,6 +58,8 @@ def _times(one: Definition) -> list[FieldError]:
         errors.append(
             FieldError("timeout_seconds", f"must be shorter than interval_seconds ({one.interval}), so that looks do not pile up")
         )
+    if one.kind == "domain" and one.interval < MIN_DOMAIN:
+        errors.append(FieldError("interval_seconds", f"must be at least {MIN_DOMAIN} for a domain: registries are asked rarely"))
     if one.retry_after > one.interval:
         errors.append(FieldError("retry_seconds", f"must not be longer than interval_seconds ({one.interval})"))
     if one.warning_ms is not None and one.critical_ms is not None and one.warning_ms >= one.critical_ms:
@@ -300,14 +304,16 @@ def _expiring(check: Definition, found: Expiry, step: int, now: int) -> Tell:
     title = f"{check.name}: the {found.what} {when}"
     message = f"It ends {to_text(found.ends_at)[:16].replace('T', ' ')} UTC. {found.words}".strip()
     # A problem is 3 and more by default; a month ahead it is one all the same, only a quiet one.
-    return Tell(type=EXPIRING, status="problem", about=EXPIRING, title=_title(title), message=message, severity=severity)
+    return Tell(
+        type=EXPIRING[found.what], status="problem", about=EXPIRING[found.what], title=_title(title), message=message, severity=severity
+    )
 
 
 def _renewed(check: Definition, found: Expiry, *, was_told: bool) -> Tell:
     title = f"{check.name}: the {found.what} was renewed"
     message = f"The new one ends {to_text(found.ends_at)[:16].replace('T', ' ')} UTC. {found.words}".strip()
     status: Literal["recovery", "info"] = "recovery" if was_told else "info"
-    return Tell(type=RENEWED, status=status, about=EXPIRING, title=_title(title), message=message, severity=1)
+    return Tell(type=RENEWED[found.what], status=status, about=EXPIRING[found.what], title=_title(title), message=message, severity=1)
 
 
 # --- When to look, and what holds meanwhile ---------------------------------------------------------------------------
@@ -335,7 +341,8 @@ def is_gap(last_at: int | None, due_in: int, now: int) -> bool:
 def let_go(check: Definition, state: State) -> tuple[Tell, ...]:
     """What ends the alerts of a check that is not looked at any more."""
     title = _title(f"{check.name} is no longer watched")
-    abouts = [_problem(state.told), EXPIRING if state.expiry is not None and state.expiry.step is not None else None]
+    ending = EXPIRING["registration" if check.kind == "domain" else "certificate"]
+    abouts = [_problem(state.told), ending if state.expiry is not None and state.expiry.step is not None else None]
     return tuple(
         Tell(type=RECOVERED, status="recovery", about=about, title=title, message="", severity=1) for about in abouts if about is not None
     )

@@ -12,6 +12,7 @@ from tocsin.checks import rules, store
 from tocsin.checks.model import (
     Cause,
     Check,
+    DatabaseTarget,
     Definition,
     Finding,
     HttpTarget,
@@ -143,6 +144,8 @@ def shown(check: Check) -> dict[str, Any]:
 def masked(definition: Definition) -> Definition:
     """The same without what proves who we are."""
     target = definition.target
+    if isinstance(target, DatabaseTarget) and target.password:
+        return msgspec.structs.replace(definition, target=msgspec.structs.replace(target, password=MASK))
     if not isinstance(target, HttpTarget):
         return definition
     headers = {name: MASK if _is_secret(name) else value for name, value in target.headers.items()}
@@ -151,7 +154,11 @@ def masked(definition: Definition) -> Definition:
 
 def unmasked(new: Definition, old: Definition | None) -> Definition:
     """A definition that came back from a person: what was hidden from them stays as it was."""
-    if not isinstance(new.target, HttpTarget) or old is None or not isinstance(old.target, HttpTarget):
+    if old is None:
+        return new
+    if isinstance(new.target, DatabaseTarget) and isinstance(old.target, DatabaseTarget) and new.target.password == MASK:
+        return msgspec.structs.replace(new, target=msgspec.structs.replace(new.target, password=old.target.password))
+    if not isinstance(new.target, HttpTarget) or not isinstance(old.target, HttpTarget):
         return new
     known: Mapping[str, str] = old.target.headers
     headers = {name: known.get(name, value) if value == MASK else value for name, value in new.target.headers.items()}

@@ -56,7 +56,7 @@ def add(
     definition = Definition(
         name=name.strip()[:MAX_NAME], target=read_place(place, keyword), group=group, interval=interval, private=private
     )
-    definition = msgspec.structs.replace(
+    definition = msgspec.structs.replace(  # both as usual, where the interval leaves them the room
         definition, timeout=min(definition.timeout, interval - 1), retry_after=min(definition.retry_after, interval)
     )
     with opened(start) as core:

@@ -362,7 +362,7 @@ def silence_end(start: Start, *, silence_id: str, as_json: bool) -> None:
 
 @tocsin.group(epilog=example("tocsin checks add Shop https://www.example.com/", "tocsin checks list"))
 def checks() -> None:
-    """What is asked from outside: websites, ports, certificates."""
+    """What is asked from outside: websites, ports, certificates, names, mail servers, databases."""
 
 
 @checks.command("list", epilog=example("tocsin checks list", "tocsin checks list --site acme --json"))
@@ -387,7 +387,7 @@ def checks_list(start: Start, *, site: str | None, as_json: bool) -> None:
 @click.argument("target")
 @click.option("--site", default="main", show_default=True, help="The site that it belongs to.")
 @click.option("--interval", type=click.IntRange(10, 86_400), default=60, show_default=True, help="Seconds from one look to the next.")
-@click.option("--keyword", help="What a web page must say.")
+@click.option("--keyword", help="What a web page, or a greeting, must say.")
 @click.option("--group", help="What it belongs to, for lists and figures.")
 @click.option("--private", is_flag=True, help="It may go to private addresses: servers of one's own network.")
 @as_json
@@ -395,7 +395,11 @@ def checks_list(start: Start, *, site: str | None, as_json: bool) -> None:
 def checks_add(
     start: Start, *, name: str, target: str, site: str, interval: int, keyword: str | None, group: str | None, private: bool, as_json: bool
 ) -> None:
-    """Makes a check and prints its id. TARGET is an address: http://, https://, tcp://HOST:PORT or tls://HOST:PORT."""
+    """Makes a check and prints its id.
+
+    TARGET is an address: https:// or http://, tcp://HOST:PORT, tls://HOST, ping://HOST, dns://NAME, domain://NAME, or the greeting
+    of smtp://, imap://, pop3://, ftp:// or ssh://HOST.
+    """
     from tocsin.cli import checks as work
 
     work.add(start, name, target, site, interval, keyword, group, private=private, as_json=as_json)

@@ -107,7 +107,7 @@ async def dial(host: str, port: int, trace: Trace, *, allow_private: bool, withi
 
     *within*: the seconds that all of *trace* may take; each address is given its share of what is left of them.
     """
-    addresses = await _resolve(host, port, trace)
+    addresses = await resolve(host, port, trace)
     faults: list[DialFault] = []
     with trace.phase("connect"):
         for place, (family, address) in enumerate(addresses):
@@ -132,7 +132,8 @@ _TELLING = (Fault.REFUSED, Fault.SILENT, Fault.OUR_RULES, Fault.OUR_NETWORK, Fau
 _Address = tuple[str, int] | tuple[str, int, int, int]
 
 
-async def _resolve(host: str, port: int, trace: Trace) -> list[tuple[int, _Address]]:
+async def resolve(host: str, port: int, trace: Trace) -> list[tuple[int, _Address]]:
+    """The addresses of a name, each with its family. Raises `DialFault`."""
     with trace.phase("dns"):
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -13,7 +13,7 @@ import structlog
 from tocsin.checks import rules, store
 from tocsin.checks.guard import Guard
 from tocsin.checks.model import Cause, Check, Definition, Finding
-from tocsin.checks.probes.kit import Trust
+from tocsin.checks.probes.kit import Means
 from tocsin.checks.probes.run import look
 from tocsin.checks.service import Looked, Recorded, Sites, find
 from tocsin.core.clock import SECOND, Clock
@@ -39,9 +39,9 @@ class Limits(msgspec.Struct, frozen=True):
 class Rounds:
     """All looks of this process."""
 
-    def __init__(self, database: Database, writer: Writer, clock: Clock, desk: CheckDesk, trust: Trust, limits: Limits) -> None:
+    def __init__(self, database: Database, writer: Writer, clock: Clock, desk: CheckDesk, means: Means, limits: Limits) -> None:
         self._database, self._writer, self._clock, self._desk = database, writer, clock, desk
-        self._trust, self._limits, self._guard = trust, limits, Guard(clock)
+        self._means, self._limits, self._guard = means, limits, Guard(clock)
         self._under_way: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._lost: set[bool] = set()  # our own network: True in it, the way to public addresses; False, to private ones
@@ -110,7 +110,7 @@ class Rounds:
         return found, await self._writer.submit(self._desk.record, Looked(check, found))
 
     async def _look(self, definition: Definition) -> Finding:
-        found = await look(definition, self._trust, self._limits.warning_ms, self._limits.critical_ms)
+        found = await look(definition, self._means, self._limits.warning_ms, self._limits.critical_ms)
         if found.cause is Cause.SILENT and not found.heard and await self._guard.is_ours(found.address):
             found = rules.ours(found)
         await self._note_network(found)
@@ -135,7 +135,7 @@ class Rounds:
     async def try_out(self, definition: Definition) -> Finding:
         """A look that leaves nothing behind. Raises `InvalidInput`."""
         rules.check_definition(definition)
-        return await look(definition, self._trust, self._limits.warning_ms, self._limits.critical_ms)
+        return await look(definition, self._means, self._limits.warning_ms, self._limits.critical_ms)
 
     async def run_now(self, check_id: str, sites: Sites, note: Callable[[Tx, Check], None]) -> tuple[Check, Finding]:
         """A look now, which counts like any other unless the check is paused. *note* is written as it begins. Raises `NotFound`."""

@@ -110,6 +110,8 @@ def test_types_without_a_hook_are_rows_of_their_own() -> None:
         "metric.above",
         "metric.below",
         "metric.no_data",
+        "registration.expiring",
+        "registration.renewed",
         "system.address_banned",
         "system.cron_error",
         "system.database_error",

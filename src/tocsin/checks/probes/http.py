@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from tocsin.checks import rules
 from tocsin.checks.model import Cause, Expiry, Finding, HttpTarget
@@ -15,6 +15,7 @@ from tocsin.net.exchange import NotHttp, Reply, exchange
 EVIDENCE = 4 * 1024  # bytes of a body that are kept
 SMALL, LARGE = 64 * 1024, 1024 * 1024  # how much of a body is read: where nothing is looked for in it, and where something is
 MAX_HEADERS = 40
+_SAFE = "%/?:=&~#+!$,;'@()*[]|"  # what may stand in a path as it is
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SECRET = ("authorization", "cookie", "proxy-authorization")
 _NOT_SHOWN = ("set-cookie",)
@@ -27,7 +28,7 @@ class _Hop:
         parts = urlsplit(url)
         self.url, self.is_secure = url, parts.scheme.lower() == "https"
         self.host, self.port = parts.hostname or "", parts.port or (443 if self.is_secure else 80)
-        self.path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self.path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_SAFE, encoding="latin-1")
         usual = self.port == (443 if self.is_secure else 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.authority = name if usual else f"{name}:{self.port}"
@@ -35,34 +36,65 @@ class _Hop:
 
 async def probe(target: HttpTarget, kit: Kit) -> Finding:
     """Asks, follows redirects, and judges the last answer. Raises `DialFault`."""
+    try:
+        reply, evidence, expiry = await _last(target, kit)
+    except _Unwanted as error:
+        return error.finding
+    return _judged(target, reply, kit, evidence, expiry)
+
+
+async def fetch(target: HttpTarget, kit: Kit) -> Reply | None:
+    """The last answer, whatever it says; None where there is none. Raises `DialFault`."""
+    try:
+        return (await _last(target, kit))[0]
+    except _Unwanted:
+        return None
+
+
+async def _last(target: HttpTarget, kit: Kit) -> tuple[Reply, dict[str, Any], Expiry | None]:
+    """The answer at the end of all redirects, its evidence, and when its certificate ends. Raises `_Unwanted`, `DialFault`."""
     hop, method, body = _Hop(target.url), target.method, None if target.body is None else target.body.encode()
     first, seen = hop.authority, {target.url}
-    expiry, evidence = None, {}
+    expiry: Expiry | None = None
+    evidence: dict[str, Any] = {}
     for _ in range(target.redirects + 1):
         try:
             reply, facts, expiry = await _ask(hop, target, method, body, kit, goes_home=hop.authority == first)
-        except _Untrusted as error:
-            return error.finding
         except NotHttp as error:
-            return kit.failed(Cause.BROKE_OFF if "broke off" in str(error) else Cause.PROTOCOL, str(error), {"url": hop.url})
+            cause = Cause.BROKE_OFF if "broke off" in str(error) else Cause.PROTOCOL
+            raise _Unwanted(kit.failed(cause, str(error), {"url": hop.url})) from None
         evidence = {"url": hop.url, **_shown(reply), **facts}
         where = reply.header("location")
         if reply.status not in _REDIRECTS or not where or target.redirects == 0:
-            return _judged(target, reply, kit, evidence, expiry)
-        url = urljoin(hop.url, where)
-        kit.trace.note(f"redirected to {url}")
-        if not url.lower().startswith(("http://", "https://")) or not urlsplit(url).hostname:
-            return kit.failed(Cause.REDIRECTS, f"it redirects to what is no web address: {cut(one_line(where), 80)!r}", evidence, expiry)
-        if url in seen:
-            return kit.failed(Cause.REDIRECTS, f"it redirects in a circle, back to {cut(url, 120)}", evidence, expiry)
+            return reply, evidence, expiry
+        url = _next(hop.url, where, seen, kit, evidence, expiry)
         seen.add(url)
         if reply.status in (301, 302, 303) and method != "HEAD":
             method, body = "GET", None
         hop = _Hop(url)
-    return kit.failed(Cause.REDIRECTS, f"it redirects more than {target.redirects} times", evidence, expiry)
+    raise _Unwanted(kit.failed(Cause.REDIRECTS, f"it redirects more than {target.redirects} times", evidence, expiry))
 
 
-class _Untrusted(Exception):
+def _next(url: str, where: str, seen: set[str], kit: Kit, evidence: dict[str, Any], expiry: Expiry | None) -> str:
+    """Where a redirect leads. Raises `_Unwanted` for a circle, and for what is no web address."""
+    try:
+        target = urljoin(url, where)
+        parts = urlsplit(target)
+        is_web = parts.scheme in ("http", "https") and (parts.hostname or "").isascii() and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_web = False
+    if not is_web:
+        words = f"it redirects to what is no web address: {cut(one_line(where), 80)!r}"
+        raise _Unwanted(kit.failed(Cause.REDIRECTS, words, evidence, expiry))
+    kit.trace.note(f"redirected to {target}")
+    if target in seen:
+        raise _Unwanted(kit.failed(Cause.REDIRECTS, f"it redirects in a circle, back to {cut(target, 120)}", evidence, expiry))
+    return target
+
+
+class _Unwanted(Exception):
+    """There is no answer to judge; what was found instead."""
+
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.words)
         self.finding = finding
@@ -89,10 +121,10 @@ async def _secured(line: Line, hop: _Hop, target: HttpTarget, kit: Kit) -> tuple
     except DialFault as fault:
         if fault.fault is not Fault.CERTIFICATE:
             raise
-        raise _Untrusted(certificates.fault_of(kit, fault, await _certificate_anyway(hop, kit))) from None
+        raise _Unwanted(certificates.fault_of(kit, fault, await _certificate_anyway(hop, kit))) from None
     evidence, expiry, flaw = certificates.looked_at(kit, line.certificate())
     if flaw is not None and flaw.cause is Cause.UNREADABLE and target.trusted:
-        raise _Untrusted(flaw)
+        raise _Unwanted(flaw)
     return evidence, expiry
 
 

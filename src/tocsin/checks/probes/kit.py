@@ -8,21 +8,26 @@ from typing import Any
 from tocsin.checks.model import Cause, Expiry, Finding, Level
 from tocsin.net.dial import DialFault, Fault, Line, Trace, dial, secure
 
+REGISTRIES = "https://data.iana.org/rdap/dns.json"
 MARGIN = 0.05  # seconds by which a connection gives up before the whole probe does, so that it can say why
 
 
-class Trust:
-    """TLS contexts, made when they are first needed. *ca_file*: further authorities to trust (PEM)."""
+class Means:
+    """What all looks share. TLS contexts are made when they are first needed. *ca_file*: further authorities to trust (PEM).
 
-    def __init__(self, ca_file: Path | None = None) -> None:
-        self._ca_file = ca_file
+    *scripts*: the folder whose programs may be run; None: none may. *registries*: where IANA's list of registries is.
+    """
+
+    def __init__(self, ca_file: Path | None = None, scripts: Path | None = None, registries: str = REGISTRIES) -> None:
+        self.ca_file, self.scripts, self.registries = ca_file, scripts, registries
+        self.known_registries: tuple[float, dict[str, str]] = (0.0, {})  # until when the list holds, and the list
 
     @cached_property
     def strict(self) -> ssl.SSLContext:
         """As browsers see it: a known authority, the right name, no weak key."""
         context = ssl.create_default_context()
-        if self._ca_file is not None:
-            context.load_verify_locations(self._ca_file)
+        if self.ca_file is not None:
+            context.load_verify_locations(self.ca_file)
         return context
 
     @cached_property
@@ -38,8 +43,8 @@ class Trust:
 class Kit:
     """One look: its trace, its time, and where it may go."""
 
-    def __init__(self, trust: Trust, *, within: float, allow_private: bool) -> None:
-        self.trust, self.within, self.allow_private = trust, within, allow_private
+    def __init__(self, means: Means, *, within: float, allow_private: bool) -> None:
+        self.means, self.within, self.allow_private = means, within, allow_private
         self.trace = Trace()
 
     async def connect(self, host: str, port: int) -> Line:
@@ -48,19 +53,25 @@ class Kit:
 
     async def secure(self, line: Line, name: str, *, trusted: bool) -> None:
         """TLS on it. Raises `DialFault`."""
-        await secure(line, self.trust.strict if trusted else self.trust.lax, name, self.trace)
+        await secure(line, self.means.strict if trusted else self.means.lax, name, self.trace)
 
     def found(
-        self, level: Level | None, cause: Cause, words: str, evidence: dict[str, Any] | None = None, expiry: Expiry | None = None
+        self,
+        level: Level | None,
+        cause: Cause,
+        words: str,
+        evidence: dict[str, Any] | None = None,
+        expiry: Expiry | None = None,
+        ms: float | None = None,
     ) -> Finding:
-        """A finding with all that the trace knows."""
+        """A finding with all that the trace knows. *ms*: what counts as its time; None: all of it."""
         trace = self.trace
         known: dict[str, Any] = {} if trace.address is None else {"address": trace.address}
         return Finding(
             level=level,
             cause=cause,
             words=words,
-            ms=trace.ms,
+            ms=trace.ms if ms is None else round(ms, 2),
             phases=dict(trace.phases),
             heard=trace.heard,
             evidence={**known, **(evidence or {})},
@@ -97,6 +108,10 @@ _DOING = {
     "first byte": "not a byte of an answer",
     "body": "the answer did not end",
     "greeting": "no greeting",
+    "login": "the login was not answered",
+    "query": "the query was not answered",
+    "script": "the script did not end",
+    "ping": "no answer",
 }
 
 _CAUSES = {

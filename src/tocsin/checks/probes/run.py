@@ -7,15 +7,15 @@ import structlog
 from tocsin.checks import rules
 from tocsin.checks.model import Cause, Definition, Finding
 from tocsin.checks.probes import PROBES
-from tocsin.checks.probes.kit import Kit, Trust
+from tocsin.checks.probes.kit import Kit, Means
 from tocsin.net.dial import DialFault
 
 log = structlog.get_logger()
 
 
-async def look(one: Definition, trust: Trust, warning_ms: int, critical_ms: int) -> Finding:
+async def look(one: Definition, means: Means, warning_ms: int, critical_ms: int) -> Finding:
     """What is found now. Never raises, but for being cancelled."""
-    kit = Kit(trust, within=one.timeout, allow_private=one.private)
+    kit = Kit(means, within=one.timeout, allow_private=one.private)
     try:
         async with asyncio.timeout(one.timeout):
             found = await PROBES[type(one.target)](one.target, kit)
