@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Inside, Program
+from tests.cli.program import Handy, Inside, Program
 from tests.conftest import Databases
 from tests.standins import running
 
@@ -13,6 +13,11 @@ from tests.standins import running
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     return Program(tmp_path / "data")
+
+
+@pytest.fixture
+def handy(tmp_path: Path) -> Handy:
+    return Handy(tmp_path / "data")
 
 
 @pytest.fixture

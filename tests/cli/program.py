@@ -1,5 +1,6 @@
 """The real program, as a person starts it: ``python -m tocsin`` in a data folder of its own, with a clean environment."""
 
+import io
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,29 @@ class Program:
         finally:
             process.kill()
             process.wait()
+
+
+class Handy(Program):
+    """The same where only the words of the commands count: they run in this process, a third of a second sooner. A server is a real one."""
+
+    def run(self, *arguments: str, stdin: str | bytes = b"") -> Result:
+        """One command, to its end."""
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        before, mask = dict(os.environ), os.umask(0o077)
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
+            patch.setattr(logs, "configure", lambda *_args, **_options: None)  # the log is the tests'
+            os.environ.clear()
+            os.environ.update(self.environment())
+            try:
+                code = cli.run(list(arguments))
+            finally:
+                os.umask(mask)
+                os.environ.clear()
+                os.environ.update(before)
+        said, complained = (stream.buffer.getvalue().decode() for stream in (out, err))  # type: ignore[attr-defined]  # a BytesIO
+        return Result(code, said, complained)
 
 
 def until(condition: Any, seconds: float = PATIENCE) -> None:

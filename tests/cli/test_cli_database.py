@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Inside, Program
+from tests.cli.program import Handy, Inside
 from tocsin.cli import promises
 from tocsin.cli.schema import schema_fault
 from tocsin.db import schema
@@ -160,18 +160,18 @@ def test_a_release_leaves_alone_what_only_later_ones_understand(inside: Inside, 
 
 
 @pytest.mark.claim("O4", "X3")
-def test_the_database_is_made_upgraded_checked_beside_a_server_and_its_damage_is_named(program: Program) -> None:
-    nothing = program.run("db", "check")
+def test_the_database_is_made_upgraded_checked_beside_a_server_and_its_damage_is_named(handy: Handy) -> None:
+    nothing = handy.run("db", "check")
     assert nothing.is_one_complaint()
     assert "there is no database at" in nothing.err
-    assert program.run("db", "upgrade", "--json").json == {"changed": True, "before": None, "schema": schema.HEAD}
-    assert program.run("db", "upgrade", "--json").json["changed"] is False
-    with program.serving() as server:
-        server.post(program.key(), {"type": "invoice.payment_failed"})
-        assert program.run("db", "check").code == 0
+    assert handy.run("db", "upgrade", "--json").json == {"changed": True, "before": None, "schema": schema.HEAD}
+    assert handy.run("db", "upgrade", "--json").json["changed"] is False
+    with handy.serving() as server:
+        server.post(handy.key(), {"type": "invoice.payment_failed"})
+        assert handy.run("db", "check").code == 0
         assert server.stop() == 0
-    _scribble(program.folder / "tocsin.db")
-    damaged = program.run("db", "check", "--json")
+    _scribble(handy.folder / "tocsin.db")
+    damaged = handy.run("db", "check", "--json")
     assert damaged.code == 1, damaged
     assert "damaged" in damaged.out + damaged.err
 
@@ -186,13 +186,13 @@ def _scribble(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_the_commands_work_on_postgresql_as_well(program: Program, postgresql_url: str) -> None:
-    program.settings["TOCSIN_DATABASE_URL"] = postgresql_url
-    assert program.run("db", "check").code == 0
-    program.settings["NTFY_SERVER_URL"] = "http://127.0.0.1:9"
-    with program.serving() as server:
-        server.post(program.key(), {"type": "invoice.payment_failed"})
-        assert program.run("alerts", "ack", "1", "--json").json["status"] == "acknowledged"
+def test_the_commands_work_on_postgresql_as_well(handy: Handy, postgresql_url: str) -> None:
+    handy.settings["TOCSIN_DATABASE_URL"] = postgresql_url
+    assert handy.run("db", "check").code == 0
+    handy.settings["NTFY_SERVER_URL"] = "http://127.0.0.1:9"
+    with handy.serving() as server:
+        server.post(handy.key(), {"type": "invoice.payment_failed"})
+        assert handy.run("alerts", "ack", "1", "--json").json["status"] == "acknowledged"
         assert server.stop() == 0
-    found = program.run("doctor", "--json").json
+    found = handy.run("doctor", "--json").json
     assert {f["verdict"] for f in found["findings"] if f["part"] == "database"} == {"ok"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Program, Serving, until
+from tests.cli.program import Handy, Program, Serving, until
 
 EVENT = {"type": "invoice.payment_failed", "subject": "invoice:1042", "message": "card refused"}
 
@@ -75,27 +75,27 @@ def test_followed_events_appear_as_they_come_also_those_of_a_new_site(program: P
             tail.terminate()
 
 
-def test_a_test_alert_names_the_contact_that_got_it(program: Program, ntfy_url: str) -> None:
-    program.settings |= {"NTFY_SERVER_URL": ntfy_url, "NTFY_TOPIC": "night-shift"}
-    with program.serving():
-        said = program.run("test-alert")
+def test_a_test_alert_names_the_contact_that_got_it(handy: Handy, ntfy_url: str) -> None:
+    handy.settings |= {"NTFY_SERVER_URL": ntfy_url, "NTFY_TOPIC": "night-shift"}
+    with handy.serving():
+        said = handy.run("test-alert")
         assert said.code == 0, said
         assert "ntfy night-shift: got it" in said.out
         assert "Test alert" in _received(ntfy_url)[-1]["message"]["message"] + _received(ntfy_url)[-1]["message"]["title"]
 
-        asked = program.run("alerts", "escalate", "1", "--from-level", "0", "--json").json
+        asked = handy.run("alerts", "escalate", "1", "--from-level", "0", "--json").json
         assert asked == {"number": 1, "policy": "Built-in policy", "level": 1, "escalated": True}
-        assert "somebody else was faster" in program.run("alerts", "escalate", "1", "--from-level", "0").out
+        assert "somebody else was faster" in handy.run("alerts", "escalate", "1", "--from-level", "0").out
         until(lambda: len(_received(ntfy_url)) > 1)
 
-        assert program.run("alerts", "ack", "1").code == 0
+        assert handy.run("alerts", "ack", "1").code == 0
         until(lambda: len(_received(ntfy_url)) > 2)  # the server has noticed what another process did
 
 
-def test_a_test_alert_says_why_a_contact_did_not_get_it(program: Program, locked_ntfy_url: str) -> None:
-    program.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_wrongwrong"}
-    with program.serving() as server:
-        said = program.run("test-alert", "--json")
+def test_a_test_alert_says_why_a_contact_did_not_get_it(handy: Handy, locked_ntfy_url: str) -> None:
+    handy.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_wrongwrong"}
+    with handy.serving() as server:
+        said = handy.run("test-alert", "--json")
         (told,) = said.json["notifications"]
         assert said.code == 1
         assert told["contact"] == "ntfy whmcs-alerts"
@@ -103,41 +103,41 @@ def test_a_test_alert_says_why_a_contact_did_not_get_it(program: Program, locked
         assert "tk_wrongwrong" not in server.log + said.out + said.err
 
 
-def test_a_test_alert_without_a_server_waits_in_the_outbox_until_one_starts(program: Program, ntfy_url: str) -> None:
-    program.settings |= {"NTFY_SERVER_URL": ntfy_url}
-    with program.serving() as server:
+def test_a_test_alert_without_a_server_waits_in_the_outbox_until_one_starts(handy: Handy, ntfy_url: str) -> None:
+    handy.settings |= {"NTFY_SERVER_URL": ntfy_url}
+    with handy.serving() as server:
         server.stop()
-    said = program.run("test-alert")
+    said = handy.run("test-alert")
     assert said.code == 1
     assert "No server runs on this data folder" in said.err
     assert _received(ntfy_url) == []
-    with program.serving():
+    with handy.serving():
         until(lambda: len(_received(ntfy_url)) == 1)
 
 
-def test_a_test_alert_with_nobody_to_tell_says_so(program: Program) -> None:
-    with program.serving():
-        said = program.run("test-alert", "--severity", "5")
+def test_a_test_alert_with_nobody_to_tell_says_so(handy: Handy) -> None:
+    with handy.serving():
+        said = handy.run("test-alert", "--severity", "5")
     assert said.code == 1
     assert "There is nobody to tell. Set NTFY_SERVER_URL" in said.err
 
 
 @pytest.mark.claim("B15")
-def test_requests_and_engine_can_be_two_processes_on_one_data_folder(program: Program, ntfy_url: str) -> None:
-    program.settings |= {"NTFY_SERVER_URL": ntfy_url}
-    with program.serving("--engine-only", log="engine-log") as engine, program.serving("--http-only", log="http-log") as http:
-        assert http.post(program.key(), EVENT)["accepted"] == 1
+def test_requests_and_engine_can_be_two_processes_on_one_data_folder(handy: Handy, ntfy_url: str) -> None:
+    handy.settings |= {"NTFY_SERVER_URL": ntfy_url}
+    with handy.serving("--engine-only", log="engine-log") as engine, handy.serving("--http-only", log="http-log") as http:
+        assert http.post(handy.key(), EVENT)["accepted"] == 1
         until(lambda: len(_received(ntfy_url)) == 1)
         assert _both_end_well(engine, http)
 
 
-def test_the_process_for_requests_may_have_other_settings_and_messages_go_by_those_of_the_engine(program: Program, ntfy_url: str) -> None:
-    front = Program(program.folder)
-    program.settings |= {"NTFY_SERVER_URL": ntfy_url, "NTFY_TOPIC": "night-shift"}
-    with program.serving("--engine-only", log="engine-log"), front.serving("--http-only", log="http-log") as http:
-        assert http.post(program.key(), EVENT)["accepted"] == 1
+def test_the_process_for_requests_may_have_other_settings_and_messages_go_by_those_of_the_engine(handy: Handy, ntfy_url: str) -> None:
+    front = Program(handy.folder)
+    handy.settings |= {"NTFY_SERVER_URL": ntfy_url, "NTFY_TOPIC": "night-shift"}
+    with handy.serving("--engine-only", log="engine-log"), front.serving("--http-only", log="http-log") as http:
+        assert http.post(handy.key(), EVENT)["accepted"] == 1
         until(lambda: len(_received(ntfy_url)) == 1)
-        assert [contact["state"] for contact in program.run("contacts", "list", "--json").json] == ["active"]
+        assert [contact["state"] for contact in handy.run("contacts", "list", "--json").json] == ["active"]
 
 
 def _both_end_well(*servers: Serving) -> bool:
@@ -150,36 +150,36 @@ def _received(url: str) -> list[dict[str, dict[str, str]]]:
         return found
 
 
-def test_a_threshold_is_set_changed_and_removed_from_the_command_line(program: Program) -> None:
-    program.run("db", "upgrade")
+def test_a_threshold_is_set_changed_and_removed_from_the_command_line(handy: Handy) -> None:
+    handy.run("db", "upgrade")
     about = ("thresholds", "set", "disk_percent", "--host", "Web01", "--label", "mount=/var")
-    made = program.run(*about, "--warning", "90", "--critical", "97", "--for", "10m", "--missing", "1h")
+    made = handy.run(*about, "--warning", "90", "--critical", "97", "--for", "10m", "--missing", "1h")
     threshold_id = made.out.strip()
     assert "Warning from 90 %, critical from 97 % for 10 min; over below 85.5 %" in made.err
-    changed = program.run(*about, "--warning", "91", "--json").json
+    changed = handy.run(*about, "--warning", "91", "--json").json
     assert (changed["id"], changed["warning"], changed["critical"]) == (threshold_id, 91.0, None)
-    first, *rest = program.run("thresholds", "list", "--json").json
+    first, *rest = handy.run("thresholds", "list", "--json").json
     assert (first["host"], first["labels"], first["origin"]) == ("web01", {"mount": "/var"}, "user")
     assert {one["id"] for one in rest if one["origin"] == "settings"} >= {"default:disk_percent", "default:cpu_percent"}
-    assert "host=web01 mount=/var" in program.run("thresholds", "list").out
-    assert program.run("thresholds", "set", "disk_percent", "--label", "mount", "--warning", "1").code == 2
-    assert program.run("thresholds", "set", "disk_percent", "--warning", "90", "--critical", "80").code == 2
-    assert program.run("thresholds", "remove", threshold_id).code == 0
-    assert "there is no threshold" in program.run("thresholds", "remove", threshold_id).err
-    assert "comes from the settings" in program.run("thresholds", "remove", "default:cpu_percent").err
+    assert "host=web01 mount=/var" in handy.run("thresholds", "list").out
+    assert handy.run("thresholds", "set", "disk_percent", "--label", "mount", "--warning", "1").code == 2
+    assert handy.run("thresholds", "set", "disk_percent", "--warning", "90", "--critical", "80").code == 2
+    assert handy.run("thresholds", "remove", threshold_id).code == 0
+    assert "there is no threshold" in handy.run("thresholds", "remove", threshold_id).err
+    assert "comes from the settings" in handy.run("thresholds", "remove", "default:cpu_percent").err
 
 
-def test_a_silence_is_made_listed_and_ended_from_the_command_line(program: Program) -> None:
-    program.run("db", "upgrade")
-    made = program.run("silence", "add", "-m", "host=web-1", "-m", "severity~[1-3]", "--for", "2h", "--comment", "disk swap")
+def test_a_silence_is_made_listed_and_ended_from_the_command_line(handy: Handy) -> None:
+    handy.run("db", "upgrade")
+    made = handy.run("silence", "add", "-m", "host=web-1", "-m", "severity~[1-3]", "--for", "2h", "--comment", "disk swap")
     silence_id = made.out.strip()
     assert "for 2 h. It matches 0 open alerts now." in made.err
-    (listed,) = program.run("silence", "list", "--json").json
+    (listed,) = handy.run("silence", "list", "--json").json
     assert (listed["id"], listed["status"], listed["comment"]) == (silence_id, "active", "disk swap")
     assert listed["matchers"][1] == {"field": "severity", "op": "~", "value": "[1-3]"}
-    assert "host=web-1 severity~[1-3]" in program.run("silence", "list").out
-    ended = program.run("silence", "end", silence_id, "--json").json
+    assert "host=web-1 severity~[1-3]" in handy.run("silence", "list").out
+    ended = handy.run("silence", "end", silence_id, "--json").json
     assert ended["status"] == "expired"
     assert ended["ended_by"].startswith("cli:")
-    assert program.run("silence", "list", "--json").json == []
-    assert [one["id"] for one in program.run("silence", "list", "--ended", "--json").json] == [silence_id]
+    assert handy.run("silence", "list", "--json").json == []
+    assert [one["id"] for one in handy.run("silence", "list", "--ended", "--json").json] == [silence_id]

@@ -1,4 +1,4 @@
-"""`tocsin doctor`, with the real program: each fault is named with its cure."""
+"""`tocsin doctor`: each fault is named with its cure."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.program import Program, Result, free_port
+from tests.cli.program import Handy, Result, free_port
 from tests.escalation.crew import Crew, step, user
 from tests.world import World
 from tocsin.cli.doctor import probes
@@ -25,13 +25,13 @@ def _fault(result: Result, part: str) -> str:
 
 
 @pytest.mark.claim("O4", "Q3")
-def test_a_sound_installation_has_no_fault_and_ends_with_zero(program: Program, locked_ntfy_url: str) -> None:
-    program.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_right", "WHMCS_ENV": "staging"}
-    with program.serving():
-        program.key()
+def test_a_sound_installation_has_no_fault_and_ends_with_zero(handy: Handy, locked_ntfy_url: str) -> None:
+    handy.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_right", "WHMCS_ENV": "staging"}
+    with handy.serving():
+        handy.key()
         asked = ("user", "add", "m@example.com", "--name", "M", "--role", "admin", "--password-stdin")
-        assert program.run(*asked, stdin="correct horse battery").code == 0
-        checked = program.run("doctor")
+        assert handy.run(*asked, stdin="correct horse battery").code == 0
+        checked = handy.run("doctor")
     assert checked.code == 0, checked
     assert "ok       server" in checked.out
     assert "ok       channel: ntfy whmcs-alerts can be written to" in checked.out
@@ -41,11 +41,11 @@ def test_a_sound_installation_has_no_fault_and_ends_with_zero(program: Program, 
 
 
 @pytest.mark.claim("O4")
-def test_each_fault_of_the_way_out_is_named_with_its_cure(program: Program, locked_ntfy_url: str) -> None:
-    program.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_wrongwrong", "NOTIFICATION_EMAIL": "ops@example.com"}
-    program.settings["TOCSIN_SMTP_URL"] = f"smtp://robot:hush-hush@127.0.0.1:{free_port()}"
-    assert program.run("db", "upgrade").code == 0
-    checked = program.run("doctor", "--json")
+def test_each_fault_of_the_way_out_is_named_with_its_cure(handy: Handy, locked_ntfy_url: str) -> None:
+    handy.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_wrongwrong", "NOTIFICATION_EMAIL": "ops@example.com"}
+    handy.settings["TOCSIN_SMTP_URL"] = f"smtp://robot:hush-hush@127.0.0.1:{free_port()}"
+    assert handy.run("db", "upgrade").code == 0
+    checked = handy.run("doctor", "--json")
     push, mail = (finding["text"] for finding in _findings(checked, "channel"))
     assert "NTFY_TOKEN" in push
     assert "refused the connection" in mail
@@ -53,19 +53,19 @@ def test_each_fault_of_the_way_out_is_named_with_its_cure(program: Program, lock
     assert "hush-hush" not in checked.out
     assert "tk_wrongwrong" not in checked.out
 
-    program.settings["NTFY_SERVER_URL"] = f"http://127.0.0.1:{free_port()}"
-    del program.settings["TOCSIN_SMTP_URL"]
-    down = program.run("doctor", "--json")
+    handy.settings["NTFY_SERVER_URL"] = f"http://127.0.0.1:{free_port()}"
+    del handy.settings["TOCSIN_SMTP_URL"]
+    down = handy.run("doctor", "--json")
     assert "cannot be reached" in _findings(down, "channel")[0]["text"]
     assert "no mail server" in _fault(down, "contacts")
 
 
-def test_an_empty_folder_has_its_faults_named_and_nothing_is_made(program: Program) -> None:
-    checked = program.run("doctor", "--json")
+def test_an_empty_folder_has_its_faults_named_and_nothing_is_made(handy: Handy) -> None:
+    checked = handy.run("doctor", "--json")
     assert "does not exist" in _fault(checked, "data folder")
     assert "there is none yet" in _fault(checked, "database")
     assert "nobody is told" in _fault(checked, "contacts")
-    assert not program.folder.exists()
+    assert not handy.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -77,19 +77,19 @@ def test_an_empty_folder_has_its_faults_named_and_nothing_is_made(program: Progr
         ("a setting that is wrong", "settings", "TOCSIN_LISTEN is 'here', but must be ADDRESS:PORT"),
     ],
 )
-def test_a_fault_of_the_machine_is_named_with_its_cure(program: Program, what: str, part: str, words: str) -> None:
-    program.folder.mkdir(mode=0o700)
+def test_a_fault_of_the_machine_is_named_with_its_cure(handy: Handy, what: str, part: str, words: str) -> None:
+    handy.folder.mkdir(mode=0o700)
     match what:
         case "a file as data folder":
-            shutil.rmtree(program.folder)
-            program.folder.touch()
+            shutil.rmtree(handy.folder)
+            handy.folder.touch()
         case "an open data folder":
-            program.folder.chmod(0o755)
+            handy.folder.chmod(0o755)
         case "a damaged database":
-            Path(program.folder / "tocsin.db").write_bytes(b"this is no database" * 1000)
+            Path(handy.folder / "tocsin.db").write_bytes(b"this is no database" * 1000)
         case _:
-            program.settings["TOCSIN_LISTEN"] = "here"
-    assert words in _fault(program.run("doctor", "--json"), part)
+            handy.settings["TOCSIN_LISTEN"] = "here"
+    assert words in _fault(handy.run("doctor", "--json"), part)
 
 
 async def test_a_policy_that_names_who_has_left_since_is_found(sqlite_world: World) -> None:

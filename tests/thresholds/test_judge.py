@@ -67,7 +67,12 @@ async def test_what_history_stores_is_judged_at_once_and_alone_if_it_has_a_thres
 
     for value in (95.0, 96.0):
         world.clock.advance(MINUTE)
-        samples = [sample("cpu_percent", value), sample("memory_percent", 50.0), sample("queue_depth", 1e6), sample("cpu_percent", 20.0, "")]
+        samples = [
+            sample("cpu_percent", value),
+            sample("memory_percent", 50.0),
+            sample("queue_depth", 1e6),
+            sample("cpu_percent", 20.0, ""),
+        ]
         await world.write(lambda tx, all_=samples: world.core.history.record(tx, all_, world.clock.now()))  # type: ignore[misc]
     assert [(alert.host, alert.title) for alert in world.alerts()] == [("web01", "web01: cpu 95 %, warned from 80 %")]
     assert world.count(tables.threshold_states) == 1
