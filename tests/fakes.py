@@ -121,9 +121,9 @@ class FakeDispatch:
         """What the test wants."""
         return self.may_send
 
-    def hold(self, contact_id: str, site_id: int, cause: str, now: int) -> int:
+    def hold(self, contacts: Sequence[Contact], site_id: int, cause: str, now: int) -> dict[str, int]:
         """Nothing waits for anything."""
-        return now
+        return {}
 
     def take(self, leased: Sequence[Leased]) -> Callable[[], None]:
         """Notes *leased* once the transaction is committed."""

@@ -87,6 +87,11 @@ class Crew:
         values = {"id": contact_id, "user_id": user_id, "kind": kind, "target": target, "origin": "user" if user_id else "settings"}
         tx.sql.execute(tables.contacts.insert().values(**values, created_at=now, verified_at=now))
 
+    async def contact(self, name: str, kind: str, target: str) -> None:
+        """One more contact of a person."""
+        await self.world.write(lambda tx: self._contact(tx, self.ids[name], kind, target))
+        await self.refresh()
+
     async def shared(self, kind: str, target: str) -> str:
         """A contact that belongs to nobody."""
         await self.world.write(lambda tx: self._contact(tx, None, kind, target))

@@ -11,7 +11,9 @@ from tests.escalation.crew import Crew
 from tests.muting.build import a_silence, keep
 from tests.world import World
 from tocsin.core.clock import MINUTE, SECOND
+from tocsin.notify.model import Outcome, Result
 from tocsin.notify.render import headline
+from tocsin.notify.rules import Pointless
 
 pytestmark = pytest.mark.claim("A8")
 
@@ -43,33 +45,109 @@ def told(crew: Crew) -> list[str]:
 
 @pytest.mark.claim("N6", "K12", "P5")
 async def test_a_storm_of_10000_alerts_in_10_seconds_is_a_handful_of_messages_and_loses_nothing(crew: Crew) -> None:
-    """The first pages at once, the others come in one message; another site's alert in the middle of it does not wait."""
+    """The first pages at once on every contact of each person; another site's alert in the middle of it does not wait; all the
+    others come in one message, on one contact. Anna has three contacts, and hears five times in all.
+    """
     world = crew.world
+    await crew.contact("anna", "voice", "+4915100000001")
     for second in range(10):
         for batch in range(5):
             start = second * 1_000 + batch * 200
             await world.report(*[a_report(f"disk:/{start + n}", severity=4, at=world.clock.at) for n in range(200)])
         if second == 5:
             await world.report(a_report("cpu:0", site="other", type="cpu.high", severity=4, at=world.clock.at))
-            assert [line for line in told(crew) if line.endswith("other")] == _to_all("00:05", "opened at other")
+            assert [line for line in told(crew) if line.endswith("other")] == OTHER
         world.clock.advance(SECOND)
         await world.turn()
     await world.pass_time(14 * MINUTE)
+    everybody = ("email olga@example.com", "ntfy anna", "ntfy ben", "sms +4915100000001", "sms +4915100000002", "voice +4915100000001")
     expected = [
-        *_to_all("00:00", "opened at main"),
-        *_to_all("00:05", "opened at other"),
-        *_to_all("00:10", "digest of 9999 at main"),
+        *[f"00:00 {contact}: opened at main" for contact in everybody],
+        *OTHER,
+        *[f"00:10 {contact}: digest of 9999 at main" for contact in ("email olga@example.com", "ntfy anna", "ntfy ben")],
     ]
     assert told(crew) == sorted(expected)
+    assert len([line for line in expected if "anna" in line or "+4915100000001" in line]) == 5
     assert len(world.alerts()) == 10_001
-    carried = Counter((m.alert_number, m.contact_id) for m in world.messages() if m.kind == "opened" and m.status == "sent")
-    contacts = {contact for _, contact in carried}
-    assert carried == Counter({(number, contact): 1 for number in range(1, 10_002) for contact in contacts})
+    everything = set(range(1, 10_002))
+    assert {person: set(numbers) for person, numbers in carried_to(crew).items()} == {
+        "olga": everything,
+        "anna": everything,
+        "ben": everything,
+    }
+    fates = Counter((m.status, m.last_error) for m in world.messages(kind="opened"))
+    spared = (6 - 3) * 10_001 - 3 - 1  # of the contacts that stood back: all but the first at main, and Ben's text about the other site
+    assert fates == {("sent", None): 6 * 10_001 - spared, ("cancelled", Pointless.TOLD_BESIDE): spared}
 
 
-def _to_all(at: str, what: str) -> list[str]:
-    targets = ("email olga@example.com", "ntfy anna", "ntfy ben", "sms +4915100000001", "sms +4915100000002")
-    return [f"{at} {target}: {what}" for target in targets]
+# At the other site, in the middle of the storm: Anna's other contacts have nothing to say that her push has not said.
+OTHER = [f"00:05 {contact}: opened at other" for contact in ("email olga@example.com", "ntfy anna", "ntfy ben", "sms +4915100000002")]
+
+
+def carried_to(crew: Crew) -> dict[str, list[int]]:
+    """The numbers of the alerts whose opening each person heard of, on whatever contact."""
+    owners = {contact.id: contact.user_id for contact in crew.world.core.contacts.all}
+    names = {user_id: name for name, user_id in crew.ids.items()}
+    found: dict[str, list[int]] = {}
+    for message in crew.world.messages(kind="opened", status="sent"):
+        found.setdefault(names[owners[message.contact_id] or ""], []).append(message.alert_number)
+    return found
+
+
+async def test_in_a_storm_of_many_causes_a_person_is_told_as_rarely(crew: Crew) -> None:
+    world = crew.world
+    await crew.contact("anna", "voice", "+4915100000001")
+    for second in range(10):
+        kinds = range(second * 10, second * 10 + 10)
+        await world.report(*[a_report(f"disk:{n}", type=f"disk.full{n}", severity=5, at=world.clock.at) for n in kinds])
+        world.clock.advance(SECOND)
+        await world.turn()
+    await world.pass_time(MINUTE)
+    anna = [line.removesuffix(" at main") for line in told(crew) if "anna" in line or "+4915100000001" in line]
+    assert anna == [
+        "00:00 ntfy anna: opened",
+        "00:00 ntfy anna: opened",
+        "00:00 sms +4915100000001: opened",
+        "00:00 voice +4915100000001: opened",
+        "00:10 ntfy anna: digest of 98",
+    ]
+    assert set(carried_to(crew)["anna"]) == set(range(1, 101))
+
+
+async def test_what_one_contact_has_carried_the_others_are_spared(database_url: str, tmp_path: Path) -> None:
+    world = World(database_url, tmp_path, group_wait_seconds=10)
+    crew = await Crew(world).start(NIGHT)
+    await world.report(*[a_report(f"disk:{n}", severity=4, at=world.clock.at) for n in range(30)])
+    await world.pass_time(2 * MINUTE)
+    assert [line for line in told(crew) if line.startswith("00:10")] == [
+        f"00:10 {contact}: digest of 29 at main" for contact in ("email olga@example.com", "ntfy anna", "ntfy ben")
+    ]
+    assert Counter(m.status for m in world.messages(kind="opened")) == {"sent": 3 * 30 + 2, "cancelled": 2 * 29}
+    await world.close()
+
+
+async def test_two_critical_alerts_are_no_storm_and_ring_on_every_contact(crew: Crew) -> None:
+    world = crew.world
+    for n in range(3):
+        await world.report(a_report(f"disk:{n}", severity=5, at=world.clock.at))
+        world.clock.advance(SECOND)
+    await world.pass_time(MINUTE)
+    anna = [line.removesuffix(" at main") for line in told(crew) if "anna" in line or "+4915100000001" in line]
+    assert anna == [
+        "00:00 ntfy anna: opened",
+        "00:00 sms +4915100000001: opened",
+        "00:10 ntfy anna: digest of 2",
+        "00:10 sms +4915100000001: digest of 2",
+    ]
+
+
+async def test_if_the_quickest_contact_cannot_carry_the_storm_the_next_one_does(crew: Crew) -> None:
+    world = crew.world
+    await world.report(*[a_report(f"disk:{n}", severity=4, at=world.clock.at) for n in range(50)])
+    world.ntfy.outcome = Outcome(Result.TEMPORARY, "HTTP 500")
+    await world.pass_time(MINUTE)
+    anna = [line.removesuffix(" at main") for line in told(crew) if "+4915100000001" in line]
+    assert anna == ["00:00 sms +4915100000001: opened", "00:10 sms +4915100000001: digest of 49"]
 
 
 async def test_two_alerts_of_one_cause_are_two_messages_the_second_a_little_later(crew: Crew) -> None:

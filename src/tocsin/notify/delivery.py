@@ -32,6 +32,7 @@ from tocsin.notify.handovers import Till
 from tocsin.notify.limits import Limits
 from tocsin.notify.links import links
 from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, Outcome, Paid, Presence, Result, State
+from tocsin.notify.post import whose
 from tocsin.notify.rules import Choice, Verdict, Waiting
 
 log = structlog.get_logger()
@@ -118,9 +119,10 @@ class Delivery:
             and (self._is_program(contact_id) or self._limits.take(contact_id, site_id, severity, now))
         )
 
-    def hold(self, contact_id: str, site_id: int, cause: str, now: int) -> int:
-        """The moment until which a message born now waits for others of the same *cause*: programs are told each thing by itself."""
-        return now if not cause or self._is_program(contact_id) else self._limits.hold(contact_id, site_id, cause, now)
+    def hold(self, contacts: Sequence[Contact], site_id: int, cause: str, now: int) -> dict[str, int]:
+        """Which of one person's *contacts* wait for others of the same *cause*, and until when. Programs are told each thing by itself."""
+        people = sorted((c for c in contacts if c.kind not in rules.ONE_BY_ONE), key=self._quickness)
+        return self._limits.hold(whose(people[0]), [c.id for c in people], site_id, cause, now) if people else {}
 
     def take(self, leased: Sequence[Leased]) -> Callable[[], None]:
         """What to call after the commit: sends *leased*, or looks for news if there are none."""
@@ -181,7 +183,7 @@ class Delivery:
             self._settle(tx, message, _NODE_DIED, now)
         waiting = [self._allowed(w) for w in store.waiting(tx, now, self._blocked(now))]
         programs = [w for w in waiting if self._is_program(w.contact_id)]
-        people = [w for w in waiting if w.count > 0 and w not in programs]
+        people = [w for w in (self._spared(tx, w, now) for w in waiting if w.count > 0 and w not in programs) if w.count > 0]
         claimed: list[tuple[Leased, Others | None]] = []
         for choice in [*self._all_of(programs), *self._limits.choose([w for w in people if w.count <= MANY], now)]:
             claimed.extend(self._claim_choice(tx, choice, now))
@@ -207,6 +209,24 @@ class Delivery:
     def _is_program(self, contact_id: str) -> bool:
         contact = self._contacts.find(contact_id)
         return contact is not None and contact.kind in rules.ONE_BY_ONE
+
+    def _quickness(self, contact: Contact) -> tuple[bool, int]:
+        return contact.id in self.faults, rules.quickness(contact.kind)
+
+    def _spared(self, tx: Tx, waiting: Waiting, now: int) -> Waiting:
+        """In a storm a person is told each thing on one contact: the others wait for it, and have nothing to say once it was told."""
+        contact = self._contacts.find(waiting.contact_id)
+        if contact is None or contact.user_id is None or not self._limits.in_storm(contact.user_id, now):
+            return waiting
+        own = [c for c in self._contacts.directory.people[contact.user_id].contacts if c.id != contact.id and not self._is_program(c.id)]
+        if not own:
+            return waiting
+        others, well = [one.id for one in own], {one.id for one in own if one.id not in self.faults}
+        quicker = {one.id for one in own if one.id in well and self._quickness(one) < self._quickness(contact)}
+        found = store.beside(tx, waiting, others, well, quicker, now)
+        if found.may_yield(now):
+            return msgspec.structs.replace(waiting, count=0)
+        return msgspec.structs.replace(waiting, count=waiting.count - store.spare(tx, waiting, others, now)) if found.told else waiting
 
     def _all_of(self, waiting: Sequence[Waiting]) -> Iterator[Choice]:
         """All that is due, as far as there is room for each contact."""

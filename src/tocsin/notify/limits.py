@@ -5,10 +5,13 @@ alert overtakes another's storm; a reserve for critical alerts.
 
 Before that, what has one cause is grouped: of the messages of one kind about alerts of one type at one site, the first
 leaves at once, and those that follow within a few seconds wait for each other and leave as one.
+
+And what one person gets is counted over all their contacts: while much begins at once, a further cause is told on their
+quickest contact alone, and then waits like one more of the same cause.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tocsin.core.clock import MINUTE
 from tocsin.core.severity import Severity
@@ -17,8 +20,11 @@ from tocsin.notify.rules import Choice, Waiting
 CRITICAL_RESERVE = 5
 MAX_SITES = 10_000
 MAX_GROUPS = 20_000
+MAX_RUSHES = 20_000
+AT_ONCE = 4  # messages to one person, on all contacts together, before what else begins has to wait
 STORM = 5  # messages that waited for each other: if there were so many, more are likely, and the next group is longer
 LONGER = (1, 6, 30)  # times the first wait
+STORM_LASTS = MINUTE  # after the last group of a storm has left
 
 
 class Bucket:
@@ -64,12 +70,48 @@ class Group:
         return True
 
 
+class Rush:
+    """What one person was told at once of late, and how much waits: whether they are in a storm."""
+
+    __slots__ = ("at_once", "held", "sites", "storm_until", "until")
+
+    def __init__(self) -> None:
+        self.until = self.storm_until = self.at_once = self.held = 0
+        self.sites: set[int] = set()
+
+    def at(self, wait: int, now: int) -> "Rush":
+        """The same at *now*: counting begins anew when *wait* has passed since its beginning; in a storm there is less room."""
+        if not self.until - wait <= now < self.until:
+            self.until, self.at_once, self.held = now + wait, AT_ONCE - 1 if now < self.storm_until else 0, 0
+            self.sites.clear()
+        return self
+
+    def admit(self, site_id: int, wanted: int) -> int:
+        """On how many of the *wanted* contacts, the quickest first, the person is told now of something that begins.
+
+        The first thing goes to all of them; so do others while there is room. Then one is told on the quickest contact, and
+        a site of which nothing was heard yet always is: it must not stand behind another's storm.
+        """
+        if self.at_once and self.at_once + wanted > AT_ONCE:
+            wanted = min(wanted, 1) if self.at_once < AT_ONCE or site_id not in self.sites else 0
+        self.at_once += wanted
+        self.sites.add(site_id)
+        return wanted
+
+    def hold(self, until: int) -> None:
+        """One more thing waits until *until*; many are a storm."""
+        self.held += 1
+        if self.held >= STORM:
+            self.storm_until = max(self.storm_until, until + STORM_LASTS)
+
+
 class Limits:
     """The budgets of all contacts of this node. Used by the writer's thread and the event loop. *wait*: of a group, in milliseconds."""
 
     def __init__(self, burst: int, per_minute: int, wait: int = 0) -> None:
         self._burst, self._per_minute, self._wait = burst, per_minute, wait
         self._groups: dict[tuple[str, int, str], Group] = {}
+        self._rushes: dict[str, Rush] = {}
         self._grouped: dict[tuple[str, int], int] = {}  # how many have been held and not chosen yet
         self._ordinary: dict[str, Bucket] = {}
         self._critical: dict[str, Bucket] = {}
@@ -81,21 +123,58 @@ class Limits:
         with self._lock:
             return self._take(contact_id, site_id, severity, now)
 
-    def hold(self, contact_id: str, site_id: int, cause: str, now: int) -> int:
-        """The moment until which a message that is born now waits for others of the same *cause*; *now*: it does not."""
+    def hold(self, person: str, contacts: Sequence[str], site_id: int, cause: str, now: int) -> dict[str, int]:
+        """Something is to be said to a *person*, on these *contacts*, the quickest first: which of them must wait for others
+        of the same *cause*, and until when.
+        """
         if not self._wait:
-            return now
+            return {}
         with self._lock:
-            place = (contact_id, site_id, cause)
-            group = self._groups.get(place)
-            if group is None or not group.goes_on(self._wait, now):
-                if len(self._groups) >= MAX_GROUPS:
-                    self._groups.clear()
-                self._groups[place] = Group(now + self._wait)
-                return now
-            group.held += 1
-            self._grouped[place[:2]] = self._grouped.get(place[:2], 0) + 1
-            return group.until
+            new, waits = [], {}
+            for contact_id in contacts:
+                place = (contact_id, site_id, cause)
+                if self._begins(place, now):
+                    new.append(place)
+                else:
+                    waits[contact_id] = self._join(place)
+            rush = self._rush(person, now)
+            for place in new[rush.admit(site_id, len(new)) if new else 0 :]:
+                self._groups[place].until = rush.until
+                waits[place[0]] = self._join(place)
+            if waits:
+                rush.hold(max(waits.values()))
+            return waits
+
+    def in_storm(self, person: str, now: int) -> bool:
+        """Whether so much is said to *person* that each thing is said on one contact only."""
+        with self._lock:
+            rush = self._rushes.get(person)
+            return rush is not None and now < rush.storm_until
+
+    def _begins(self, place: tuple[str, int, str], now: int) -> bool:
+        """Whether a message at *now* is the first of its group, which then begins."""
+        group = self._groups.get(place)
+        if group is not None and group.goes_on(self._wait, now):
+            return False
+        if len(self._groups) >= MAX_GROUPS:
+            self._groups.clear()
+        self._groups[place] = Group(now + self._wait)
+        return True
+
+    def _join(self, place: tuple[str, int, str]) -> int:
+        """One more message waits for the end of a group; when that is."""
+        group = self._groups[place]
+        group.held += 1
+        self._grouped[place[:2]] = self._grouped.get(place[:2], 0) + 1
+        return group.until
+
+    def _rush(self, person: str, now: int) -> Rush:
+        rush = self._rushes.get(person)
+        if rush is None:
+            if len(self._rushes) >= MAX_RUSHES:
+                self._rushes.clear()
+            rush = self._rushes[person] = Rush()
+        return rush.at(self._wait, now)
 
     def choose(self, waiting: Iterable[Waiting], now: int) -> list[Choice]:
         """What leaves now of all that is due, the loudest first. Each single and each digest is counted."""

@@ -38,8 +38,8 @@ class Dispatch(Protocol):
         """Whether a message born now may be leased to this node at birth: there is room, and the contact's rate allows it."""
         ...
 
-    def hold(self, contact_id: str, site_id: int, cause: str, now: int) -> int:
-        """The moment until which a message born now waits for others of the same cause; *now*: it does not."""
+    def hold(self, contacts: Sequence[Contact], site_id: int, cause: str, now: int) -> dict[str, int]:
+        """Which of one person's *contacts* wait for others of the same *cause*, and until when."""
         ...
 
     def take(self, leased: Sequence[Leased]) -> Callable[[], None]:
@@ -63,8 +63,14 @@ class Post:
 
     def say(self, alert: Alert, kind: Kind, step: int, promises: Sequence[Promise]) -> None:
         """One message for each promise, outside of any policy."""
-        for new_id, promise in zip(new_ids(self.now, len(promises)), promises, strict=True):
-            self._put(alert, a_message(new_id, alert, kind, step, promise, self.now, self.now), promise)
+        ids = new_ids(self.now, len(promises))
+        self._put_all(
+            alert,
+            [
+                (a_message(new_id, alert, kind, step, promise, self.now, self.now), promise)
+                for new_id, promise in zip(ids, promises, strict=True)
+            ],
+        )
 
     def carry_out(self, alert: Alert, steps: Sequence[tuple[Kind, Done]], waiting: Mapping[str, Sequence[Unsent]]) -> None:
         """One message for each promise of each step. Of several for one contact only the last is sent (hard rule 10).
@@ -74,13 +80,15 @@ class Post:
         """
         last = {promise.contact.id: step for _, step in steps for promise in step.reached.promises}
         ids = self._ids(steps)
+        wanted: list[tuple[Message, Promise]] = []
         for kind, step in steps:
             for promise in step.reached.promises:
                 message = a_message(next(ids), alert, kind, step.progress.step, promise, self.now, step.due_at)
                 if last[promise.contact.id] is step:
-                    self._put(alert, *self._overtake(message, promise, waiting.get(promise.contact.id, ())))
+                    wanted.append(self._overtake(message, promise, waiting.get(promise.contact.id, ())))
                 else:
                     self._messages.append(cancelled(message))
+        self._put_all(alert, wanted)
 
     def _ids(self, steps: Sequence[tuple[Kind, Done]]) -> Iterator[str]:
         return iter(new_ids(self.now, sum(len(step.reached.promises) for _, step in steps)))
@@ -94,12 +102,29 @@ class Post:
         due_at = min(message.due_at or at, *[one.due_at for one in old])
         return replace(message, next_attempt_at=at, due_at=None if due_at == self.now else due_at), replace(promise, at=at)
 
-    def _put(self, alert: Alert, message: Message, promise: Promise) -> None:
+    def _put_all(self, alert: Alert, wanted: Sequence[tuple[Message, Promise]]) -> None:
+        waits = self._waits(alert, wanted)
+        for message, promise in wanted:
+            self._put(alert, message, promise, waits.get(promise.contact.id, self.now))
+
+    def _waits(self, alert: Alert, wanted: Sequence[tuple[Message, Promise]]) -> dict[str, int]:
+        """Until when contacts wait for others of the same cause, looked at person by person."""
+        people: dict[tuple[str, str], list[Contact]] = {}
+        for message, promise in wanted:
+            cause = cause_of(alert, message)
+            if cause and promise.at <= self.now:
+                people.setdefault((whose(promise.contact), cause), []).append(promise.contact)
+        waits: dict[str, int] = {}
+        if self._dispatch is not None:
+            for (_, cause), contacts in people.items():
+                waits |= self._dispatch.hold(contacts, alert.site_id, cause, self.now)
+        return waits
+
+    def _put(self, alert: Alert, message: Message, promise: Promise, until: int) -> None:
         dispatch = self._dispatch
         if promise.at > self.now or dispatch is None:
             self._messages.append(message)
             return
-        until = dispatch.hold(promise.contact.id, alert.site_id, cause_of(alert, message), self.now)
         if until > self.now:
             message = replace(message, next_attempt_at=until)
         elif dispatch.may_send_now(promise.contact.id, alert.site_id, alert.severity, self.now):
@@ -132,6 +157,11 @@ class Post:
 def cause_of(alert: Alert, message: Message) -> str:
     """What messages have in common that are grouped; empty: it is told by itself."""
     return "" if message.kind == Kind.NOTICE or alert.type == "tocsin.test" else f"{message.kind} {alert.type}"
+
+
+def whose(contact: Contact) -> str:
+    """Who is told on *contact*: a person, or those who share it."""
+    return contact.user_id or contact.id
 
 
 def wake(tx: Tx, dispatch: Dispatch | None, leased: Sequence[Leased]) -> None:

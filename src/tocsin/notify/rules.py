@@ -67,6 +67,7 @@ class Pointless(enum.StrEnum):
     CONTACT_GONE = "the contact was removed or disabled"
     EMPTY = "nothing that it carried was still to be sent"
     EXPIRED = "its time was over before this was sent"
+    TOLD_BESIDE = "in a storm of messages, another contact of the same person carried it"
 
 
 def pointless(message: Message, alert: Alert, contact: Contact | None, muted_by: str | None = None) -> Pointless | None:
@@ -151,6 +152,27 @@ def backoff(attempts: int, jitter: float) -> int:
 def fall_back_to(asked: Collection[str], contacts: Iterable[Contact]) -> tuple[Contact, ...]:
     """The contacts that can stand in when one cannot be reached: those not yet asked about this generation of the alert."""
     return tuple(c for c in contacts if c.id not in asked)
+
+
+def quickness(kind: str) -> int:
+    """Where a kind of contact stands if a person is told on one of theirs only: what is seen at once and can be answered first."""
+    return _QUICKNESS.get(kind, 2)
+
+
+_QUICKNESS = {"ntfy": 0, "webpush": 1, "sms": 3, "voice": 4, "email": 5}
+YIELDS_FOR = 15 * SECOND  # how long, in a storm, a contact waits for a quicker one of the same person to carry what both are to say
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What other contacts of the same person do with messages that one contact has to carry too: ``waits_since`` the first is due."""
+
+    told: int
+    under_way: int
+    waits_since: int
+
+    def may_yield(self, now: int) -> bool:
+        """Whether the contact waits for the others a little longer."""
+        return self.under_way > 0 and now - self.waits_since < YIELDS_FOR
 
 
 class Waiting(msgspec.Struct, frozen=True):

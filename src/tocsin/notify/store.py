@@ -1,6 +1,6 @@
 """The outbox's SQL. All of it runs in the writer's transactions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -8,7 +8,7 @@ from tocsin.db import bulk, tables
 from tocsin.db.writer import Tx
 from tocsin.escalation.model import LEVELS
 from tocsin.notify.model import Message, Outcome
-from tocsin.notify.rules import Pointless, Verdict, Waiting
+from tocsin.notify.rules import Beside, Pointless, Verdict, Waiting
 
 COLUMNS: tuple[str, ...] = Message.__struct_fields__
 _CLAIM = ("outbox_id", "fence", "node", "contact_id", "claimed_at")
@@ -132,6 +132,38 @@ def waiting(tx: Tx, now: int, blocked: Iterable[str]) -> list[Waiting]:
     )
     skip = set(blocked)
     return [Waiting(*row) for row in tx.driver.execute(_sql(tx, sql), (now,)).fetchall() if row[0] not in skip]
+
+
+# What one contact (the parameters: moment, contact, site) is to carry at once and for the first time.
+_FRESH = (
+    "m.next_attempt_at <= ? AND m.status = 'pending' AND m.contact_id = ? AND m.site_id = ?"
+    " AND m.attempts = 0 AND m.due_at IS NULL AND m.kind <> 'digest'"
+)
+_SAME = "o.alert_number = m.alert_number AND o.generation = m.generation AND o.kind = m.kind AND o.step = m.step AND o.contact_id"
+
+
+def beside(tx: Tx, waiting: Waiting, others: Sequence[str], well: Collection[str], quicker: Collection[str], now: int) -> Beside:
+    """What the *others* do with what this contact is to carry. Those that are *well* bring it; what waits they do if they are *quicker*."""
+    sql = (
+        "SELECT o.contact_id, o.status, count(*), min(m.next_attempt_at)"  # noqa: S608 - text from the code
+        f" FROM outbox m JOIN outbox o ON {_SAME} IN ({', '.join('?' * len(others))}) WHERE {_FRESH} GROUP BY o.contact_id, o.status"
+    )
+    rows = tx.driver.execute(_sql(tx, sql), (*others, now, waiting.contact_id, waiting.site_id)).fetchall()
+    told = sum(count for _, status, count, _ in rows if status in ("sent", "delivered"))
+    under_way = sum(
+        count for other, status, count, _ in rows if (status == "sending" and other in well) or (status == "pending" and other in quicker)
+    )
+    return Beside(told, under_way, min((since for *_, since in rows), default=now))
+
+
+def spare(tx: Tx, waiting: Waiting, others: Sequence[str], now: int) -> int:
+    """Cancels what this contact is to carry and one of the *others* has carried; returns how many."""
+    sql = (
+        "UPDATE outbox SET status = 'cancelled', last_error = ?, next_attempt_at = NULL WHERE id IN (SELECT m.id"  # noqa: S608
+        f" FROM outbox m JOIN outbox o ON {_SAME} IN ({', '.join('?' * len(others))}) AND o.status IN ('sent', 'delivered') WHERE {_FRESH})"
+    )
+    values = (Pointless.TOLD_BESIDE.value, *others, now, waiting.contact_id, waiting.site_id)
+    return int(tx.driver.execute(_sql(tx, sql), values).rowcount)
 
 
 def due(tx: Tx, contact_id: str, site_id: int, now: int, limit: int) -> list[Message]:
