@@ -178,13 +178,14 @@ class Handy(Program):
                 os.umask(mask)
                 os.environ.clear()
                 os.environ.update(before)
-        said, complained = (stream.buffer.getvalue().decode() for stream in (out, err))  # type: ignore[attr-defined]  # a BytesIO
+        said, complained = (stream.buffer.getvalue().decode() for stream in (out, err))
         return Result(code, said, complained)
 
 
 def until(condition: Any, seconds: float = PATIENCE) -> None:
     """Waits for *condition*; fails if it does not come true."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, 0.01
     while not condition():
         assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(0.1, pause * 1.5)  # asking costs the server's time, too
