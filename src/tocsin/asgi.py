@@ -62,6 +62,7 @@ from tocsin.web.alerts.acting import AlertDeeds
 from tocsin.web.alerts.one import AlertPage
 from tocsin.web.alerts.page import AlertsPage
 from tocsin.web.analytics.page import AnalyticsPage
+from tocsin.web.checks.page import CheckPages
 from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
 from tocsin.web.events.origins import OriginPages
@@ -154,6 +155,7 @@ def _application() -> Litestar:
             CoverPages,
             SchedulePages,
             PolicyPages,
+            CheckPages,
             QuietPages,
             WelcomePages,
             HealthPage,

@@ -16,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, async_playwright
 from tests import showcase
 from tests.web.browsing import ARGS, NARROW, WIDE, chromium
 from tests.web.site import Site
+from tocsin.checks import store as checks
 from tocsin.db import schema, tables
 from tocsin.db.engine import Database
 from tocsin.notify import links
@@ -40,6 +41,9 @@ PAGES = {
     "settings-sites": "/settings/sites",
     "settings-site": "/settings/sites/nordlicht",
     "settings-catalogue-row": "/settings/sites/nordlicht/invoice.payment_failed",
+    "checks": "/checks",
+    "check-down": "a check: HTTPS nordlicht-12.example",
+    "check-new": "/checks/new",
     "oncall": "/oncall",
     "oncall-month": "/oncall?by=month",
     "policies": "/policies",
@@ -69,7 +73,11 @@ README = (
 
 
 async def address(site: Site, place: str) -> str:
-    """Where *place* is: an address, or the page of the alert with this title."""
+    """Where *place* is: an address, or the page of the check with this name or of the alert with this title."""
+    if place.startswith("a check: "):
+        with site.service.server.core.database.read() as connection:
+            every = checks.of_sites(connection, None)
+        return f"/checks/{next(one.id for one in every if one.definition.name == place.removeprefix('a check: '))}"
     return place if place.startswith("/") else f"/alerts/{showcase.find(site.service.world, place).number}"
 
 

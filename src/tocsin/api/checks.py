@@ -272,30 +272,17 @@ class ChecksApi(Controller):
     @post(status_code=201, opt={"conflict": True})
     async def add_check(self, server: TheServer, caller: TheCaller, sent: Given[NewCheck]) -> CheckOut:
         """Makes a check. It is looked at at once, and from then on at its interval."""
-        site = server.core.sites.get(chosen_site(server.core.sites, caller, sent.site))
-        definition = _definition(sent)
-        _expect_allowed(caller, definition, None)
-        made = await server.core.writer.run(server.core.checks.add(caller.who, site.id, definition, is_paused=sent.paused))
-        return _out(server, made)
+        return _out(server, await make(server, caller, sent))
 
     @post("/try", status_code=200)
     async def try_check(self, server: TheServer, caller: TheCaller, sent: Given[NewCheck]) -> FindingOut:
         """Looks once as a check would, with a full trace. Nothing is kept, and nobody is told."""
-        chosen_site(server.core.sites, caller, sent.site)
-        definition = _definition(sent)
-        _expect_allowed(caller, definition, None)
-        return _finding_out(await _rounds(server).try_out(definition))
+        return _finding_out(await try_out(server, caller, sent))
 
     @patch("/{check_id:str}")
     async def change_check(self, server: TheServer, caller: TheCaller, check_id: InPath, sent: Given[CheckChange]) -> CheckOut:
         """Changes, pauses (`paused` true) or resumes a check. A pause ends its alerts; another target begins anew."""
-
-        def edit(check: Check) -> tuple[Definition, bool]:
-            definition = _changed(check.definition, sent)
-            _expect_allowed(caller, definition, check.definition)
-            return definition, check.is_paused if sent.paused is None else sent.paused
-
-        return _out(server, await server.core.writer.run(server.core.checks.change(caller.who, check_id, caller.site_ids, edit)))
+        return _out(server, await change(server, caller, check_id, sent))
 
     @delete("/{check_id:str}", status_code=204)
     async def remove_check(self, server: TheServer, caller: TheCaller, check_id: InPath) -> None:
@@ -305,12 +292,54 @@ class ChecksApi(Controller):
     @post("/{check_id:str}/run", status_code=200)
     async def run_check(self, server: TheServer, caller: TheCaller, check_id: InPath) -> RunOut:
         """Looks now, with a full trace. It counts like any other look; at a paused check it does not."""
-
-        def note(tx: Tx, check: Check) -> None:
-            audit.record(tx, caller.who, "check.run", service.thing(check), server.core.clock.now(), site_id=check.site_id)
-
-        check, found = await _rounds(server).run_now(check_id, caller.site_ids, note)
+        check, found = await run(server, caller, check_id)
         return RunOut(_finding_out(found), _out(server, check))
+
+
+# What the pages do, too.
+
+
+async def make(server: Server, caller: Caller, sent: NewCheck) -> Check:
+    """A new check. Raises `InvalidInput`, `Conflict`, `NotAllowed`."""
+    site = server.core.sites.get(chosen_site(server.core.sites, caller, sent.site))
+    definition = _definition(sent)
+    _expect_allowed(caller, definition, None)
+    return await server.core.writer.run(server.core.checks.add(caller.who, site.id, definition, is_paused=sent.paused))
+
+
+async def try_out(server: Server, caller: Caller, sent: NewCheck) -> Finding:
+    """A look that leaves nothing behind. Raises `InvalidInput`, `NotAllowed`, `Unavailable`."""
+    chosen_site(server.core.sites, caller, sent.site)
+    definition = _definition(sent)
+    _expect_allowed(caller, definition, None)
+    return await _rounds(server).try_out(definition)
+
+
+async def change(server: Server, caller: Caller, check_id: str, sent: CheckChange) -> Check:
+    """The check as it then is. Raises `NotFound`, `InvalidInput`, `NotAllowed`."""
+
+    def edit(check: Check) -> tuple[Definition, bool]:
+        definition = _changed(check.definition, sent)
+        _expect_allowed(caller, definition, check.definition)
+        return definition, check.is_paused if sent.paused is None else sent.paused
+
+    return await server.core.writer.run(server.core.checks.change(caller.who, check_id, caller.site_ids, edit))
+
+
+async def try_change(server: Server, caller: Caller, check: Check, sent: CheckChange) -> Finding:
+    """A look at *check* as it would be. Raises `InvalidInput`, `NotAllowed`, `Unavailable`."""
+    definition = _changed(check.definition, sent)
+    _expect_allowed(caller, definition, check.definition)
+    return await _rounds(server).try_out(definition)
+
+
+async def run(server: Server, caller: Caller, check_id: str) -> tuple[Check, Finding]:
+    """A look out of turn, noted in the audit log. Raises `NotFound`, `Unavailable`."""
+
+    def note(tx: Tx, check: Check) -> None:
+        audit.record(tx, caller.who, "check.run", service.thing(check), server.core.clock.now(), site_id=check.site_id)
+
+    return await _rounds(server).run_now(check_id, caller.site_ids, note)
 
 
 def _rounds(server: Server) -> Rounds:

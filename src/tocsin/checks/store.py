@@ -152,6 +152,12 @@ def results(connection: sa.Connection, check_id: str, before: int | None, limit:
     ]
 
 
+def timings(connection: sa.Connection, check_id: str, since: int) -> list[tuple[int, float | None]]:
+    """When it was looked at since then, and how long that took, in order of time."""
+    query = sa.select(_r.at, _r.ms).where(_r.check_id == check_id, _r.at >= since).order_by(_r.at)
+    return [(at, ms) for at, ms in connection.execute(query)]
+
+
 def evident_since(connection: sa.Connection, check_id: str, since: int) -> bool:
     """Whether evidence was kept since then."""
     query = sa.select(_r.at).where(_r.check_id == check_id, _r.at >= since, _r.evidence.is_not(None)).limit(1)

@@ -22,8 +22,9 @@ def places() -> tuple[Place, ...]:
 PLACES: tuple[Place, ...] = (
     Place("overview", "Overview", "i-home", "/", main=True),
     Place("alerts", "Alerts", "i-bell", "/alerts", main=True),
-    Place("events", "Events", "i-events", "/events", main=True),
+    Place("checks", "Checks", "i-pulse", "/checks", main=True),
     Place("oncall", "On call", "i-calendar", "/oncall", main=True, permission="look-at-the-whole"),
+    Place("events", "Events", "i-events", "/events"),
     Place("policies", "Policies", "i-rule", "/policies", permission="look-at-the-whole"),
     Place("quiet", "Quiet", "i-mute", "/silences"),
     Place("analytics", "Analytics", "i-bars", "/analytics"),

@@ -1,0 +1,179 @@
+"""What the company of the showcase asks from outside, and how the last ninety days were."""
+
+import random
+
+import msgspec
+
+from tocsin.checks import store
+from tocsin.checks.model import Cause, Check, Definition, HttpTarget, Level, Result, State, Status, Target, TcpTarget, TlsTarget, Told
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.ids import new_id
+from tocsin.db.writer import Tx
+from tocsin.events import sites
+
+UP, SLOW, DOWN, UNKNOWN, MAINTENANCE = Status.UP, Status.DEGRADED, Status.DOWN, Status.UNKNOWN, Status.MAINTENANCE
+LEVELS = {UP: Level.OK, SLOW: Level.WARNING, DOWN: Level.FAILED, MAINTENANCE: Level.OK}
+CAUSES = {UP: Cause.FINE, SLOW: Cause.SLOW, DOWN: Cause.SILENT, UNKNOWN: Cause.OUR_FAULT, MAINTENANCE: Cause.FINE}
+
+
+EVIDENCE = msgspec.json.encode(
+    {"trace": [[0.1, "looking up nordlicht-12.example"], [4.2, "connecting to 192.0.2.12 port 443"], [10004.0, "gave up after 10 s"]]}
+).decode()
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """When it was not up: it began *ago* ms before now and took *lasting* ms (0: it lasts)."""
+
+    ago: int
+    lasting: int
+    how: Status
+    words: str
+
+
+def _gone(ago: int) -> tuple[Trouble, ...]:
+    return (Trouble(ago, 0, DOWN, "no answer within 10 s"),)
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """One check. ``usual``: what it takes on a good day, in ms."""
+
+    site: str
+    name: str
+    target: Target
+    usual: int
+    troubles: tuple[Trouble, ...] = ()
+    host: str | None = None
+    group: str | None = None
+
+
+WATCHED = (
+    Watched("nordlicht", "SSH", TcpTarget(host="srv-12.nordlicht.example", port=22), 14, _gone(14 * MINUTE), host="srv-12"),
+    Watched(
+        "nordlicht",
+        "HTTPS nordlicht-12.example",
+        HttpTarget(url="https://nordlicht-12.example/"),
+        180,
+        (*_gone(13 * MINUTE), Trouble(19 * HOUR, 9 * MINUTE, SLOW, "it took 3,412 ms")),
+        host="srv-12",
+    ),
+    Watched(
+        "kiezhost",
+        "Client area",
+        HttpTarget(url="https://kiezhost.example/clientarea.php"),
+        412,
+        (
+            Trouble(10 * HOUR, 26 * MINUTE, SLOW, "it took 3,988 ms"),
+            Trouble(31 * DAY, 47 * MINUTE, DOWN, "it answered 502 instead of 200-399"),
+        ),
+        group="Kiezhost",
+    ),
+    Watched(
+        "kiezhost",
+        "Order form",
+        HttpTarget(url="https://kiezhost.example/cart.php"),
+        506,
+        (Trouble(70 * MINUTE, 0, SLOW, "it took 3,204 ms"),),
+        group="Kiezhost",
+    ),
+    Watched("kiezhost", "Certificate", TlsTarget(host="kiezhost.example"), 61, group="Kiezhost"),
+    Watched(
+        "alpenserver",
+        "Panel",
+        HttpTarget(url="https://panel.alpen.example/login"),
+        238,
+        (Trouble(52 * DAY, 3 * HOUR, DOWN, "the connection was refused"),),
+        group="Alpenserver",
+    ),
+    Watched("alpenserver", "Certificate of the panel", TlsTarget(host="panel.alpen.example"), 58, group="Alpenserver"),
+    Watched(
+        "alpenserver",
+        "Mail",
+        TcpTarget(host="mx1.alpen.example", port=25),
+        84,
+        (Trouble(15 * HOUR, 18 * MINUTE, DOWN, "the connection was refused"),),
+        group="Alpenserver",
+    ),
+    Watched(
+        "alpenserver",
+        "Backup store",
+        TcpTarget(host="srv-31.alpen.example", port=8000),
+        9,
+        (Trouble(100 * MINUTE, 0, MAINTENANCE, "planned work"),),
+        host="srv-31",
+        group="Alpenserver",
+    ),
+)
+
+
+def stage_checks(tx: Tx, now: int) -> None:
+    """Ninety days of every check, and the looks of the last two."""
+    chance = random.Random(12)
+    for number, one in enumerate(WATCHED):
+        check = _check(one, sites.ensure(tx, one.site, now), number, now)
+        store.add(tx, check)
+        store.turn(tx, check.id, check.created_at, UP, Cause.FINE.value, None)
+        for trouble in sorted(one.troubles, key=lambda trouble: -trouble.ago):
+            store.turn(tx, check.id, now - trouble.ago, trouble.how, CAUSES[trouble.how].value, trouble.words)
+            if trouble.lasting:
+                store.turn(tx, check.id, now - trouble.ago + trouble.lasting, UP, Cause.FINE.value, "it answers again")
+        last = check.last_at or now
+        for at in range(last - 2 * DAY, last + 1, 5 * MINUTE):
+            store.keep(tx, check.id, _look(one, at, now, chance))
+
+
+def _check(one: Watched, site_id: int, number: int, now: int) -> Check:
+    began = now - 90 * DAY
+    lasting = next((trouble for trouble in one.troubles if not trouble.lasting), None)
+    status = lasting.how if lasting else UP
+    ends_at = now + (9 if one.site == "kiezhost" else 89) * DAY if isinstance(one.target, TlsTarget) else None
+    since = now - lasting.ago if lasting else max((began, *(now - trouble.ago + trouble.lasting for trouble in one.troubles)))
+    return Check(
+        id=new_id(began + number),
+        site_id=site_id,
+        definition=Definition(
+            name=one.name,
+            target=one.target,
+            host=one.host,
+            group=one.group,
+            interval=300,
+            sla=99.9 if isinstance(one.target, HttpTarget) else None,
+        ),
+        version=1,
+        is_paused=False,
+        status=status,
+        status_since=since,
+        state=State(level=LEVELS.get(status), is_unknown=False, expiry=Told("a", ends_at) if ends_at else None),
+        created_at=began,
+        created_by="marta@example.com",
+        updated_at=began,
+        due_at=now + DAY,
+        last_at=now - (number * 7 % 50) * SECOND,
+        last_ms=None if status is DOWN else float(one.usual),
+        last_words=lasting.words if lasting else "it answers",
+        last_cause=CAUSES[status].value,
+        expires_at=ends_at,
+    )
+
+
+def _look(one: Watched, at: int, now: int, chance: random.Random) -> Result:
+    trouble = next((t for t in one.troubles if now - t.ago <= at and (not t.lasting or at < now - t.ago + t.lasting)), None)
+    how = trouble.how if trouble else UP
+    level = LEVELS.get(how)
+    ms = None if how is DOWN else round(one.usual * chance.uniform(0.85, 1.25) * (8 if how is SLOW else 1), 1)
+    is_last = at + 5 * MINUTE > now - MINUTE
+    return Result(
+        at=at,
+        level=None if level is None else int(level),
+        status=how,
+        cause=CAUSES[how].value,
+        words=trouble.words if trouble else "it answers",
+        ms=ms,
+        phases=msgspec.json.encode({} if ms is None else _phases(one.target, ms)).decode(),
+        evidence=EVIDENCE if is_last and how is DOWN else None,
+    )
+
+
+def _phases(target: Target, ms: float) -> dict[str, float]:
+    if isinstance(target, TcpTarget):
+        return {"dns": 3.1, "connect": round(ms - 3.1, 1)}
+    return {"dns": 4.2, "connect": round(ms * 0.11, 1), "tls": round(ms * 0.2, 1), "first_byte": round(ms * 0.6, 1)}
