@@ -128,7 +128,7 @@ def goal(target: Target) -> str:
     if isinstance(target, HttpTarget):
         return target.url.partition("://")[2].rstrip("/") or target.url
     values = msgspec.to_builtins(target)
-    place = str(values.get("host") or values.get("name") or values.get("domain") or values.get("program") or "")
+    place = str(values.get("host") or values.get("script") or "")
     return f"{place}:{values['port']}" if place and values.get("port") else place
 
 
@@ -174,10 +174,6 @@ KINDS: Mapping[str, tuple[str, str]] = {
 }
 _LABELS = {
     "url": "Address",
-    "host": "Host",
-    "port": "Port",
-    "method": "Method",
-    "headers": "Headers",
     "body": "Body to send",
     "statuses": "Right answers",
     "keyword": "Must say",
@@ -188,14 +184,22 @@ _LABELS = {
     "redirects": "Redirects followed",
     "trusted": "Certificate must be trusted",
     "starttls": "STARTTLS",
-    "name": "Name",
+    "tls": "TLS from the start",
+    "loss_percent": "Loss that is worth a warning (%)",
+    "count": "Packets",
+    "values": "Must hold",
+    "server": "Server to ask",
 }
+# Where the description in the API is not what somebody at a form needs.
 _HINTS = {
     "statuses": "Such as 200 or 200-299,401.",
     "json_path": "Such as $.queue[0].depth.",
     "headers": "One a line: Name: value.",
-    "host": "A name or an address.",
+    "values": "One a line; all of these must be among the answers.",
+    "arguments": "One a line.",
+    "password": "Kept, and never shown again.",
 }
+_MAIN = frozenset({"port", "starttls", "statuses", "keyword", "record", "values", "user", "password"})
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -212,7 +216,7 @@ class Field(msgspec.Struct, frozen=True):
     @property
     def is_main(self) -> bool:
         """Whether it is asked at once, not behind *more*."""
-        return self.required or self.name in ("port", "starttls", "statuses", "keyword", "record", "engine", "service")
+        return self.required or self.name in _MAIN
 
 
 def kinds() -> list[str]:
@@ -237,8 +241,15 @@ def fields_of(kind: str, values: Mapping[str, str]) -> list[Field]:
         text = given if given is not None else _text(default)
         type_, choices = _control(one.type)
         label = _LABELS.get(one.name, one.name.replace("_", " ").capitalize())
-        found.append(Field(one.name, label, type_, text, choices, _HINTS.get(one.name, ""), one.required))
+        found.append(Field(one.name, label, type_, text, choices, _HINTS.get(one.name, _description(one.type)), one.required))
     return found
+
+
+def _description(type_: Any) -> str:
+    """What the API says of a field, without the code marks."""
+    parts = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
+    said = [(part.extra_json_schema or {}).get("description", "") for part in parts if isinstance(part, inspect.Metadata)]
+    return next((words.replace("`", "") for words in said if words), "")
 
 
 def _control(type_: Any) -> tuple[Literal["text", "number", "choice", "switch", "lines"], tuple[tuple[str, str], ...]]:
