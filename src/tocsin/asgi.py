@@ -20,6 +20,7 @@ from tocsin.api.access import Guard, authorization, is_refusal
 from tocsin.api.alerts import AlertsApi
 from tocsin.api.analytics import AnalyticsApi
 from tocsin.api.audit import AuditApi
+from tocsin.api.availability import AvailabilityApi
 from tocsin.api.callbacks import CallbacksApi
 from tocsin.api.channels import ChannelsApi
 from tocsin.api.checks import ChecksApi
@@ -223,6 +224,7 @@ _API = (
     ThresholdsApi,
     WhmcsApi,
     ChecksApi,
+    AvailabilityApi,
     KeysApi,
     UsersApi,
     ChannelsApi,

@@ -250,6 +250,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     response = (settings.response_time_warning, settings.response_time_critical)
     thresholds = ThresholdBook(threshold_rules.defaults(settings.cpu_warning, settings.memory_warning, settings.disk_warning, response))
     duty = DutyWatch(store.clock, ingest, announcer, contacts, sites)
+    history = History(SqlHistory(), settings.series_limit, SeriesTrouble(ingest, sites.slug_of))
     core = Core(
         settings,
         store.clock,
@@ -269,10 +270,10 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
         ImpactBook(),
         Mender(store.clock, ingest, actions, announcer),
-        CheckDesk(store.clock, sites, mutes, ingest, settings.ssl_expiry_warning_days),
+        CheckDesk(store.clock, sites, mutes, ingest, history, settings.ssl_expiry_warning_days),
         thresholds,
         Judge(store.clock, sites, thresholds, ingest),
-        History(SqlHistory(), settings.series_limit, SeriesTrouble(ingest, sites.slug_of)),
+        history,
         Pulse(store.clock, ingest, sites.slug_of),
     )
     core.history.follow(core.judge)

@@ -1,7 +1,7 @@
 """Every command, on one page: its name, what it takes, an example. What it does is in the module that its function loads."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -438,6 +438,19 @@ def oncall(start: Start, *, at: str | None, as_json: bool) -> None:
     from tocsin.cli.oncall import show_on_call
 
     show_on_call(start, at, as_json=as_json)
+
+
+@tocsin.command(epilog=example("tocsin availability", "tocsin availability --days 90 --by group --json"))
+@click.option("--days", type=click.IntRange(1, 1_100), default=30, show_default=True, help="How many days back.")
+@click.option("--by", type=click.Choice(["check", "host", "site", "group"]), default="check", show_default=True, help="One line for each.")
+@click.option("--site", help="Only this site.")
+@as_json
+@click.pass_obj
+def availability(start: Start, *, days: int, by: Literal["check", "host", "site", "group"], site: str | None, as_json: bool) -> None:
+    """How much of the last days things were up, by time; and how much of what was promised is left."""
+    from tocsin.cli.availability import show_availability
+
+    show_availability(start, days, by, site, as_json=as_json)
 
 
 @tocsin.command(epilog=example("tocsin report", "tocsin report --days 30 --time-zone Europe/Berlin --json"))

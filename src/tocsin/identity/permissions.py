@@ -156,6 +156,8 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/checks",
             "GET /api/v1/checks/{check_id}",
             "GET /api/v1/checks/{check_id}/results",
+            "GET /api/v1/availability",
+            "GET /api/v1/outages",
             "GET /api/v1/thresholds",
             "GET /api/v1/thresholds/{threshold_id}",
             "GET /api/v1/metrics/series",

@@ -7,13 +7,15 @@ import msgspec
 from tocsin.alerts import store as alert_store
 from tocsin.audit.model import Who
 from tocsin.checks import service, store
-from tocsin.checks.model import Check, Definition, Tell
+from tocsin.checks.model import Check, Definition, Finding, Level, Tell
 from tocsin.checks.service import Looked, Recorded, Sites
 from tocsin.core.clock import Clock
 from tocsin.core.text import cut
 from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
 from tocsin.events.sites import SiteBook
+from tocsin.metrics.model import Sample
+from tocsin.metrics.service import History
 from tocsin.muting.book import MuteBook
 from tocsin.muting.model import Labels, MuteKind
 from tocsin.pipeline.ingest import Batch, Ingest
@@ -25,8 +27,8 @@ OWN_SITE = "main"
 class CheckDesk:
     """Everything about checks that is written. One instance serves all writer threads."""
 
-    def __init__(self, clock: Clock, sites: SiteBook, mutes: MuteBook, ingest: Ingest, first_warning_days: int) -> None:
-        self._clock, self._sites, self._mutes, self._ingest = clock, sites, mutes, ingest
+    def __init__(self, clock: Clock, sites: SiteBook, mutes: MuteBook, ingest: Ingest, history: History, first_warning_days: int) -> None:
+        self._clock, self._sites, self._mutes, self._ingest, self._history = clock, sites, mutes, ingest, history
         self._first_warning_days = first_warning_days
 
     # What people decide. Each is work for `Writer.run`.
@@ -68,13 +70,17 @@ class CheckDesk:
         # In the order of their ids, so that two transactions never wait for each other's rows.
         places = sorted(range(len(looks)), key=lambda place: looks[place].check.id)
         recorded: list[Recorded | None] = [None] * len(looks)
-        told = []
+        told: list[tuple[Check, Tell]] = []
+        samples: list[Sample] = []
         for place in places:
             look = msgspec.structs.replace(looks[place], in_maintenance=self._is_in_maintenance(looks[place].check, now))
             recorded[place] = one = service.record(tx, look, now, self._first_warning_days)
             if one is not None:
                 told += [(one.check, tell) for tell in one.verdict.tells]
+                samples += _samples(one.check, look.found)
         self._tell(tx, told)
+        if samples:
+            self._history.record(tx, samples, now)
         return recorded
 
     def _is_in_maintenance(self, check: Check, now: int) -> bool:
@@ -114,6 +120,17 @@ class CheckDesk:
 def subject_of(check: Check) -> str:
     """What events of a check are about."""
     return f"check:{check.id}"
+
+
+def _samples(check: Check, found: Finding) -> list[Sample]:
+    """How long an answer took; what failed has no such time. A database's query has one of its own."""
+    if found.level in (None, Level.FAILED) or found.ms is None:
+        return []
+    at, host, labels = check.last_at or 0, check.definition.place, (("check", check.id), ("kind", check.definition.kind))
+    took = [Sample(check.site_id, "response_ms", at, found.ms, host, labels)]
+    if check.definition.kind == "database" and "query" in found.phases:
+        took.append(Sample(check.site_id, "db_query_ms", at, found.phases["query"], host, labels))
+    return took
 
 
 def _event(check: Check, tell: Tell) -> EventInput:

@@ -1,0 +1,92 @@
+"""What lists, pages and figures show of checks: availability by check, host, site or group, outages, bars."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from tocsin.checks import store, uptime
+from tocsin.checks.model import Check, Status
+from tocsin.checks.uptime import Budget, Outage, Uptime
+from tocsin.core.clock import DAY
+
+By = Literal["check", "host", "site", "group"]
+PERIODS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
+
+
+class Period(msgspec.Struct, frozen=True):
+    """From one moment (ms) up to another, which lies not after now."""
+
+    start: int
+    end: int
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """The availability of one check, host, site or group. ``sla`` is the strictest promise among its checks."""
+
+    key: str
+    name: str
+    checks: tuple[Check, ...]
+    uptime: Uptime
+    budget: Budget | None
+
+
+def availability(connection: sa.Connection, checks: Sequence[Check], by: By, period: Period, slug_of: Callable[[int], str]) -> list[Line]:
+    """The lines of *checks*, the least available first. A check without a group is in none."""
+    spans = store.spans(connection, [check.id for check in checks], period.start, period.end)
+    found: dict[str, list[tuple[Check, Uptime]]] = {}
+    for check in checks:
+        key = _key(check, by, slug_of)
+        if key is not None:
+            mine = uptime.uptime(uptime.clipped(check, spans[check.id], period.start, period.end))
+            found.setdefault(key, []).append((check, mine))
+    return sorted((_line(key, members, by) for key, members in found.items()), key=_rank)
+
+
+def _key(check: Check, by: By, slug_of: Callable[[int], str]) -> str | None:
+    match by:
+        case "check":
+            return check.id
+        case "host":
+            return check.definition.place
+        case "site":
+            return slug_of(check.site_id)
+    return check.definition.group
+
+
+def _line(key: str, members: list[tuple[Check, Uptime]], by: By) -> Line:
+    total = Uptime()
+    for _, one in members:
+        total = total.plus(one)
+    promises = [check.definition.sla for check, _ in members if check.definition.sla is not None]
+    name = members[0][0].definition.name if by == "check" else key
+    checks = tuple(check for check, _ in members)
+    return Line(key=key, name=name, checks=checks, uptime=total, budget=uptime.budget(total, max(promises, default=None)))
+
+
+def _rank(line: Line) -> tuple[float, str]:
+    percent = line.uptime.percent
+    return (101.0 if percent is None else percent), line.name.lower()
+
+
+def outages(connection: sa.Connection, checks: Sequence[Check], period: Period) -> list[tuple[Check, Outage]]:
+    """All outages that touch a period, the latest first."""
+    spans = store.spans(connection, [check.id for check in checks], period.start, period.end)
+    found = [(check, one) for check in checks for one in uptime.outages(check, spans[check.id], period.start, period.end)]
+    return sorted(found, key=lambda pair: (-pair[1].starts_at, pair[0].id))
+
+
+def bars(connection: sa.Connection, checks: Sequence[Check], period: Period, count: int) -> dict[str, list[Status | None]]:
+    """The heartbeat bars of a list: each check's period in *count* equal parts, with the worst that happened in each."""
+    spans = store.spans(connection, [check.id for check in checks], period.start, period.end)
+    return {
+        check.id: uptime.bars(uptime.clipped(check, spans[check.id], period.start, period.end), period.start, period.end, count)
+        for check in checks
+    }
+
+
+def by_period(connection: sa.Connection, check: Check, now: int) -> dict[str, Uptime]:
+    """The figures of a check's page: the last day, week, month and quarter."""
+    spans = store.spans(connection, [check.id], now - max(PERIODS.values()), now)[check.id]
+    return {name: uptime.uptime(uptime.clipped(check, spans, now - length, now)) for name, length in PERIODS.items()}

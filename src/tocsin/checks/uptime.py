@@ -1,0 +1,141 @@
+"""How much of a period something was up: by time, never by counting looks (0045). What nobody knows counts neither way."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from tocsin.checks.model import Check, Span, Status
+from tocsin.core.clock import MINUTE, SECOND
+
+_WORST = (Status.DOWN, Status.DEGRADED, Status.UNKNOWN, Status.MAINTENANCE, Status.UP, Status.PAUSED)
+
+
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stretch of time down. ``ends_at`` None: it lasts. ``lasted`` (ms): as far as it lies in the period asked for."""
+
+    check_id: str
+    starts_at: int
+    ends_at: int | None
+    lasted: int
+    cause: str
+    words: str | None
+
+
+class Uptime(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds of a period by status. ``degraded`` is up, too: it answers."""
+
+    up: int = 0
+    degraded: int = 0
+    down: int = 0
+    unknown: int = 0
+    maintenance: int = 0
+    paused: int = 0
+    outages: int = 0
+    longest: int = 0
+
+    @property
+    def measured(self) -> int:
+        """What counts: up or down, and known to be."""
+        return self.up + self.degraded + self.down
+
+    @property
+    def percent(self) -> float | None:
+        """The share of the measured time in which it answered; None if nothing was measured."""
+        return None if not self.measured else 100 * (self.measured - self.down) / self.measured
+
+    def plus(self, other: "Uptime") -> "Uptime":
+        """Both together: the time of several checks adds up."""
+        mine, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
+        longest = max(self.longest, other.longest)
+        return Uptime(**{**{name: mine[name] + theirs[name] for name in mine}, "longest": longest})
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """What a promise allows of the time that was measured, in milliseconds. ``left`` below 0: it is broken."""
+
+    sla: float
+    allowed: int
+    used: int
+
+    @property
+    def left(self) -> int:
+        """How much longer it may be down."""
+        return self.allowed - self.used
+
+
+def budget(found: Uptime, sla: float | None) -> Budget | None:
+    """How much of a promise is used up; None without a promise."""
+    return None if sla is None else Budget(sla, round(found.measured * (100 - sla) / 100), found.down)
+
+
+def seen_until(check: Check) -> int:
+    """Up to when what was seen last is taken to have held: a little longer than it takes to look again."""
+    interval = check.definition.interval * SECOND
+    return check.created_at if check.last_at is None else check.last_at + max(3 * interval, 2 * MINUTE)
+
+
+def clipped(check: Check, spans: Iterable[Span], start: int, end: int) -> list[Span]:
+    """The stretches of a period, without gap from when the check was made; one that lasts ends where nobody has looked any more."""
+    found: list[Span] = []
+    for span in spans:
+        until = end if span.ends_at is None else span.ends_at
+        known = until if span.ends_at is not None or span.status in (Status.PAUSED, Status.UNKNOWN) else min(until, seen_until(check))
+        _add(found, span, max(start, span.starts_at), min(end, known))
+        if known < until:
+            _add(found, msgspec.structs.replace(span, status=Status.UNKNOWN, words=None), max(start, known), min(end, until))
+    return found
+
+
+def _add(found: list[Span], span: Span, starts_at: int, ends_at: int) -> None:
+    if starts_at < ends_at:
+        found.append(msgspec.structs.replace(span, starts_at=starts_at, ends_at=ends_at))
+
+
+def uptime(spans: Sequence[Span]) -> Uptime:
+    """The figures of stretches that were `clipped`."""
+    times = dict.fromkeys((status.value for status in Status), 0)
+    for span in spans:
+        times[span.status.value] += _length(span)
+    downs = [_length(span) for span in spans if span.status is Status.DOWN]
+    return Uptime(**times, outages=len(downs), longest=max(downs, default=0))
+
+
+def _length(span: Span) -> int:
+    return (span.ends_at or span.starts_at) - span.starts_at
+
+
+def outages(check: Check, spans: Sequence[Span], start: int, end: int) -> list[Outage]:
+    """The times down that touch a period, each with when it really began and ended, the latest first."""
+    found = []
+    for span in spans:
+        if span.status is Status.DOWN:
+            inside = clipped(check, [span], start, end)
+            lasted = sum(_length(one) for one in inside if one.status is Status.DOWN)
+            found.append(
+                Outage(
+                    check_id=span.check_id,
+                    starts_at=span.starts_at,
+                    ends_at=span.ends_at,
+                    lasted=lasted,
+                    cause=span.cause,
+                    words=span.words,
+                )
+            )
+    return found[::-1]
+
+
+def bars(spans: Sequence[Span], start: int, end: int, count: int) -> list[Status | None]:
+    """A period in *count* equal parts, each with the worst that happened in it; None: there was no check yet."""
+    edges = [start + (end - start) * number // count for number in range(count + 1)]
+    found: list[Status | None] = []
+    place = 0
+    for begins, ends in pairwise(edges):
+        while place < len(spans) and (spans[place].ends_at or end) <= begins:
+            place += 1
+        seen, look = set(), place
+        while look < len(spans) and spans[look].starts_at < ends:
+            seen.add(spans[look].status)
+            look += 1
+        found.append(next((status for status in _WORST if status in seen), None))
+    return found

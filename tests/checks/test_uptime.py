@@ -1,0 +1,149 @@
+"""Availability by time: stretches add up to the period, what nobody knows counts neither way, and promises are held to."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, strategies as st
+
+from tests.checks.build import DOWN, FINE, LOST, SHOP, SLOW, Watched, a_check
+from tests.fakes import NOW
+from tests.world import World
+from tocsin.checks import figures, store, uptime
+from tocsin.checks.figures import Period
+from tocsin.checks.model import Check, Span, State, Status
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+
+pytestmark = pytest.mark.claim("H5")
+
+CHECK = Check(
+    id="c",
+    site_id=1,
+    definition=SHOP,
+    version=1,
+    is_paused=False,
+    status=Status.UP,
+    status_since=0,
+    state=State(),
+    created_at=NOW,
+    created_by="marta",
+    updated_at=NOW,
+    last_at=NOW + 30 * DAY,
+)
+
+
+def lived(*stretches: tuple[Status, int]) -> list[Span]:
+    """Stretches one after the other; the last one lasts."""
+    spans, at = [], NOW
+    for status, length in stretches:
+        spans.append(Span(check_id="c", status=status, starts_at=at, ends_at=at + length, cause="x"))
+        at += length
+    spans.append(Span(check_id="c", status=Status.UP, starts_at=at, ends_at=None, cause="x"))
+    return spans
+
+
+def test_uptime_is_the_time_up_of_the_time_that_is_known() -> None:
+    spans = lived((Status.UP, 90 * MINUTE), (Status.DOWN, 5 * MINUTE), (Status.DEGRADED, 5 * MINUTE), (Status.UNKNOWN, HOUR))
+    found = uptime.uptime(uptime.clipped(CHECK, spans, NOW, NOW + 160 * MINUTE))
+    assert (found.up, found.down, found.degraded, found.unknown) == (90 * MINUTE, 5 * MINUTE, 5 * MINUTE, HOUR)
+    assert found.percent == 95
+    assert (found.outages, found.longest) == (1, 5 * MINUTE)
+
+
+def test_maintenance_and_pauses_are_shown_and_do_not_count() -> None:
+    spans = lived((Status.MAINTENANCE, HOUR), (Status.PAUSED, HOUR), (Status.UP, HOUR))
+    found = uptime.uptime(uptime.clipped(CHECK, spans, NOW, NOW + 3 * HOUR))
+    assert (found.maintenance, found.paused, found.percent) == (HOUR, HOUR, 100)
+
+
+def test_nothing_known_is_no_figure() -> None:
+    assert uptime.uptime(uptime.clipped(CHECK, lived((Status.UNKNOWN, HOUR)), NOW, NOW + HOUR)).percent is None
+
+
+def test_an_outage_that_reaches_into_a_period_counts_from_its_beginning() -> None:
+    spans = lived((Status.UP, HOUR), (Status.DOWN, HOUR), (Status.UP, HOUR))
+    (outage,) = uptime.outages(CHECK, spans, NOW + 90 * MINUTE, NOW + 3 * HOUR)
+    assert (outage.starts_at, outage.ends_at, outage.lasted) == (NOW + HOUR, NOW + 2 * HOUR, 30 * MINUTE)
+
+
+def test_what_was_seen_last_is_not_taken_to_hold_for_ever() -> None:
+    """Tocsin was stopped: an hour later nobody can say that it is still up."""
+    stopped = Check(**{name: getattr(CHECK, name) for name in Check.__struct_fields__} | {"last_at": NOW + HOUR})
+    found = uptime.uptime(uptime.clipped(stopped, lived(), NOW, NOW + 2 * HOUR))
+    assert (found.up, found.unknown) == (HOUR + 3 * MINUTE, 57 * MINUTE)
+
+
+def test_a_promise_is_a_budget_of_minutes() -> None:
+    spans = lived((Status.UP, 999 * MINUTE), (Status.DOWN, MINUTE))
+    found = uptime.uptime(uptime.clipped(CHECK, spans, NOW, NOW + 1_000 * MINUTE))
+    budget = uptime.budget(found, 99.8)
+    assert budget is not None
+    assert (budget.allowed, budget.used, budget.left) == (2 * MINUTE, MINUTE, MINUTE)
+    broken = uptime.budget(found, 99.95)
+    assert broken is not None
+    assert broken.left == -30 * SECOND
+    assert uptime.budget(found, None) is None
+
+
+def test_bars_show_the_worst_of_each_part_and_nothing_before_the_check() -> None:
+    spans = uptime.clipped(CHECK, lived((Status.UP, HOUR), (Status.DOWN, MINUTE), (Status.UP, HOUR)), NOW - HOUR, NOW + 2 * HOUR)
+    assert uptime.bars(spans, NOW - HOUR, NOW + 2 * HOUR, 6) == [None, None, "up", "up", "down", "up"]
+
+
+_stretches = st.lists(st.tuples(st.sampled_from(list(Status)), st.integers(1, 5_000)), max_size=20)
+
+
+@given(_stretches, st.integers(-2_000, 60_000), st.integers(1, 60_000), st.integers(1, 40))
+def test_whatever_happened_the_parts_add_up_to_the_period(
+    stretches: Sequence[tuple[Status, int]], start: int, length: int, count: int
+) -> None:
+    start, end = NOW + start, NOW + start + length
+    spans = uptime.clipped(CHECK, lived(*stretches), start, end)
+    found = uptime.uptime(spans)
+    total = found.measured + found.unknown + found.maintenance + found.paused
+    assert total == max(0, end - max(start, NOW))
+    shown = uptime.bars(spans, start, end, count)
+    assert len(shown) == count
+    assert {bar for bar in shown if bar} <= {span.status for span in spans}
+    middle = (start + end) // 2
+    halves = [uptime.uptime(uptime.clipped(CHECK, lived(*stretches), *part)) for part in ((start, middle), (middle, end))]
+    assert sum(half.down for half in halves) == found.down
+
+
+async def test_a_check_that_lives_through_a_day_has_the_figures_of_that_day(world: World) -> None:
+    shop = await Watched.make(world, a_check(retries=1, retry_after=20, sla=99.0, group="shop", interval=600))
+    await shop.lives_for(2 * HOUR, FINE)
+    await shop.lives_for(30 * MINUTE, DOWN)
+    await shop.lives_for(HOUR, FINE)
+    await shop.lives_for(30 * MINUTE, LOST)
+    await shop.lives_for(20 * HOUR, SLOW)
+    now = world.clock.now()
+    with world.core.database.read() as connection:
+        check = store.get(connection, shop.id)
+        assert check is not None
+        (line,) = figures.availability(connection, [check], "group", Period(now - DAY, now), world.core.sites.slug_of)
+        ((_, outage),) = figures.outages(connection, [check], Period(now - DAY, now))
+        bars = figures.bars(connection, [check], Period(now - DAY, now), 24)[check.id]
+        periods = figures.by_period(connection, check, now)
+    assert (line.key, line.name) == ("shop", "shop")
+    assert line.uptime.down == pytest.approx(30 * MINUTE, abs=601 * SECOND)
+    assert line.uptime.unknown == pytest.approx(30 * MINUTE, abs=601 * SECOND)
+    assert line.uptime.percent == pytest.approx(100 * (1 - 0.5 / 23.5), abs=0.8)
+    assert line.budget is not None
+    assert line.budget.left < 0
+    assert outage.lasted == line.uptime.down
+    assert outage.cause == "refuses the connection"
+    assert bars[:5] == ["up", "up", "down", "unknown", "degraded"]
+    assert set(bars[5:]) == {"degraded"}
+    assert periods["24h"].down == periods["90d"].down == line.uptime.down
+
+
+async def test_response_times_are_kept_as_metrics_and_failures_have_none(world: World) -> None:
+    from tocsin.metrics.model import SeriesFilter
+
+    shop = await Watched.make(world, a_check(retries=0))
+    await shop.lives(FINE, SLOW, DOWN, LOST)
+    with world.core.database.read() as connection:
+        (series,) = world.core.history.find(connection, SeriesFilter(name="response_ms"))
+        points = world.core.history.points(connection, series.id, NOW - DAY, world.clock.at + 1)
+    assert (series.host, dict(series.labels)) == ("shop.example.com", {"check": shop.id, "kind": "tcp"})
+    assert [value for _, value in points] == [12.0, 3500.0]
