@@ -84,26 +84,16 @@ def test_a_promise_is_a_budget_of_minutes() -> None:
     assert uptime.budget(found, None) is None
 
 
-def test_bars_show_the_worst_of_each_part_and_nothing_before_the_check() -> None:
-    spans = uptime.clipped(CHECK, lived((Status.UP, HOUR), (Status.DOWN, MINUTE), (Status.UP, HOUR)), NOW - HOUR, NOW + 2 * HOUR)
-    assert uptime.bars(spans, NOW - HOUR, NOW + 2 * HOUR, 6) == [None, None, "up", "up", "down", "up"]
-
-
 _stretches = st.lists(st.tuples(st.sampled_from(list(Status)), st.integers(1, 5_000)), max_size=20)
 
 
-@given(_stretches, st.integers(-2_000, 60_000), st.integers(1, 60_000), st.integers(1, 40))
-def test_whatever_happened_the_parts_add_up_to_the_period(
-    stretches: Sequence[tuple[Status, int]], start: int, length: int, count: int
-) -> None:
+@given(_stretches, st.integers(-2_000, 60_000), st.integers(1, 60_000))
+def test_whatever_happened_the_parts_add_up_to_the_period(stretches: Sequence[tuple[Status, int]], start: int, length: int) -> None:
     start, end = NOW + start, NOW + start + length
     spans = uptime.clipped(CHECK, lived(*stretches), start, end)
     found = uptime.uptime(spans)
     total = found.measured + found.unknown + found.maintenance + found.paused
     assert total == max(0, end - max(start, NOW))
-    shown = uptime.bars(spans, start, end, count)
-    assert len(shown) == count
-    assert {bar for bar in shown if bar} <= {span.status for span in spans}
     middle = (start + end) // 2
     halves = [uptime.uptime(uptime.clipped(CHECK, lived(*stretches), *part)) for part in ((start, middle), (middle, end))]
     assert sum(half.down for half in halves) == found.down
@@ -122,8 +112,6 @@ async def test_a_check_that_lives_through_a_day_has_the_figures_of_that_day(worl
         assert check is not None
         (line,) = figures.availability(connection, [check], "group", Period(now - DAY, now), world.core.sites.slug_of)
         ((_, outage),) = figures.outages(connection, [check], Period(now - DAY, now))
-        bars = figures.bars(connection, [check], Period(now - DAY, now), 24)[check.id]
-        periods = figures.by_period(connection, check, now)
     assert (line.key, line.name) == ("shop", "shop")
     assert line.uptime.down == pytest.approx(30 * MINUTE, abs=601 * SECOND)
     assert line.uptime.unknown == pytest.approx(30 * MINUTE, abs=601 * SECOND)
@@ -132,9 +120,6 @@ async def test_a_check_that_lives_through_a_day_has_the_figures_of_that_day(worl
     assert line.budget.left < 0
     assert outage.lasted == line.uptime.down
     assert outage.cause == "refuses the connection"
-    assert bars[:5] == ["up", "up", "down", "unknown", "degraded"]
-    assert set(bars[5:]) == {"degraded"}
-    assert periods["24h"].down == periods["90d"].down == line.uptime.down
 
 
 async def test_response_times_are_kept_as_metrics_and_failures_have_none(world: World) -> None:

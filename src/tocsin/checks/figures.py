@@ -1,4 +1,4 @@
-"""What lists, pages and figures show of checks: availability by check, host, site or group, outages, bars."""
+"""Availability by check, host, site or group, and outages (H5)."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -7,12 +7,10 @@ import msgspec
 import sqlalchemy as sa
 
 from tocsin.checks import store, uptime
-from tocsin.checks.model import Check, Status
+from tocsin.checks.model import Check
 from tocsin.checks.uptime import Budget, Outage, Uptime
-from tocsin.core.clock import DAY
 
 By = Literal["check", "host", "site", "group"]
-PERIODS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -75,18 +73,3 @@ def outages(connection: sa.Connection, checks: Sequence[Check], period: Period) 
     spans = store.spans(connection, [check.id for check in checks], period.start, period.end)
     found = [(check, one) for check in checks for one in uptime.outages(check, spans[check.id], period.start, period.end)]
     return sorted(found, key=lambda pair: (-pair[1].starts_at, pair[0].id))
-
-
-def bars(connection: sa.Connection, checks: Sequence[Check], period: Period, count: int) -> dict[str, list[Status | None]]:
-    """The heartbeat bars of a list: each check's period in *count* equal parts, with the worst that happened in each."""
-    spans = store.spans(connection, [check.id for check in checks], period.start, period.end)
-    return {
-        check.id: uptime.bars(uptime.clipped(check, spans[check.id], period.start, period.end), period.start, period.end, count)
-        for check in checks
-    }
-
-
-def by_period(connection: sa.Connection, check: Check, now: int) -> dict[str, Uptime]:
-    """The figures of a check's page: the last day, week, month and quarter."""
-    spans = store.spans(connection, [check.id], now - max(PERIODS.values()), now)[check.id]
-    return {name: uptime.uptime(uptime.clipped(check, spans, now - length, now)) for name, length in PERIODS.items()}

@@ -1,14 +1,11 @@
 """How much of a period something was up: by time, never by counting looks (0045). What nobody knows counts neither way."""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import msgspec
 
 from tocsin.checks.model import Check, Span, Status
 from tocsin.core.clock import MINUTE, SECOND
-
-_WORST = (Status.DOWN, Status.DEGRADED, Status.UNKNOWN, Status.MAINTENANCE, Status.UP, Status.PAUSED)
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,19 +120,3 @@ def outages(check: Check, spans: Sequence[Span], start: int, end: int) -> list[O
                 )
             )
     return found[::-1]
-
-
-def bars(spans: Sequence[Span], start: int, end: int, count: int) -> list[Status | None]:
-    """A period in *count* equal parts, each with the worst that happened in it; None: there was no check yet."""
-    edges = [start + (end - start) * number // count for number in range(count + 1)]
-    found: list[Status | None] = []
-    place = 0
-    for begins, ends in pairwise(edges):
-        while place < len(spans) and (spans[place].ends_at or end) <= begins:
-            place += 1
-        seen, look = set(), place
-        while look < len(spans) and spans[look].starts_at < ends:
-            seen.add(spans[look].status)
-            look += 1
-        found.append(next((status for status in _WORST if status in seen), None))
-    return found

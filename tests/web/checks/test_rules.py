@@ -5,7 +5,6 @@ import pytest
 
 from tests.checks.build import a_check
 from tocsin.api.checks import CheckChange, NewCheck
-from tocsin.checks import availability
 from tocsin.checks.model import BannerTarget, DnsTarget, HttpTarget, Span, Status, TcpTarget
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.reading import read_body
@@ -41,28 +40,6 @@ def test_the_bars_say_in_words_what_they_show() -> None:
     assert rules.bar([span(Status.UP, 0)], NOW - HOUR, NOW, 6).says == "6 cells of 10 min: up throughout"
     half = rules.bar([span(Status.UP, 0, NOW - 30 * MINUTE), span(Status.DOWN, NOW - 30 * MINUTE)], NOW - HOUR, NOW, 6)
     assert half.says == "6 cells of 10 min: down in 3"
-
-
-@pytest.mark.claim("H5")
-def test_uptime_is_counted_by_time_and_leaves_out_what_was_planned_or_not_seen() -> None:
-    spans = [
-        span(Status.UP, 0, NOW - 60 * MINUTE),
-        span(Status.DOWN, NOW - 60 * MINUTE, NOW - 50 * MINUTE),
-        span(Status.MAINTENANCE, NOW - 50 * MINUTE, NOW - 30 * MINUTE),
-        span(Status.UNKNOWN, NOW - 30 * MINUTE, NOW - 20 * MINUTE),
-        span(Status.DEGRADED, NOW - 20 * MINUTE),
-    ]
-    seen = availability.shares(spans, NOW - HOUR, NOW)
-    assert (seen.down, seen.degraded, seen.maintenance, seen.unknown) == (10 * MINUTE, 20 * MINUTE, 20 * MINUTE, 10 * MINUTE)
-    assert seen.percent == pytest.approx(100 * 20 / 30)
-    assert availability.shares([], 0, NOW).percent is None
-
-
-@pytest.mark.claim("H5")
-def test_the_budget_is_what_was_promised_less_what_it_was_down() -> None:
-    seen = availability.Shares(up=DAY, down=10 * MINUTE)
-    assert availability.budget(99.0, seen, DAY) == 864_000 - 10 * MINUTE
-    assert availability.budget(99.9, seen, DAY) < 0
 
 
 @pytest.mark.parametrize("kind", rules.kinds())

@@ -15,9 +15,9 @@ from tocsin.api.checks import CheckChange, NewCheck
 from tocsin.api.context import Given, visible_sites
 from tocsin.api.fields import Search, Slug
 from tocsin.bootstrap import Server
-from tocsin.checks import availability, service, store
-from tocsin.checks.availability import Shares
+from tocsin.checks import service, store, uptime
 from tocsin.checks.model import Check, Finding, Span, Status
+from tocsin.checks.uptime import Uptime
 from tocsin.core.clock import DAY
 from tocsin.core.errors import Conflict, InvalidInput, NotAllowed, Unavailable
 from tocsin.core.reading import read_body
@@ -255,15 +255,16 @@ def _groups(connection: sa.Connection, desk: Desk, checks: Sequence[Check], rang
 
 
 def _line(check: Check, spans: Sequence[Span], now: int, length: int, count: int) -> Line:
-    uptime = availability.shares(spans, now - UPTIME_OF, now).percent
-    return Line(check, rules.bar(spans, now - length, now, count), uptime, rules.now_shows(check, now))
+    seen = uptime.uptime(uptime.clipped(check, spans, now - UPTIME_OF, now))
+    bar = rules.bar(uptime.clipped(check, spans, now - length, now), now - length, now, count)
+    return Line(check, bar, seen.percent, rules.now_shows(check, now))
 
 
 class Period(msgspec.Struct, frozen=True):
     """How it was over a period. ``left``: how many ms it may still be down, where a share was promised."""
 
     says: str
-    shares: Shares
+    shares: Uptime
     left: int | None
 
 
@@ -281,8 +282,9 @@ def _one(
     sla = check.definition.sla
     periods = []
     for period, says in PERIODS:
-        seen = availability.shares(spans, now - period, now)
-        periods.append(Period(says, seen, None if sla is None else availability.budget(sla, seen, period)))
+        seen = uptime.uptime(uptime.clipped(check, spans, now - period, now))
+        left = uptime.budget(seen, sla)
+        periods.append(Period(says, seen, None if left is None else left.left))
     troubles = [span for span in reversed(spans) if span.status in (Status.DOWN, Status.DEGRADED)]
     return screen(
         request,
@@ -299,7 +301,7 @@ def _one(
         site=desk.site_name(check.site_id),
         asked=asked,
         ranges=rules.RANGES,
-        bar=rules.bar(spans, now - length, now, count),
+        bar=rules.bar(uptime.clipped(check, spans, now - length, now), now - length, now, count),
         since=now - length,
         periods=periods,
         troubles=troubles[:OUTAGES],
