@@ -71,6 +71,7 @@ class Settings:
     disk_warning: int = 85
     series_limit: int = 50_000
     scripts_dir: Path | None = None
+    history_days: int = 90
 
     @property
     def twilio(self) -> TwilioAccount | None:
@@ -445,6 +446,13 @@ VARIABLES: tuple[Variable, ...] = (
         _whole(1, 10_000_000),
         "50000",
         "how many series of metrics a site may have; samples of further ones are refused",
+    ),
+    Variable(
+        "TOCSIN_HISTORY_DAYS",
+        ("history_days",),
+        _whole(8, 3_650),
+        "90",
+        "how long each sample of a metric is kept; what hours come to stays two years, what days come to for good",
     ),
     Variable(
         "TOCSIN_HEARTBEAT_URL",

@@ -44,6 +44,17 @@ def insert_new(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence
     return int(tx.driver.execute(insert_all, [list(c) for c in zip(*rows, strict=True)]).rowcount)
 
 
+def upsert(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row], change: str) -> None:
+    """Like `insert`, but where there is a row of the same primary key it is changed: ``count = excluded.count``."""
+    if not rows:
+        return
+    clash = f" ON CONFLICT ({', '.join(column.name for column in table.primary_key.columns)}) DO UPDATE SET {change}"
+    if tx.is_sqlite:
+        _in_chunks(tx, rows, lambda count: _insert_sql(table, columns, count) + clash)
+    else:
+        tx.driver.execute(_unnest_insert_sql(table, columns) + clash, [list(c) for c in zip(*rows, strict=True)])
+
+
 def update(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Sets *columns* in the row whose primary key is the last value of each of *rows*."""
     if not rows:

@@ -856,3 +856,56 @@ heartbeat_pings = sa.Table(
     sa.Column("log", sa.Text, nullable=False),
     sa.Index("heartbeat_pings_of", "heartbeat_id", "number"),
 )
+
+# History that is sealed: six days of sixteen series in one pack, with their times (tocsin.metrics.packs).
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),  # six days, counted since 1970
+    sa.Column("part", Number, primary_key=True, autoincrement=False),  # sixteen series
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("samples", sa.Integer, nullable=False),
+    sa.Column("pack", sa.LargeBinary, nullable=False),
+)
+
+# What the samples of an hour and of a day come to. The day stands first in the hours, as the hour does in `samples`.
+rollups_hourly = sa.Table(
+    "rollups_hourly",
+    metadata,
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),  # since 1970
+    sa.Column("series_id", Number, primary_key=True, autoincrement=False),
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),  # since 1970
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("sum", sa.Double, nullable=False),
+    sa.Column("min", sa.Double, nullable=False),
+    sa.Column("max", sa.Double, nullable=False),
+    sa.Column("p50", sa.Double, nullable=False),
+    sa.Column("p95", sa.Double, nullable=False),
+    sa.Column("p99", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+rollups_daily = sa.Table(
+    "rollups_daily",
+    metadata,
+    sa.Column("series_id", Number, primary_key=True, autoincrement=False),
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("sum", sa.Double, nullable=False),
+    sa.Column("min", sa.Double, nullable=False),
+    sa.Column("max", sa.Double, nullable=False),
+    sa.Column("p50", sa.Double, nullable=False),
+    sa.Column("p95", sa.Double, nullable=False),
+    sa.Column("p99", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Days of series of which samples came after their hour was over: they are rolled up again.
+late_days = sa.Table(
+    "late_days",
+    metadata,
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("series_id", Number, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False),  # rises with each batch
+    sqlite_with_rowid=False,
+)

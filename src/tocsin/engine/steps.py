@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from tocsin.bootstrap import Server
-from tocsin.core.clock import MINUTE, SECOND
+from tocsin.core.clock import MINUTE, SECOND, monotonic
 from tocsin.db.writer import Tx
 from tocsin.engine import tidy
 from tocsin.escalation import store as progress_store
 from tocsin.events import counts
 from tocsin.identity import logins, store as identity_store
+from tocsin.metrics.service import Piece
+
+HISTORY_WITHIN = 0.1  # seconds in one turn
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,18 @@ async def _count_events(server: Server) -> None:
             return
 
 
+async def _keep_history(server: Server) -> None:
+    """Rolling up, sealing and taking out of what was measured: piece by piece, and never long, since the other steps wait."""
+    core, until = server.core, monotonic() + HISTORY_WITHIN
+
+    def look() -> Piece | None:
+        with core.database.read() as connection:
+            return core.history.next_piece(connection, core.settings.history_days, core.clock.now())
+
+    while monotonic() < until and (piece := await asyncio.to_thread(look)):
+        await core.writer.run(piece.write)
+
+
 async def _note_refusals(server: Server) -> None:
     """How often was refused again what the audit log has once."""
     server.refusals.flush()
@@ -199,6 +214,7 @@ STEPS: tuple[Step, ...] = (
     Step("remind", MINUTE, _remind),
     Step("note use", MINUTE, _note_use),
     Step("count events", 5 * SECOND, _count_events),
+    Step("keep history", SECOND, _keep_history),
     Step("note refusals", MINUTE, _note_refusals),
     Step("tidy", 10 * MINUTE, _tidy),
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tocsin.core.clock import HOUR
+from tocsin.core.clock import DAY, HOUR
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -51,8 +51,20 @@ class SeriesFilter(msgspec.Struct, frozen=True, kw_only=True):
     labels: Labels = NO_LABELS  # these at least
 
 
+class Rollup(msgspec.Struct, frozen=True, gc=False):
+    """What the samples of an hour or a day come to."""
+
+    count: int
+    sum: float
+    min: float
+    max: float
+    p50: float
+    p95: float
+    p99: float
+
+
 class Recorded(msgspec.Struct, frozen=True):
-    """What became of samples: stored, known already, and the places of those whose series would be one too many."""
+    """What became of samples: stored, known already, and the places of those that are not: series too many, no finite value."""
 
     accepted: int
     repeated: int = 0
@@ -67,3 +79,8 @@ def labels_of(found: Mapping[str, str] | None) -> Labels:
 def hour_of(at: int) -> int:
     """The hour (since 1970) in which a sample is kept."""
     return at // HOUR
+
+
+def day_of(at: int) -> int:
+    """The day (since 1970, UTC) that a moment is in."""
+    return at // DAY

@@ -1,16 +1,18 @@
 """Decisions about samples: what may be a name, a label, a time and a value."""
 
 import re
-from math import isfinite
+from collections.abc import Sequence
+from math import fsum, isfinite
 
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.errors import FieldError
 from tocsin.core.text import cut, one_line
 from tocsin.core.times import to_text
-from tocsin.metrics.model import Labels, Sample
+from tocsin.metrics.model import Labels, Rollup, Sample
 
 LATEST = 7 * DAY + HOUR  # how late a sample may come: an agent keeps seven days while the server is away
 AHEAD = 10 * MINUTE
+CLOSED = 10 * MINUTE  # after its end an hour is over; what comes later is late
 MAX_NAME = 120
 MAX_HOST = 253
 MAX_LABELS = 16
@@ -84,3 +86,33 @@ def _place(label: str) -> str:
 def _is_clean(text: str) -> bool:
     """Whether a database can store *text* and a line can show it: no control characters, no half of a surrogate pair."""
     return text.isprintable() or not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000 for c in text)
+
+
+def roll_up(values: Sequence[float]) -> Rollup:
+    """What these values (at least one) come to."""
+    ranked = sorted(values)
+    p50, p95, p99 = (quantile(ranked, share) for share in (0.5, 0.95, 0.99))
+    return Rollup(len(ranked), total(ranked), ranked[0], ranked[-1], p50, p95, p99)
+
+
+def total(values: Sequence[float]) -> float:
+    """The sum, as exact as can be; infinite where it is beyond what a number can be."""
+    try:
+        return fsum(values)
+    except OverflowError:
+        return sum(values, 0.0)
+
+
+def quantile(ranked: Sequence[float], share: float) -> float:
+    """The value below which *share* of *ranked* (in order) lies; between two it is divided evenly."""
+    place = (len(ranked) - 1) * share
+    low = int(place)
+    if low + 1 >= len(ranked):
+        return ranked[-1]
+    part = place - low
+    return ranked[low] * (1 - part) + ranked[low + 1] * part
+
+
+def last_closed_hour(now: int) -> int:
+    """The newest hour that is over at *now*: its samples are there, but for late ones."""
+    return (now - CLOSED) // HOUR - 1

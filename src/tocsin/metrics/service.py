@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from math import isfinite
 from typing import Protocol
 
 import sqlalchemy as sa
 
 from tocsin.db.writer import Tx
-from tocsin.metrics import store
+from tocsin.metrics import packing, rolling, store, trimming
 from tocsin.metrics.model import Reading, Recorded, Sample, Series, SeriesFilter
 from tocsin.metrics.store import HistoryStore, Key, Point
 
@@ -39,6 +40,14 @@ class Follower(Protocol):
         ...
 
 
+class Piece(Protocol):
+    """A piece of work that was looked at and is to be written."""
+
+    def write(self, tx: Tx) -> bool:
+        """Writes it; False, and nothing is done: something has changed since it was looked at."""
+        ...
+
+
 class History:
     """All that was measured. One instance serves all threads; it remembers which series there are."""
 
@@ -59,14 +68,13 @@ class History:
         if None in ids:
             learned = self._learn(tx, _firsts(keys, ids, samples), now)
             ids = [learned.get(key) if series_id is None else series_id for key, series_id in zip(keys, ids, strict=True)]
-        rows = [(series_id, sample.at, sample.value) for series_id, sample in zip(ids, samples, strict=True) if series_id is not None]
-        added = self._keeper.add(tx, rows)
+        stored = [(one, sample) for one, sample in zip(ids, samples, strict=True) if one is not None and isfinite(sample.value)]
+        added = self._keeper.add(tx, [(series_id, sample.at, sample.value) for series_id, sample in stored], now)
         for follower in self._followers:
-            wanted = [pair for pair in zip(ids, samples, strict=True) if pair[0] is not None and follower.wants(pair[1].name)]
+            wanted = [pair for pair in stored if follower.wants(pair[1].name)]
             if wanted:
-                follower.stored(tx, wanted, now)  # type: ignore[arg-type]  # none of these ids is None
-        refused = [place for place, series_id in enumerate(ids) if series_id is None] if len(rows) < len(ids) else []
-        return Recorded(added, len(rows) - added, tuple(refused))
+                follower.stored(tx, wanted, now)
+        return Recorded(added, len(stored) - added, _refused(ids, samples) if len(stored) < len(ids) else ())
 
     def _learn(self, tx: Tx, firsts: Mapping[Key, int], now: int) -> dict[Key, int]:
         """The ids of series that this process does not know yet; those that are missing are made while the site has room."""
@@ -89,6 +97,12 @@ class History:
             self._report.has_room(tx, site_id, self._limit, now)
         return wanted[:room]
 
+    # Keeping it small.
+
+    def next_piece(self, connection: sa.Connection, days: int, now: int) -> Piece | None:
+        """The next little piece of rolling up, sealing and taking out what is older than *days*; None: all is done."""
+        return rolling.look(connection, self._keeper, now) or packing.look(connection, now) or trimming.look(connection, days, now)
+
     # Reading.
 
     def find(
@@ -108,7 +122,11 @@ class History:
 
     def points(self, connection: sa.Connection, series_id: int, start: int, end: int) -> list[Point]:
         """All moments and values of one series from *start* to before *end*, by time."""
-        return self._keeper.points(connection, series_id, start, end)
+        return self._keeper.points(connection, [series_id], start, end).get(series_id, [])
+
+
+def _refused(ids: Sequence[int | None], samples: Sequence[Sample]) -> tuple[int, ...]:
+    return tuple(place for place, series_id in enumerate(ids) if series_id is None or not isfinite(samples[place].value))
 
 
 def _firsts(keys: Sequence[Key], ids: Sequence[int | None], samples: Iterable[Sample]) -> dict[Key, int]:

@@ -1,15 +1,24 @@
-"""Where samples are kept: what any keeper of history can do, and the one that keeps it in the database."""
+"""Where samples are kept: what any keeper of history can do, and the one that keeps it in the database.
 
+In the database the last days are rows, and what is older is sealed into packs (packing.py). Both are read alike: of two
+samples of the same series and moment, the sealed one came first.
+"""
+
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.core.clock import HOUR
+from tocsin.core.clock import DAY, HOUR
 from tocsin.db import bulk, tables
 from tocsin.db.writer import Tx
 from tocsin.metrics.model import Labels, Series, SeriesFilter, hour_of, labels_of
+from tocsin.metrics.rules import last_closed_hour
+
+if TYPE_CHECKING:
+    from tocsin.metrics.packs import Columns
 
 Row = tuple[int, int, float]  # series, moment, value
 Key = tuple[int, str, str, Labels]  # site, name, host, labels
@@ -18,8 +27,11 @@ Place = tuple[int, str, str, str]  # of a series in the list of all: site, host,
 
 RECENT = 2  # hours in which nearly every series has its newest value
 AT_ONCE = 500  # series in one question
+SPAN_DAYS = 6  # in one block
+SPAN = SPAN_DAYS * DAY
+PART = 16  # series in one block
 
-_SERIES, _SAMPLES = tables.series, tables.samples
+_SERIES, _SAMPLES, _BLOCKS = tables.series, tables.samples, tables.blocks
 _SAMPLE_COLUMNS = ("hour", "series_id", "at", "value")
 _SERIES_COLUMNS = ("site_id", "host", "name", "labels", "first_at")
 _encode = msgspec.json.Encoder().encode
@@ -29,7 +41,7 @@ _decode = msgspec.json.Decoder(dict[str, str]).decode
 class HistoryStore(Protocol):
     """What keeps samples. The series themselves are always in the database."""
 
-    def add(self, tx: Tx, rows: Sequence[Row]) -> int:
+    def add(self, tx: Tx, rows: Sequence[Row], now: int) -> int:
         """Keeps *rows*; of two of the same series and moment the first stays. Answers how many were new."""
         ...
 
@@ -37,35 +49,107 @@ class HistoryStore(Protocol):
         """The last moment and value of each of these series that has one since *since*."""
         ...
 
-    def points(self, connection: sa.Connection, series_id: int, start: int, end: int) -> list[Point]:
-        """All moments and values from *start* to before *end*, by time."""
+    def points(self, connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> dict[int, list[Point]]:
+        """All moments and values of each series from *start* to before *end*, by time; a series without any is left out."""
+        ...
+
+    def columns(self, connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> "dict[int, Columns]":
+        """The same as arrays: what many points are read by."""
         ...
 
 
 class SqlHistory:
     """History in the database."""
 
-    def add(self, tx: Tx, rows: Sequence[Row]) -> int:
+    def add(self, tx: Tx, rows: Sequence[Row], now: int) -> int:
         """See `HistoryStore`. In the order of the key, so that neighbours are written together."""
-        keyed = sorted([(hour_of(at), series_id, at, value) for series_id, at, value in rows])
+        keyed = sorted([(at // HOUR, series_id, at, value) for series_id, at, value in rows])
+        closed = last_closed_hour(now)
+        if keyed and keyed[0][0] <= closed:
+            late = sorted({(hour // 24, series_id) for hour, series_id, _, _ in keyed if hour <= closed})
+            bulk.upsert(
+                tx, tables.late_days, ("day", "series_id", "version"), [(*one, 1) for one in late], "version = late_days.version + 1"
+            )
         return bulk.insert_new(tx, _SAMPLES, _SAMPLE_COLUMNS, keyed)
 
     def newest(self, connection: sa.Connection, series_ids: Sequence[int], since: int) -> dict[int, Point]:
         """See `HistoryStore`. Nearly always in the last two hours; only what is silent is looked for further back."""
-        last = connection.execute(sa.select(sa.func.max(_SAMPLES.c.hour))).scalar_one_or_none()
-        if last is None:
-            return {}
+        _, last = hours_of_rows(connection)
         first, recent = hour_of(since), max(hour_of(since), last - RECENT + 1)
         found = _newest(connection, series_ids, range(recent, last + 1))
         missing = [series_id for series_id in series_ids if series_id not in found]
         found |= _newest(connection, missing, range(first, recent))
         return {series_id: point for series_id, point in found.items() if point[0] >= since}
 
-    def points(self, connection: sa.Connection, series_id: int, start: int, end: int) -> list[Point]:
+    def points(self, connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> dict[int, list[Point]]:
         """See `HistoryStore`."""
-        c = _SAMPLES.c
-        query = sa.select(c.at, c.value).where(c.hour.between(hour_of(start), hour_of(end - 1)), c.series_id == series_id)
-        return [(at, value) for at, value in connection.execute(query.where(c.at >= start, c.at < end).order_by(c.at))]
+        found: dict[int, dict[int, float]] = {}
+        for series_id, at, value in _rows(connection, series_ids, start, end):
+            found.setdefault(series_id, {})[at] = value
+        for pack in packs_of(connection, series_ids, start, end):
+            for series_id, (times, values) in _opened(pack, series_ids).items():
+                found.setdefault(series_id, {}).update(zip(times.tolist(), values.tolist(), strict=True))
+        chosen = {series_id: sorted(one for one in points.items() if start <= one[0] < end) for series_id, points in found.items()}
+        return {series_id: points for series_id, points in chosen.items() if points}
+
+    def columns(self, connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> "dict[int, Columns]":
+        """See `HistoryStore`."""
+        from tocsin.metrics import packs  # noqa: PLC0415 - numpy, which an idle server does not need
+
+        parts: dict[int, list[Columns]] = {}
+        for pack in packs_of(connection, series_ids, start, end):
+            for series_id, columns in _opened(pack, series_ids).items():
+                parts.setdefault(series_id, []).append(columns)
+        for series_id, columns in packs.columns_of(_rows(connection, series_ids, start, end)).items():
+            parts.setdefault(series_id, []).append(columns)
+        joined = {series_id: packs.between(packs.join(some), start, end) for series_id, some in parts.items()}
+        return {series_id: columns for series_id, columns in joined.items() if len(columns[0])}
+
+
+def hours_of_rows(connection: sa.Connection) -> tuple[int, int]:
+    """The first and the last hour of which there are rows; (0, -1) if there are none."""
+    first, last = connection.execute(sa.select(sa.func.min(_SAMPLES.c.hour), sa.func.max(_SAMPLES.c.hour))).one()
+    return (0, -1) if first is None else (first, last)
+
+
+def _rows(connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> list[Row]:
+    """The samples that are rows, by hour and series."""
+    first, last = hours_of_rows(connection)
+    hours = range(max(first, hour_of(start)), min(last, hour_of(end - 1)) + 1)
+    return rows_within(connection, hours, series_ids)
+
+
+def rows_within(connection: sa.Connection, hours: range, series_ids: Sequence[int]) -> list[Row]:
+    """The samples of some series in some hours that are rows. Through the driver: these may be a hundred thousand."""
+    if not hours or not series_ids:
+        return []
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        found: list[Row] = driver.execute(_ROWS, (json.dumps([*hours]), json.dumps([*series_ids]))).fetchall()
+    else:
+        found = driver.execute(_ROWS_PG, ([*hours], [*series_ids])).fetchall()
+    return found
+
+
+_SELECT_ROWS = "SELECT series_id, at, value FROM samples WHERE"
+_ROWS = f"{_SELECT_ROWS} hour IN (SELECT value FROM json_each(?)) AND series_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own words
+_ROWS_PG = f"{_SELECT_ROWS} hour = ANY(%s::integer[]) AND series_id = ANY(%s::bigint[])"
+
+
+def packs_of(connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> list[bytes]:
+    """The packs in which these series may have samples of that time."""
+    if end <= start or not series_ids:
+        return []
+    c = _BLOCKS.c
+    spans, parts = range(start // SPAN, (end - 1) // SPAN + 1), sorted({series_id // PART for series_id in series_ids})
+    query = sa.select(c.pack).where(c.span.between(spans.start, spans.stop - 1), c.part.in_(parts))
+    return list(connection.execute(query).scalars())
+
+
+def _opened(pack: bytes, series_ids: Sequence[int]) -> "dict[int, Columns]":
+    from tocsin.metrics import packs  # noqa: PLC0415 - numpy, which an idle server does not need
+
+    return packs.unpack(pack, frozenset(series_ids))
 
 
 def _newest(connection: sa.Connection, series_ids: Sequence[int], hours: range) -> dict[int, Point]:
