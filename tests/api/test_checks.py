@@ -138,6 +138,7 @@ async def test_bad_input_is_named(sqlite_service: Service, sent: dict[str, Any],
     assert field in [error["field"] for error in problem["errors"]]
 
 
+@pytest.mark.claim("A23")
 async def test_only_who_may_see_every_site_may_send_a_check_behind_the_wall(sqlite_service: Service) -> None:
     service = sqlite_service
     own = await service.tenant.post("/checks", {"name": "Own", "target": CERTAIN}, 201)

@@ -18,6 +18,7 @@ def page(port: int, path: str = "/", **more: Any) -> HttpTarget:
     return HttpTarget(url=f"http://127.0.0.1:{port}{path}", **more)
 
 
+@pytest.mark.claim("M12")
 async def test_a_good_answer_is_fine_and_each_phase_has_its_time() -> None:
     async with serving(http(200, b"hello")) as port:
         found = await asked(page(port, "/shop?a=1"))

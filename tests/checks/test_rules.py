@@ -138,7 +138,7 @@ def test_after_enough_good_answers_a_check_is_up_and_nothing_is_open(findings: l
 # --- Certificates -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.claim("M3", "M6")
+@pytest.mark.claim("M3", "M6", "K4")
 def test_the_end_of_a_certificate_is_told_at_30_14_7_and_1_days_each_time_louder_and_once() -> None:
     state, said = State(), []
     for half_days in range(80, -3, -1):
@@ -153,7 +153,7 @@ def test_the_end_of_a_certificate_is_told_at_30_14_7_and_1_days_each_time_louder
     ]
 
 
-@pytest.mark.claim("M3")
+@pytest.mark.claim("M3", "K4")
 def test_a_renewal_ends_the_warning_and_is_noticed_even_if_nobody_was_warned() -> None:
     warned = rules.judge(CHECK, State(), certified(NOW + days(5)), NOW)
     renewed = rules.judge(CHECK, warned.state, certified(NOW + days(90), "b"), NOW)
@@ -227,6 +227,7 @@ def test_values_are_compared_as_a_person_would(value: object, op: str, wanted: o
     assert rules.holds(value, op, wanted) is holds
 
 
+@pytest.mark.claim("T2")
 @given(st.uuids().map(str), st.integers(10_000, 86_400_000), st.integers(0, 10**13), st.integers(0, 10**6))
 def test_the_next_look_is_later_and_keeps_its_place_in_the_interval(check_id: str, interval: int, now: int, late: int) -> None:
     due_at = rules.next_due(check_id, interval, interval, now, now + late)

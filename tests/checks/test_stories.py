@@ -24,6 +24,7 @@ from tocsin.muting.model import Maintenance
 pytestmark = pytest.mark.claim("M2")
 
 
+@pytest.mark.claim("A23")
 async def test_a_shop_goes_down_is_told_once_and_recovers(world: World) -> None:
     await world.people()
     shop = await Watched.make(world)
@@ -63,7 +64,7 @@ async def test_a_slow_shop_is_degraded_and_our_own_trouble_leaves_the_alert_as_i
     assert world.alert().status == "resolved"
 
 
-@pytest.mark.claim("M3")
+@pytest.mark.claim("M3", "K4")
 async def test_a_certificate_that_ends_is_one_alert_that_grows_louder_until_it_is_renewed(world: World) -> None:
     shop = await Watched.make(world)
     ends_at = world.clock.at + days(31)
@@ -128,6 +129,7 @@ async def test_a_time_in_which_nobody_looked_is_unknown_not_up(world: World) -> 
     assert 3 * 3_600 - 120 <= shop.spans()[1][1] <= 3 * 3_600
 
 
+@pytest.mark.claim("T2")
 async def test_of_two_processes_one_looks_and_the_work_of_one_that_died_is_taken_over(world: World) -> None:
     first = await Watched.make(world)
     second = await Watched.make(world)
@@ -171,6 +173,7 @@ async def test_what_was_found_is_kept_for_days_and_goes_a_little_at_a_time(world
 # --- With real looks --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.claim("T2", "A23")
 async def test_rounds_look_at_what_is_due_at_its_moment_and_write_it_down(sqlite_url: str, tmp_path: Path) -> None:
     world = World(sqlite_url, tmp_path, clock=SystemClock())  # type: ignore[arg-type]  # real looks take real time
     rounds = rounds_of(world.core)

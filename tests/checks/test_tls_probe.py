@@ -34,6 +34,7 @@ async def test_a_good_certificate_is_fine_and_its_end_is_known(authority: Author
     assert found.evidence["tls"].startswith("TLSv1.3")
 
 
+@pytest.mark.claim("K4")
 @pytest.mark.parametrize(
     ("made", "level", "cause", "words"),
     [
@@ -56,6 +57,7 @@ async def test_a_bad_certificate_is_named_with_its_facts(
     assert found.expiry is not None
 
 
+@pytest.mark.claim("K4")
 async def test_an_incomplete_chain_is_told_from_a_whole_one(authority: Authority, tmp_path: Path) -> None:
     between = Authority(tmp_path, "Between", authority)
     means = Means(authority.ca_file)
