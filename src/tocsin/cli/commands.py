@@ -518,6 +518,21 @@ def heartbeats_list(start: Start, *, as_json: bool) -> None:
     work.show_heartbeats(start, as_json=as_json)
 
 
+@tocsin.command(
+    epilog=example(
+        "tocsin agent --server https://alarm.example.com --key-file /etc/tocsin-agent.key",
+        "tocsin agent --server https://alarm.example.com --once",
+    ),
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS]")
+def agent(*, words: tuple[str, ...]) -> None:
+    """Runs the server agent: reads how this server is and pushes it to Tocsin. Its own options: `tocsin agent -- --help`."""
+    from tocsin.cli import agent as work
+
+    work.run(words)
+
+
 @tocsin.group(epilog=example("tocsin contacts list"))
 def contacts() -> None:
     """Who can be told."""

@@ -1,0 +1,1419 @@
+#!/usr/bin/env python3
+"""The Tocsin server agent: reads how a Linux server is from /proc and /sys and pushes it to Tocsin.
+
+One file, the standard library, Python 3.6 or newer. It opens no port and runs nothing that it is told from outside.
+While the server is away, what was measured waits on disk, in order, for up to seven days. How to set it up:
+docs/how-to/watch-a-server.md; what it measures: docs/reference/agent.md.
+"""
+
+import argparse
+import errno
+import fcntl
+import json
+import os
+import random
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zlib
+from collections import OrderedDict
+
+VERSION = "1.0"
+SECOND, MINUTE, DAY = 1000, 60 * 1000, 86400 * 1000
+KEPT_FOR = 7 * DAY
+SPOOL_LIMIT = 256 * 1024 * 1024
+SEGMENT_SIZE = 1024 * 1024
+AT_ONCE = 2000  # samples in one request
+CLOCK_OFF = 60 * SECOND  # from here on samples are stamped by the server's clock
+SLOW_EVERY, PANEL_EVERY = 60 * SECOND, 300 * SECOND
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+TIMEOUT = 20.0
+MAX_ANSWER = 1024 * 1024
+MAX_CONNECTIONS = 20000  # more are counted, not told apart by state
+MAX_CUSTOM = 500
+CUSTOM_TOO_OLD = DAY
+BUSY_CPU, BUSY_MEMORY = 80.0, 90.0
+CONFIG = "/etc/tocsin-agent.conf"
+
+STATES = (("01", "established"), ("03", "syn_recv"), ("06", "time_wait"), ("08", "close_wait"), ("0A", "listen"))
+CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+REAL_FILESYSTEM = re.compile(r"(ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|vfat|exfat|ntfs3?|fuseblk|bcachefs|ocfs2|gfs2)$")
+WATCHED = re.compile(
+    r"(apache2|httpd|nginx|lsws|litespeed|lshttpd|caddy|haproxy|varnish|mysqld?|mariadb|postgresql(@.+|-\d+)?|redis(-server)?|memcached|"
+    r"exim4?|postfix(@.+)?|dovecot|opendkim|rspamd|spamassassin|clamav-daemon|clamd(@.+)?|named|bind9|pdns|unbound|nsd|"
+    r"(ea-)?php[\d.]*-?fpm|plesk-php\d+-fpm|sshd?|crond?|pure-ftpd|proftpd|vsftpd|docker|containerd|"
+    r"cpanel|cphulkd|cpsrvd|tailwatchd|psa|sw-cp-server|sw-engine|directadmin|imunify360|csf|lfd|fail2ban)$"
+)
+METRIC_LINE = re.compile(r"^([a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?:\{([^}]*)\})?\s+(\S+)(?:\s+\d+)?$")
+LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"\s*(?:,|$)')
+
+
+class Fault(Exception):
+    """Something that the person who set the agent up has to mend; the text says what."""
+
+
+def log(text):
+    """One line on standard error, where systemd's journal finds it. Keys never come here."""
+    sys.stderr.write("tocsin-agent: " + text + "\n")
+    sys.stderr.flush()
+
+
+def now_ms():
+    """The machine's clock in milliseconds."""
+    return int(time.time() * 1000)
+
+
+def new_id():
+    """A random UUID."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = "".join("%02x" % byte for byte in raw)
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def stamp(ms):
+    """RFC 3339 in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + ".%03dZ" % (ms % 1000)
+
+
+def gzipped(body):
+    """*body* as gzip."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()
+
+
+# --- What there is to read ---------------------------------------------------------------------------------------------
+
+
+class Machine:
+    """The files and programs of a server. *root* is another folder in tests."""
+
+    def __init__(self, root="/"):
+        self.root = root
+
+    def path(self, path):
+        """Where *path* really is."""
+        return path if self.root == "/" else os.path.join(self.root, path.lstrip("/"))
+
+    def read(self, path):
+        """The text of a file; empty if it is not there or may not be read."""
+        try:
+            with open(self.path(path), "rb") as file:
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def names(self, path):
+        """What is in a folder; nothing if it is not there."""
+        try:
+            return os.listdir(self.path(path))
+        except OSError:
+            return []
+
+    def exists(self, path):
+        """Whether there is such a file."""
+        return os.path.exists(self.path(path))
+
+    def run(self, *command, **options):
+        """What a program prints; empty if it is not there, fails, or takes too long."""
+        if self.root != "/":
+            return self.read("/run-output/" + "_".join(command).replace("/", "_"))
+        try:
+            done = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=dict(os.environ, LC_ALL="C")
+            )
+        except OSError:
+            return ""
+        try:
+            out, _ = done.communicate(timeout=options.get("timeout", 10))
+        except subprocess.TimeoutExpired:
+            done.kill()
+            done.communicate()
+            return ""
+        return out.decode("utf-8", "replace")
+
+    def space(self, mount):
+        """``statvfs`` of a mount, or None."""
+        try:
+            return os.statvfs(self.path(mount))
+        except OSError:
+            return None
+
+
+class Rates:
+    """Differences of counters. A counter that goes back, or a clock that does, gives nothing once."""
+
+    def __init__(self, kept=None):
+        self._kept = kept or {}
+        self._next = {}
+
+    def delta(self, key, value, at):
+        """By how much it grew, and in how many seconds; None the first time."""
+        self._next[key] = (value, at)
+        before = self._kept.get(key)
+        if before is None or value < before[0] or at <= before[1]:
+            return None
+        return value - before[0], (at - before[1]) / 1000.0
+
+    def per_second(self, key, value, at):
+        """How fast it grows; None the first time."""
+        found = self.delta(key, value, at)
+        return None if found is None else found[0] / found[1]
+
+    def recall(self, key):
+        """When something was last remembered; None: never, or it was not seen in the last round."""
+        found = self._kept.get(key)
+        return None if found is None else found[1]
+
+    def remember(self, key, at):
+        """Keeps a moment for the next round."""
+        self._next[key] = (0, at)
+
+    def names(self, start):
+        """What is remembered under names that begin so, without that."""
+        return [key[len(start) :] for key in self._kept if key.startswith(start)]
+
+    def turn(self):
+        """Ends a round: what was not seen in it is forgotten."""
+        self._kept, self._next = self._next, {}
+
+    def kept(self):
+        """What the next run has to know."""
+        return self._kept
+
+
+class Round:
+    """One collection: samples (name, labels, value) at one time, and the troubles that stand."""
+
+    def __init__(self, machine, rates, at):
+        self.machine, self.rates, self.at = machine, rates, at
+        self.samples = []
+        self.troubles = {}
+
+    def add(self, name, value, **labels):
+        """A value; None is no value."""
+        if value is not None:
+            self.samples.append((name, labels, round(float(value), 3)))
+
+    def trouble(self, kind, subject, title, severity, message=""):
+        """Something that is wrong now, and an alert as long as it is."""
+        self.troubles[kind + "|" + subject] = {"type": kind, "subject": subject, "title": title, "severity": severity, "message": message}
+
+    def value(self, name):
+        """A value of this round without labels."""
+        for found, labels, value in self.samples:
+            if found == name and not labels:
+                return value
+        return None
+
+
+# --- Each minute or more often -----------------------------------------------------------------------------------------
+
+
+def cpu(this):
+    """Load of the processors, all together, by mode."""
+    stat = this.machine.read("/proc/stat")
+    for line in stat.splitlines():
+        if line.startswith("cpu "):
+            ticks = [int(word) for word in line.split()[1:9]]
+            _cpu_modes(this, ticks + [0] * (8 - len(ticks)))
+        elif line.startswith("procs_running "):
+            this.add("processes_running", int(line.split()[1]))
+        elif line.startswith("procs_blocked "):
+            this.add("processes_blocked", int(line.split()[1]))
+    count = len(re.findall(r"^cpu\d", stat, re.MULTILINE))
+    if count:
+        this.add("cpu_count", count)
+
+
+def _cpu_modes(this, ticks):
+    spent = [this.rates.delta("cpu." + mode, value, this.at) for mode, value in zip(CPU_MODES, ticks)]
+    if None in spent:
+        return
+    total = sum(grown for grown, _ in spent)
+    if total <= 0:
+        return
+    share = dict((mode, 100.0 * grown / total) for mode, (grown, _) in zip(CPU_MODES, spent))
+    this.add("cpu_percent", 100.0 - share["idle"] - share["iowait"])
+    for mode in CPU_MODES:
+        if mode != "idle":
+            this.add("cpu_mode_percent", share[mode], mode=mode)
+
+
+def load(this):
+    """How many processes want to run."""
+    words = this.machine.read("/proc/loadavg").split()
+    for name, word in zip(("load_1m", "load_5m", "load_15m"), words):
+        this.add(name, float(word))
+
+
+def memory(this):
+    """Memory and swap."""
+    found = {}
+    for line in this.machine.read("/proc/meminfo").splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[1].isdigit():
+            found[words[0].rstrip(":")] = int(words[1]) * 1024
+    total = found.get("MemTotal")
+    if not total:
+        return
+    spare = found.get("MemFree", 0) + found.get("Buffers", 0) + found.get("Cached", 0)  # before Linux 3.14
+    available = min(total, found.get("MemAvailable", spare))
+    this.add("memory_percent", 100.0 * (total - available) / total)
+    this.add("memory_available_bytes", available)
+    this.add("memory_total_bytes", total)
+    swap = found.get("SwapTotal", 0)
+    if swap:
+        this.add("swap_percent", 100.0 * (swap - found.get("SwapFree", 0)) / swap)
+        this.add("swap_used_bytes", swap - found.get("SwapFree", 0))
+
+
+def paging(this):
+    """Pages swapped in and out; processes that the kernel killed for want of memory."""
+    wanted = {"pswpin": "swap_in_pages_per_second", "pswpout": "swap_out_pages_per_second"}
+    for line in this.machine.read("/proc/vmstat").splitlines():
+        name, _, value = line.partition(" ")
+        if name in wanted:
+            this.add(wanted[name], this.rates.per_second("vm." + name, int(value), this.at))
+        elif name == "oom_kill":
+            grown = this.rates.delta("vm.oom_kill", int(value), this.at)
+            this.add("oom_kills_count", grown and grown[0])
+
+
+def pressure(this):
+    """How much of the time somebody waited for a processor, for memory, for a disk (Linux 4.20 and newer)."""
+    for resource in ("cpu", "memory", "io"):
+        for line in this.machine.read("/proc/pressure/" + resource).splitlines():
+            kind = line.split(" ", 1)[0]
+            match = re.search(r"total=(\d+)", line)
+            if match:
+                rate = this.rates.per_second("pressure.%s.%s" % (resource, kind), int(match.group(1)), this.at)
+                this.add("pressure_percent", rate and rate / 10000.0, resource=resource, kind=kind)
+
+
+def disks(this):
+    """Space, inodes, and file systems that have become read-only."""
+    seen = set()
+    # Those of the first process: systemd shows the agent a view of its own, in which all is read-only.
+    for line in (this.machine.read("/proc/1/mounts") or this.machine.read("/proc/self/mounts")).splitlines():
+        words = line.split()
+        if len(words) < 4 or not REAL_FILESYSTEM.match(words[2]) or words[0] in seen:
+            continue
+        seen.add(words[0])  # a device that is mounted twice is one
+        mount = re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), words[1])
+        _mount(this, mount, "ro" in words[3].split(","))
+
+
+def _mount(this, mount, read_only):
+    space = this.machine.space(mount)
+    if space is None or space.f_blocks == 0:
+        return
+    used, free = space.f_blocks - space.f_bfree, space.f_bavail
+    if used + free > 0:
+        this.add("disk_percent", 100.0 * used / (used + free), mount=mount)  # as df counts: what root keeps back is not free
+    this.add("disk_free_bytes", free * space.f_frsize, mount=mount)
+    if space.f_files:
+        this.add("inode_percent", 100.0 * (space.f_files - space.f_ffree) / space.f_files, mount=mount)
+    this.add("disk_read_only_flag", 1 if read_only else 0, mount=mount)
+    # What was read-only from the start (an image, a CD) is meant to be.
+    key = "writable." + mount
+    if not read_only:
+        this.rates.remember(key, this.at)
+    elif this.rates.recall(key) is not None:
+        this.rates.remember(key, this.rates.recall(key))
+        title = "%s has become read-only" % mount
+        this.trouble("host.disk_read_only", "disk:" + mount, title, 4, "The kernel does that when the disk makes errors.")
+
+
+def disk_io(this):
+    """What each disk reads and writes, how busy it is and how long it takes."""
+    for line in this.machine.read("/proc/diskstats").splitlines():
+        words = line.split()
+        if len(words) < 14:
+            continue
+        name = words[2]
+        if re.match(r"(loop|ram|zram|fd|sr)\d", name) or not this.machine.exists("/sys/block/" + name):
+            continue
+        reads, read_sectors, read_ms, writes, written_sectors, write_ms, busy_ms = (int(words[n]) for n in (3, 5, 6, 7, 9, 10, 12))
+        if reads + writes == 0:
+            continue
+        for metric, sectors in (("disk_read_bytes_per_second", read_sectors), ("disk_write_bytes_per_second", written_sectors)):
+            this.add(metric, this.rates.per_second(metric + name, sectors * 512, this.at), device=name)
+        busy = this.rates.per_second("busy." + name, busy_ms, this.at)
+        this.add("disk_busy_percent", busy and min(100.0, busy / 10.0), device=name)
+        done, waited = (
+            this.rates.delta("io." + name, reads + writes, this.at),
+            this.rates.delta("wait." + name, read_ms + write_ms, this.at),
+        )
+        if done and waited and done[0]:
+            this.add("disk_wait_ms", waited[0] / float(done[0]), device=name)
+
+
+def network(this):
+    """Traffic and errors of each interface that is real."""
+    for line in this.machine.read("/proc/net/dev").splitlines()[2:]:
+        name, _, rest = line.partition(":")
+        name, words = name.strip(), rest.split()
+        if len(words) < 16 or name == "lo" or re.match(r"(veth|docker|br-|virbr|tap|cali|flannel|cni|ifb|dummy)", name):
+            continue
+        values = [int(word) for word in words]
+        if values[0] + values[8] == 0:
+            continue
+        for metric, value in (
+            ("network_receive_bytes_per_second", values[0]),
+            ("network_transmit_bytes_per_second", values[8]),
+            ("network_errors_per_second", values[2] + values[10]),
+            ("network_drops_per_second", values[3] + values[11]),
+        ):
+            this.add(metric, this.rates.per_second(metric + name, value, this.at), interface=name)
+
+
+def connections(this):
+    """TCP connections, by state unless there are very many."""
+    found = re.search(r"^TCP: inuse (\d+) orphan \d+ tw (\d+)", this.machine.read("/proc/net/sockstat"), re.MULTILINE)
+    six = re.search(r"^TCP6: inuse (\d+)", this.machine.read("/proc/net/sockstat6"), re.MULTILINE)
+    total = sum(int(word) for match in (found, six) if match for word in match.groups())
+    if total > MAX_CONNECTIONS:
+        this.add("network_connections", total)
+        return
+    counts, listening = {}, set()
+    for file in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in this.machine.read(file).splitlines()[1:]:
+            words = line.split(None, 4)
+            if len(words) > 3:
+                counts[words[3]] = counts.get(words[3], 0) + 1
+                if words[3] == "0A":
+                    listening.add(int(words[1].rpartition(":")[2], 16))
+    if not found and not counts:
+        return
+    this.add("network_connections", sum(count for state, count in counts.items() if state != "0A"))
+    for code, name in STATES:
+        this.add("network_state_connections", counts.get(code, 0), state=name)
+    ports(this, listening)
+
+
+def ports(this, listening):
+    """Ports on which somebody listens; one that has closed is 0 for a day."""
+    fixed = set(sorted(port for port in listening if port < 32768)[:50])
+    for port in sorted(fixed | {int(name) for name in this.rates.names("port.")}):
+        key = "port.%d" % port
+        last = this.at if port in fixed else this.rates.recall(key)
+        if this.at - last <= DAY:
+            this.rates.remember(key, last)
+            this.add("port_listening_flag", 1 if port in fixed else 0, port=str(port))
+
+
+def uptime(this):
+    """Since when it runs."""
+    words = this.machine.read("/proc/uptime").split()
+    if words:
+        this.add("uptime_seconds", float(words[0]))
+
+
+def raid(this):
+    """Software RAID: arrays that lack a disk."""
+    text = this.machine.read("/proc/mdstat")
+    for match in re.finditer(r"^(md\S+) : (\S+) .*\n(?:.*?\[(\d+)/(\d+)\] \[[U_]+\])?", text, re.MULTILINE):
+        name, state, wanted, there = match.groups()
+        missing = int(wanted or 0) - int(there or 0)
+        this.add("raid_missing_disks", missing, array=name)
+        if missing > 0 or state == "inactive":
+            title = "RAID %s lacks %d of %s disks" % (name, missing, wanted) if missing > 0 else "RAID %s is not active" % name
+            this.trouble("host.raid_degraded", "raid:" + name, title, 4)
+
+
+FAST = (cpu, load, memory, paging, pressure, disks, disk_io, network, connections, uptime, raid)
+
+
+# --- Each minute -------------------------------------------------------------------------------------------------------
+
+
+def processes(this):
+    """How many there are, and how many are dead and not buried."""
+    count = zombies = 0
+    for name in this.machine.names("/proc"):
+        if name.isdigit():
+            count += 1
+            zombies += _state(this.machine.read("/proc/%s/stat" % name)) == "Z"
+    if count:
+        this.add("processes_count", count)
+        this.add("processes_zombies", zombies)
+
+
+def _state(stat):
+    """The state in a process's stat line; its name, in brackets, may hold anything."""
+    return stat.rpartition(")")[2].strip()[:1]
+
+
+def units(this):
+    """Services of systemd that failed, and well-known ones that ran once and do not run now."""
+    if not this.machine.exists("/run/systemd/system"):
+        return
+    text = this.machine.run("systemctl", "list-units", "--type=service", "--all", "--plain", "--no-legend", "--no-pager")
+    failed = 0
+    for line in text.splitlines():
+        words = line.split(None, 4)
+        if len(words) < 4 or words[1] != "loaded":
+            continue
+        name, active = words[0][: -len(".service")] if words[0].endswith(".service") else words[0], words[2]
+        if active == "failed":
+            failed += 1
+            this.trouble("host.unit_failed", "unit:" + name, "The service %s has failed" % name, 3, words[4] if len(words) > 4 else "")
+        if WATCHED.match(name):
+            _service(this, name, active in ("active", "reloading", "activating"))
+    if text:
+        this.add("units_failed_count", failed)
+
+
+def _service(this, name, is_up):
+    """A service counts from the moment at which it was first seen to run: what is installed and not used is not down."""
+    key = "ran." + name
+    ran = is_up or this.rates.recall(key) is not None
+    if ran:
+        this.rates.remember(key, this.at)
+        this.add("service_up", 1 if is_up else 0, service=name)
+    if ran and not is_up:
+        this.trouble("host.service_down", "service:" + name, "The service %s does not run" % name, 4)
+
+
+def mail_queue(this):
+    """Messages that wait in Postfix or Exim."""
+    for name, folders, pattern in (
+        ("postfix", ["/var/spool/postfix/" + queue for queue in ("active", "deferred", "incoming", "hold", "maildrop")], r"[0-9A-Za-z]+$"),
+        ("exim", ["/var/spool/exim4/input", "/var/spool/exim/input"], r".*-H$"),
+    ):
+        there = [folder for folder in folders if this.machine.exists(folder)]
+        if there:
+            this.add("mail_queue_messages", sum(_files(this.machine, folder, pattern) for folder in there), service=name)
+
+
+def _files(machine, folder, pattern, depth=2):
+    count = 0
+    for name in machine.names(folder):
+        if len(name) == 1 and depth and os.path.isdir(machine.path(folder + "/" + name)):
+            count += _files(machine, folder + "/" + name, pattern, depth - 1)
+        elif re.match(pattern, name):
+            count += 1
+    return count
+
+
+def custom(this, folder):
+    """Metrics of your own: files ``*.prom`` with lines ``name{label="value"} 1.5``. One that nobody has written for a day is left out."""
+    room = MAX_CUSTOM
+    for name in sorted(this.machine.names(folder)):
+        path = os.path.join(folder, name)
+        if not name.endswith(".prom") or name.startswith("."):
+            continue
+        try:
+            age = this.at - int(os.stat(this.machine.path(path)).st_mtime * 1000)
+        except OSError:
+            continue
+        this.add("custom_file_age_seconds", max(0, age) / 1000.0, file=name)
+        if age > CUSTOM_TOO_OLD:
+            continue
+        for line in this.machine.read(path)[:262144].splitlines():
+            found = parse_metric(line)
+            if found and room > 0:
+                room -= 1
+                this.samples.append(found)
+
+
+def parse_metric(line):
+    """One line of a custom file as (name, labels, value); None for a comment, or what is none of ours."""
+    match = METRIC_LINE.match(line.strip())
+    if not match:
+        return None
+    name, text, number = match.groups()
+    try:
+        value = float(number)
+    except ValueError:
+        return None
+    labels, rest = OrderedDict(), text or ""
+    while rest.strip():
+        label = LABEL.match(rest)
+        if not label:
+            return None
+        labels[label.group(1)] = label.group(2).replace('\\"', '"').replace("\\n", " ").replace("\\\\", "\\")[:200]
+        rest = rest[label.end() :]
+    if not -1e300 < value < 1e300:  # no number, or an infinite one
+        return None
+    return name, dict(labels), value
+
+
+SLOW = (processes, units, mail_queue)
+
+
+# --- Each five minutes -------------------------------------------------------------------------------------------------
+
+
+def panels(this):
+    """What a hosting panel says of its services: cPanel by its own list. Those of Plesk and DirectAdmin are units of systemd."""
+    if this.machine.exists("/usr/local/cpanel/version"):
+        text = this.machine.run("/usr/local/cpanel/bin/whmapi1", "--output=json", "servicestatus", timeout=60)
+        for service in cpanel_services(text):
+            name = str(service.get("name", ""))[:60]
+            if name and service.get("installed") and service.get("enabled") and service.get("monitored"):
+                _panel_service(this, "cpanel", name, bool(service.get("running")))
+
+
+def cpanel_services(text):
+    """The services in an answer of WHM; nothing if it is none."""
+    try:
+        found = json.loads(text)["data"]["service"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _panel_service(this, panel, name, is_up):
+    this.add("panel_service_up", 1 if is_up else 0, service=name, panel=panel)
+    if not is_up:
+        this.trouble("host.service_down", "%s:%s" % (panel, name), "%s says that %s does not run" % (panel, name), 4)
+
+
+# --- Who it was --------------------------------------------------------------------------------------------------------
+
+
+class TopProcesses:
+    """The five largest, once, when processor or memory get scarce. By name only: command lines hold passwords."""
+
+    def __init__(self, machine):
+        self._machine = machine
+        self._told = False
+        self._before = None
+
+    def look(self, this):
+        """An event of the round in which it can be said; else None."""
+        busy = (this.value("cpu_percent") or 0) >= BUSY_CPU or (this.value("memory_percent") or 0) >= BUSY_MEMORY
+        if not busy:
+            self._told, self._before = False, None
+            return None
+        if self._told:
+            return None
+        seen = dict(self._all())
+        before, self._before = self._before, seen
+        if before is None:
+            return None
+        self._told = True
+        by_cpu = sorted(((ticks - before[pid][1], name) for pid, (name, ticks, _) in seen.items() if pid in before), reverse=True)[:5]
+        by_memory = sorted(((size, name) for name, _, size in seen.values()), reverse=True)[:5]
+        page = os.sysconf("SC_PAGE_SIZE")
+        return {
+            "type": "host.top_processes",
+            "status": "info",
+            "title": "The largest processes while the server was busy",
+            "attributes": {
+                "cpu_percent": this.value("cpu_percent"),
+                "memory_percent": this.value("memory_percent"),
+                "by_cpu_ticks": [[name, ticks] for ticks, name in by_cpu],
+                "by_memory_bytes": [[name, size * page] for size, name in by_memory],
+            },
+        }
+
+    def _all(self):
+        for pid in self._machine.names("/proc"):
+            if pid.isdigit():
+                head, _, rest = self._machine.read("/proc/%s/stat" % pid).rpartition(")")
+                words = rest.split()
+                if len(words) > 21:
+                    yield pid, (head.partition("(")[2][:40], int(words[11]) + int(words[12]), int(words[21]))
+
+
+def facts(machine):
+    """What seldom changes."""
+    release = dict(line.split("=", 1) for line in machine.read("/etc/os-release").splitlines() if "=" in line)
+    cpus = len(re.findall(r"^cpu\d", machine.read("/proc/stat"), re.MULTILINE))
+    total = re.search(r"^MemTotal:\s+(\d+)", machine.read("/proc/meminfo"), re.MULTILINE)
+    boot = re.search(r"^btime (\d+)", machine.read("/proc/stat"), re.MULTILINE)
+    return {
+        "os": release.get("PRETTY_NAME", "").strip("\"'")[:80],
+        "kernel": machine.read("/proc/sys/kernel/osrelease").strip()[:80],
+        "cpus": cpus,
+        "memory_bytes": int(total.group(1)) * 1024 if total else 0,
+        "booted_at": stamp(int(boot.group(1)) * 1000) if boot else None,
+        "python": "%d.%d" % sys.version_info[:2],
+    }
+
+
+# --- Waiting on disk ---------------------------------------------------------------------------------------------------
+
+
+class Spool:
+    """What could not be sent, in order, in files of about a megabyte. A record is a line with its length, check sum, time, number
+    of members and kind, then its bytes.
+
+    A record that was half written when the power went is left out. A place once sent is noted by a rename; dying before it sends
+    again, which does no harm: the server knows what it has.
+    """
+
+    def __init__(self, folder, limit=SPOOL_LIMIT):
+        self._folder, self._limit = folder, limit
+        self._sound = None  # the file whose end was looked at
+        self.dropped = 0
+        os.makedirs(folder, 0o700, exist_ok=True)
+        self._first, self._offset = self._read_place()
+
+    def _segments(self):
+        return sorted(int(name[:-6]) for name in os.listdir(self._folder) if re.match(r"\d+\.spool$", name))
+
+    def _path(self, number):
+        return os.path.join(self._folder, "%012d.spool" % number)
+
+    def _read_place(self):
+        try:
+            with open(os.path.join(self._folder, "place")) as file:
+                number, offset = file.read().split()
+                return int(number), int(offset)
+        except (OSError, ValueError):
+            return 0, 0
+
+    def _write_place(self, number, offset):
+        temporary = os.path.join(self._folder, "place.new")
+        with open(temporary, "w") as file:
+            file.write("%d %d" % (number, offset))
+        os.rename(temporary, os.path.join(self._folder, "place"))
+        self._first, self._offset = number, offset
+
+    def is_empty(self):
+        """Whether nothing waits."""
+        for number in self._segments():
+            if number > self._first or (number == self._first and os.path.getsize(self._path(number)) > self._offset):
+                return False
+        return True
+
+    def add(self, kind, at, count, body):
+        """Keeps one more batch of *count* members, flushed to the disk; lets the oldest go when there is no room."""
+        numbers = self._segments()
+        number = numbers[-1] if numbers else self._first + 1
+        if numbers and (os.path.getsize(self._path(number)) >= SEGMENT_SIZE or self._is_torn(number)):
+            number += 1
+        self._sound = None  # until it is written whole
+        with open(self._path(number), "ab") as file:
+            file.write(b"%d %d %d %d %s\n" % (len(body), zlib.crc32(body), at, count, kind.encode()) + body)
+            file.flush()
+            os.fsync(file.fileno())
+        self._sound = number
+        while len(numbers) > 1 and sum(os.path.getsize(self._path(one)) for one in self._segments()) > self._limit:
+            self._drop(numbers.pop(0))
+
+    def _is_torn(self, number):
+        """Whether a file ends in the middle of a record: what is written behind that could not be read."""
+        if number == self._sound:
+            return False
+        ends = [record[0] for record in self._records(number, 0)]
+        return (ends[-1] if ends else 0) < os.path.getsize(self._path(number))
+
+    def _drop(self, number):
+        self.dropped += sum(1 for _ in self._records(number, self._offset if number == self._first else 0))
+        os.remove(self._path(number))
+
+    def _records(self, number, offset):
+        """The whole records of a file from a place on, each with the place behind it."""
+        if not os.path.exists(self._path(number)):
+            return
+        with open(self._path(number), "rb") as file:
+            file.seek(offset)
+            while True:
+                words = file.readline(100).split()
+                if len(words) != 5 or not all(word.isdigit() for word in words[:4]):
+                    return
+                body = file.read(int(words[0]))
+                if len(body) != int(words[0]) or zlib.crc32(body) != int(words[1]):
+                    return
+                yield file.tell(), words[4].decode(), int(words[2]), int(words[3]), body
+
+    def next(self, now, most=AT_ONCE):
+        """The next records of one kind, at most so many members: (kind, bodies, place behind them); None if nothing waits. What is too old
+        for the server is let go.
+        """
+        for number in self._segments():
+            if number < self._first:
+                os.remove(self._path(number))
+                continue
+            offset = self._offset if number == self._first else 0
+            kind, bodies, place, members = None, [], offset, 0
+            for behind, found, at, count, body in self._records(number, offset):
+                if at < now - KEPT_FOR:
+                    self.dropped += 1
+                    place = behind
+                    continue
+                members += count
+                if bodies and (found != kind or members > most):
+                    break
+                kind, place = found, behind
+                bodies.append(body)
+            if bodies:
+                return kind, bodies, (number, place)
+            self._write_place(number + 1, 0)
+            os.remove(self._path(number))
+        return None
+
+    def done(self, place):
+        """What `next` gave is with the server."""
+        self._write_place(*place)
+
+
+# --- Speaking with the server ------------------------------------------------------------------------------------------
+
+
+class Answer:
+    """What the server said."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def reason(self):
+        """The server's own words, for the log."""
+        try:
+            return str(json.loads(self.body.decode("utf-8"))["detail"])[:300]
+        except (ValueError, KeyError, TypeError):
+            return "it answered with %d" % self.status
+
+
+class Link:
+    """A connection that is kept. Written out here, since http.client and what it loads are half of this agent's memory."""
+
+    def __init__(self, url, key, ca_file=None, timeout=TIMEOUT):
+        match = re.match(r"(https?)://([^/:\[\]@?#]+|\[[0-9a-fA-F:]+\])(?::(\d+))?(/[^?#]*)?$", url)
+        if not match:
+            raise Fault("the server %r is no address. Example: https://alarm.example.com" % re.sub(r"//[^/@]*@", "//", url)[:100])
+        scheme, host, port, path = match.groups()
+        self._host, self._port = host.strip("[]"), int(port or (443 if scheme == "https" else 80))
+        self._name = host if port is None else "%s:%s" % (host, port)
+        self._prefix = (path or "").rstrip("/")
+        self._tls = scheme == "https"
+        self._key, self._ca_file, self._timeout = key, ca_file, timeout
+        self._socket, self._file, self._context = None, None, None
+        self.drift = None  # ours minus the server's clock, in ms
+
+    def use(self, key):
+        """Shows another key from now on."""
+        self._key = key
+
+    def _connect(self):
+        plain = socket.create_connection((self._host, self._port), self._timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls:
+            import ssl  # noqa: PLC0415 - five megabytes that a plain address does not need
+
+            if self._context is None:
+                self._context = ssl.create_default_context(cafile=self._ca_file)
+            try:
+                plain = self._context.wrap_socket(plain, server_hostname=self._host)
+            except Exception:
+                plain.close()
+                raise
+        self._socket, self._file = plain, plain.makefile("rb")
+
+    def close(self):
+        """Ends the connection."""
+        for one in (self._file, self._socket):
+            if one is not None:
+                try:
+                    one.close()
+                except OSError:
+                    pass
+        self._socket = self._file = None
+
+    def ask(self, method, path, body=None, extra=None):
+        """One request. A connection that the server has closed meanwhile is made anew, once. Raises `OSError`, `ValueError`."""
+        fresh = self._socket is None
+        try:
+            return self._ask(method, path, body, extra)
+        except (OSError, ValueError):
+            self.close()
+            if fresh:
+                raise
+        try:
+            return self._ask(method, path, body, extra)
+        except (OSError, ValueError):
+            self.close()
+            raise
+
+    def _ask(self, method, path, body, extra):
+        if self._socket is None:
+            self._connect()
+        lines = ["%s %s%s HTTP/1.1" % (method, self._prefix, path), "Host: " + self._name, "User-Agent: tocsin-agent/" + VERSION]
+        if self._key:
+            lines.append("Authorization: Bearer " + self._key)
+        if body is not None:
+            lines += ["Content-Type: application/json", "Content-Encoding: gzip", "Content-Length: %d" % len(body)]
+        lines += ["%s: %s" % pair for pair in (extra or {}).items()]
+        sent_at = now_ms()
+        self._socket.sendall("\r\n".join([*lines, "", ""]).encode("ascii") + (body or b""))
+        answer = self._read()
+        self._note_clock(answer, sent_at, now_ms())
+        if answer.headers.get("connection", "").lower() == "close":
+            self.close()
+        return answer
+
+    def _read(self):
+        line = self._file.readline(1000)
+        match = re.match(rb"HTTP/1\.[01] (\d{3})", line)
+        if not match:
+            raise OSError(errno.ECONNRESET, "the connection was closed" if not line else "this is no HTTP")
+        headers = {}
+        while True:
+            line = self._file.readline(8192)
+            if line in (b"\r\n", b"\n"):
+                break
+            if not line or len(headers) > 100:
+                raise OSError(errno.ECONNRESET, "the answer was cut")
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.strip().lower()] = value.strip()
+        status = int(match.group(1))
+        return Answer(status, headers, b"" if status in (204, 304) else self._body(headers))
+
+    def _body(self, headers):
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return self._chunks()
+        if "content-length" in headers:
+            return self._exactly(int(headers["content-length"]))
+        body = self._file.read(MAX_ANSWER)
+        self.close()
+        return body
+
+    def _exactly(self, length):
+        if not 0 <= length <= MAX_ANSWER:
+            raise ValueError("the answer is too long")
+        body = self._file.read(length)
+        if len(body) < length:
+            raise OSError(errno.ECONNRESET, "the answer was cut")
+        return body
+
+    def _chunks(self):
+        body = b""
+        while True:
+            size = int(self._file.readline(100).split(b";")[0], 16)
+            part = self._exactly(size)
+            self._file.readline(8192)
+            body += part
+            if size == 0 or len(body) > MAX_ANSWER:
+                return body
+
+    def _note_clock(self, answer, sent_at, heard_at):
+        theirs = parse_date(answer.headers.get("date", ""))
+        if theirs is not None and heard_at - sent_at < 10 * SECOND:
+            drift = (sent_at + heard_at) // 2 - (theirs + 500)
+            self.drift = 0 if abs(drift) <= SECOND else drift  # the header has whole seconds
+
+
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+def parse_date(text):
+    """``Sat, 02 May 2026 12:00:00 GMT`` in milliseconds; None for anything else."""
+    match = re.match(r"\w{3}, (\d{2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$", text)
+    if not match or match.group(2) not in MONTHS:
+        return None
+    day, month, year, hour, minute, second = match.groups()
+    year, month, day = int(year), MONTHS.index(month) + 1, int(day)
+    years = year - (month <= 2)
+    days = 365 * years + years // 4 - years // 100 + years // 400 + (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 719469
+    return ((days * 24 + int(hour)) * 60 + int(minute)) * 60000 + int(second) * 1000
+
+
+# --- The agent ---------------------------------------------------------------------------------------------------------
+
+
+class Agent:
+    """Collects, sends, keeps what could not be sent. One process for one state folder."""
+
+    def __init__(self, machine, link, folder, host, interval, custom_folder):
+        self.machine, self.link, self.host, self.interval = machine, link, host, interval
+        self._folder, self._custom = folder, custom_folder
+        self._lock = self._take_lock()
+        self.spool = Spool(os.path.join(folder, "spool"))
+        state = self._load()
+        self._rates = Rates(dict((key, tuple(value)) for key, value in state.get("rates", {}).items()))
+        self._slow_rates = Rates(dict((key, tuple(value)) for key, value in state.get("slow_rates", {}).items()))
+        self._standing = state.get("standing", {})
+        self._booted_at = state.get("booted_at")
+        self.id = state.get("id") or new_id()
+        self.link.drift = state.get("drift")
+        self._slow_at, self._panel_at = state.get("slow_at", 0), state.get("panel_at", 0)
+        self._slow_troubles, self._panel_troubles = state.get("slow_troubles", {}), state.get("panel_troubles", {})
+        self._top = TopProcesses(machine)
+        self._pause, self._send_at = 0.0, 0.0
+        self._said = {}
+        self._facts, self._facts_at = facts(machine), now_ms()
+        self._saved_at, self._changed = 0, True
+        self._stopping = False
+
+    # What is kept between runs.
+
+    def _take_lock(self):
+        os.makedirs(self._folder, 0o700, exist_ok=True)
+        file = open(os.path.join(self._folder, "lock"), "w")  # noqa: SIM115 - it is held as long as the agent lives
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise Fault("another agent already uses %s; give this one a folder of its own with --state" % self._folder)
+        return file
+
+    def _load(self):
+        try:
+            with open(os.path.join(self._folder, "state.json")) as file:
+                found = json.load(file)
+            return found if isinstance(found, dict) else {}
+        except (OSError, ValueError):
+            return {}
+
+    def save_now_and_then(self):
+        """Not at each round, to spare the disk: at once only what could leave an alert open."""
+        if self._changed or abs(now_ms() - self._saved_at) > 5 * MINUTE:
+            self.save()
+
+    def save(self):
+        """Notes what the next run has to know."""
+        self._changed, self._saved_at = False, now_ms()
+        state = {
+            "id": self.id,
+            "rates": self._rates.kept(),
+            "slow_rates": self._slow_rates.kept(),
+            "standing": self._standing,
+            "booted_at": self._booted_at,
+            "drift": self.link.drift,
+            "slow_at": self._slow_at,
+            "panel_at": self._panel_at,
+            "slow_troubles": self._slow_troubles,
+            "panel_troubles": self._panel_troubles,
+        }
+        temporary = os.path.join(self._folder, "state.new")
+        with open(temporary, "w") as file:
+            json.dump(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, os.path.join(self._folder, "state.json"))
+
+    # Collecting.
+
+    def collect(self, at):
+        """One round: what was measured, and what is told."""
+        this = Round(self.machine, self._rates, at)
+        for step in FAST:
+            self._try(step, this)
+        self._rates.turn()
+        events = []
+        if at - self._slow_at >= SLOW_EVERY - SECOND or at < self._slow_at:
+            self._slow_at = at
+            self._slow_troubles = self._slowly(this, (*SLOW, lambda one: custom(one, self._custom)))
+        if at - self._panel_at >= PANEL_EVERY - SECOND or at < self._panel_at:
+            self._panel_at = at
+            self._panel_troubles = self._apart(this, (panels,))
+        if self.link.drift is not None:
+            this.add("clock_drift_seconds", self.link.drift / 1000.0)
+        this.add("agent_spool_dropped_count", self.spool.dropped)
+        troubles = dict(this.troubles)
+        troubles.update(self._slow_troubles)
+        troubles.update(self._panel_troubles)
+        events += self._changes(troubles)
+        top = self._top.look(this)
+        events += [top] if top else []
+        events += self._reboot()
+        return this.samples, events
+
+    def _slowly(self, this, steps):
+        other = Round(self.machine, self._slow_rates, this.at)
+        for step in steps:
+            self._try(step, other)
+        self._slow_rates.turn()
+        this.samples += other.samples
+        return other.troubles
+
+    def _apart(self, this, steps):
+        other = Round(self.machine, Rates(), this.at)
+        for step in steps:
+            self._try(step, other)
+        this.samples += other.samples
+        return other.troubles
+
+    def _try(self, step, this):
+        """One part that fails does not cost the others."""
+        try:
+            step(this)
+        except Exception as error:
+            name = getattr(step, "__name__", "part")
+            self._say(name, "a part cannot be measured (%s): %s: %s" % (name, type(error).__name__, error))
+
+    def _changes(self, troubles):
+        """What has become wrong, and what is over, since the last round."""
+        events = []
+        for key, found in troubles.items():
+            if key not in self._standing:
+                events.append(dict(found, status="problem"))
+        for key in self._standing:
+            if key not in troubles:
+                kind, _, subject = key.partition("|")
+                events.append({"type": kind, "subject": subject, "status": "recovery", "title": "%s: it is over" % subject[:150]})
+        self._standing = dict((key, 1) for key in troubles)
+        self._changed = self._changed or bool(events)
+        return events
+
+    def _reboot(self):
+        booted = self._facts["booted_at"]
+        before, self._booted_at = self._booted_at, booted
+        if before and booted and abs(parse_stamp(booted) - parse_stamp(before)) > MINUTE:
+            return [{"type": "host.rebooted", "status": "info", "title": "%s has booted" % self.host, "attributes": {"booted_at": booted}}]
+        return []
+
+    # Sending.
+
+    def _now(self):
+        """The time for stamps: the server's, if this machine's clock is far off."""
+        drift = self.link.drift
+        return now_ms() - (drift if drift is not None and abs(drift) >= CLOCK_OFF else 0)
+
+    def round(self):
+        """Collects once and sends it, or keeps it."""
+        at = self._now()
+        samples, events = self.collect(at)
+        body = {"samples": [self._sample(name, labels, value, at) for name, labels, value in samples]}
+        self._hand_over("m", at, len(samples), json.dumps(body, separators=(",", ":")).encode())
+        if events:
+            told = [dict(one, id=new_id(), host=self.host, occurred_at=stamp(at)) for one in events]
+            self._hand_over("e", at, len(told), json.dumps(told, separators=(",", ":")).encode())
+
+    def _sample(self, name, labels, value, at):
+        sample = {"name": name, "host": self.host, "at": stamp(at), "value": value}
+        if labels:
+            sample["labels"] = labels
+        return sample
+
+    def _hand_over(self, kind, at, count, body):
+        """Sends it at once if nothing waits before it, and keeps it otherwise."""
+        packed = gzipped(body)
+        if time.time() >= self._send_at and self.spool.is_empty() and self._send(kind, packed):
+            return
+        try:
+            self.spool.add(kind, at, count, packed)
+        except OSError as error:
+            self._say("spool", "what was measured cannot be kept: %s" % error)
+
+    def drain(self, until):
+        """Sends what waits, in order, until a moment."""
+        while not self._stopping and time.time() < until and time.time() >= self._send_at:
+            try:
+                found = self.spool.next(self._now())
+            except OSError as error:
+                self._say("spool", "the spool cannot be read: %s" % error)
+                return
+            if found is None:
+                return
+            kind, bodies, place = found
+            if not self._send(kind, bodies[0] if len(bodies) == 1 else _together(kind, bodies)):
+                return
+            self.spool.done(place)
+
+    def _send(self, kind, body):
+        """Whether the server has it now, or never will."""
+        path = "/api/v1/metrics" if kind == "m" else "/api/v1/events"
+        try:
+            answer = self.link.ask("POST", path, body, {"X-Tocsin-Agent": self._card()})
+        except (OSError, ValueError) as error:
+            return self._failed("the server cannot be reached: %s" % error)
+        if answer.status == 202:
+            self._succeeded(answer)
+            return True
+        if answer.status in (413, 422):
+            self._say("refused", "a batch was refused and is dropped: %s" % answer.reason())
+            return True
+        if 300 <= answer.status < 400:
+            return self._failed("the server sends us elsewhere: give %s as --server" % answer.headers.get("location", "")[:200])
+        return self._failed(answer.reason(), answer.headers.get("retry-after"))
+
+    def _card(self):
+        """Who is here: for the server's list of hosts."""
+        if abs(now_ms() - self._facts_at) > 60 * MINUTE:
+            self._facts, self._facts_at = facts(self.machine), now_ms()
+        card = {
+            "id": self.id,
+            "host": self.host,
+            "version": VERSION,
+            "interval_seconds": self.interval,
+            "at": now_ms(),
+            "facts": self._facts,
+        }
+        return json.dumps(card, separators=(",", ":"))
+
+    def _succeeded(self, answer):
+        if self._said.pop("server", None) is not None:
+            log("the server takes what is sent")
+        self._pause, self._send_at = 0.0, 0.0
+        try:
+            rejected = json.loads(answer.body.decode("utf-8")).get("rejected") or []
+        except (ValueError, AttributeError):
+            rejected = []
+        if rejected:
+            self._say("rejected", "some of what was sent was refused, for example: %s" % json.dumps(rejected[0].get("errors"))[:300])
+
+    def _failed(self, reason, retry_after=None):
+        """Waits longer each time, and never in step with others."""
+        self._say("server", reason + "; it is kept, and sent again")
+        self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, self._pause * 2))
+        wait = self._pause * random.uniform(0.5, 1.0)
+        if retry_after and retry_after.isdigit():
+            wait = max(wait, min(LONGEST_PAUSE, float(retry_after)))
+        self._send_at = time.time() + wait
+        return False
+
+    def _say(self, topic, text):
+        """In the log once, until there is something else to be said of the same."""
+        if self._said.get(topic) != text:
+            log(text)
+            self._said[topic] = text
+
+    # Running.
+
+    def greet(self):
+        """Learns how far the clocks differ, before anything is stamped."""
+        try:
+            self.link.ask("GET", "/api/v1/live")
+        except (OSError, ValueError) as error:
+            self._say("server", "the server cannot be reached: %s" % error)
+
+    def run_once(self):
+        """For cron: one round, and what waits."""
+        self.greet()
+        self.drain(time.time() + 30)
+        self.round()
+        self.save()
+        return self.spool.is_empty()
+
+    def run(self):
+        """Goes on until it is stopped by a signal."""
+        wake = _signals(self.stop)
+        self.greet()
+        due = time.time()
+        while not self._stopping:
+            now = time.time()
+            if now >= due or due - now > 2 * self.interval:  # or the clock was set back
+                self.round()
+                due = due + self.interval if 0 <= now - due < self.interval else now + self.interval
+                self.save_now_and_then()
+            self.drain(due)
+            waiting = self._send_at if self._send_at and not self.spool.is_empty() else due
+            _sleep(wake, max(0.05, min(due, max(waiting, time.time())) - time.time()))
+        self.save()
+
+    def close(self):
+        """Lets the connection and the folder go."""
+        self.link.close()
+        self._lock.close()
+
+    def stop(self, *_):
+        """Ends `run` after what is under way."""
+        self._stopping = True
+
+
+def _together(kind, bodies):
+    """Several batches of one kind as one."""
+    parts = [json.loads(zlib.decompress(body, 31).decode()) for body in bodies]
+    if kind == "m":
+        whole = {"samples": [sample for part in parts for sample in part["samples"]]}
+    else:
+        whole = [event for part in parts for event in part]
+    return gzipped(json.dumps(whole, separators=(",", ":")).encode())
+
+
+def parse_stamp(text):
+    """Milliseconds of what `stamp` wrote; 0 for anything else."""
+    match = re.match(r"(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d:\d\d)", text or "")
+    if not match:
+        return 0
+    year, month, day, clock = match.groups()
+    return parse_date("Xxx, %s %s %s %s GMT" % (day, MONTHS[int(month) - 1], year, clock)) or 0
+
+
+def _signals(stop):
+    """A pipe that becomes readable when a signal comes, so that no sleep outlasts it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        signal.set_wakeup_fd(writer)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, stop)
+    except ValueError:  # not the main thread: whoever runs us there stops us
+        pass
+    return reader
+
+
+def _sleep(wake, seconds):
+    select.select([wake], [], [], seconds)
+
+
+# --- Being set up ------------------------------------------------------------------------------------------------------
+
+
+def read_length(text):
+    """``5m`` -> seconds. Raises `Fault`."""
+    match = re.match(r"(\d{1,5})(s|m|h)?$", text.strip())
+    seconds = int(match.group(1)) * {"s": 1, "m": 60, "h": 3600}[match.group(2) or "s"] if match else 0
+    if not 10 <= seconds <= 3600:
+        raise Fault("--interval %r is not between 10s and 1h. Example: 5m" % text[:20])
+    return seconds
+
+
+def read_config(path):
+    """``NAME=value`` lines, as systemd's EnvironmentFile has them."""
+    found = {}
+    try:
+        with open(path) as file:
+            for line in file:
+                name, sep, value = line.strip().partition("=")
+                if sep and not name.startswith("#"):
+                    found[name.strip()] = value.strip().strip("\"'")
+    except OSError:
+        pass
+    return found
+
+
+def parser():
+    """What may be said on the command line; all of it may stand in the environment or the file instead."""
+    found = argparse.ArgumentParser(
+        prog="tocsin-agent",
+        description="Reads how this server is and pushes it to Tocsin.",
+        epilog="Settings: TOCSIN_SERVER, TOCSIN_AGENT_KEY, TOCSIN_AGENT_KEY_FILE, TOCSIN_AGENT_INTERVAL, TOCSIN_AGENT_HOST in the "
+        "environment or in %s." % CONFIG,
+    )
+    found.add_argument("--server", metavar="URL", help="where Tocsin is: https://alarm.example.com")
+    found.add_argument("--key", help="a key of scope ingest; everybody on this server can read a command line: better in a file")
+    found.add_argument("--key-file", metavar="FILE", help="a file that holds the key alone")
+    found.add_argument("--register", metavar="TOKEN", help="fetch a key for this server with a token that works once, keep it, and end")
+    found.add_argument("--interval", help="how often: 10s to 1h (default: 5m)")
+    found.add_argument("--once", action="store_true", help="one round, for cron")
+    found.add_argument("--print", action="store_true", dest="show", help="show what would be sent, send nothing")
+    found.add_argument("--host", help="the name of this server (default: its host name)")
+    found.add_argument("--state", metavar="FOLDER", help="where it keeps what waits (default: /var/lib/tocsin-agent)")
+    found.add_argument("--metrics", metavar="FOLDER", help="custom metrics, files *.prom (default: metrics in the state folder)")
+    found.add_argument("--ca-file", metavar="FILE", help="certificates to trust instead of the system's")
+    found.add_argument("--config", metavar="FILE", default=CONFIG, help="the settings file (default: %(default)s)")
+    found.add_argument("--version", action="version", version="tocsin-agent " + VERSION)
+    return found
+
+
+class Settings:
+    """Command line, then environment, then file."""
+
+    def __init__(self, words, environment):
+        said = parser().parse_args(words)
+        kept = read_config(said.config)
+
+        def find(given, name, default=None):
+            return given or environment.get(name) or kept.get(name) or default
+
+        self.once, self.show, self.register = said.once, said.show, find(said.register, "TOCSIN_AGENT_REGISTER")
+        self.server = find(said.server, "TOCSIN_SERVER")
+        self.host = find(said.host, "TOCSIN_AGENT_HOST", socket.gethostname())[:253]
+        self.interval = read_length(find(said.interval, "TOCSIN_AGENT_INTERVAL", "5m"))
+        home = "/var/lib/tocsin-agent" if os.geteuid() == 0 else os.path.expanduser("~/.local/state/tocsin-agent")
+        self.state = find(said.state, "TOCSIN_AGENT_STATE", environment.get("STATE_DIRECTORY") or home)
+        self.metrics = find(said.metrics, "TOCSIN_AGENT_METRICS", os.path.join(self.state, "metrics"))
+        self.ca_file = find(said.ca_file, "TOCSIN_AGENT_CA_FILE")
+        self._said_key = said.key
+        self._key_file = find(said.key_file, "TOCSIN_AGENT_KEY_FILE")
+        self._key = find(None, "TOCSIN_AGENT_KEY")
+        self._credentials = environment.get("CREDENTIALS_DIRECTORY")
+        if not self.server and not self.show:
+            raise Fault("no server: give --server or TOCSIN_SERVER. Example: https://alarm.example.com")
+
+    def own_key_file(self):
+        """Where a key that was fetched is kept."""
+        return os.path.join(self.state, "key")
+
+    def key(self):
+        """The key, from wherever it is. Raises `Fault`."""
+        if self._said_key:
+            log("the key stands on the command line, where everybody on this server can read it: better --key-file")
+            return _clean_key(self._said_key)
+        if self._key:
+            return _clean_key(self._key)
+        files = [self._key_file, self._credentials and os.path.join(self._credentials, "tocsin-agent-key"), self.own_key_file()]
+        for path in files:
+            if path and (path == self._key_file or os.path.exists(path)):
+                try:
+                    with open(path) as file:
+                        return _clean_key(file.read())
+                except OSError as error:
+                    raise Fault("the key cannot be read: %s" % error)
+        raise Fault("no key: give --key-file or TOCSIN_AGENT_KEY, or fetch one with --register TOKEN")
+
+
+def _clean_key(text):
+    key = text.strip()
+    if not re.match(r"[\x21-\x7e]{1,500}$", key):
+        raise Fault("the key must be one word. Example: tocsin_ and 43 characters")
+    return key
+
+
+def register(settings):
+    """Fetches a key of this server's own, and keeps it where the agent finds it. Raises `Fault`."""
+    os.makedirs(settings.state, 0o700, exist_ok=True)
+    link = Link(settings.server, None, settings.ca_file)
+    body = gzipped(json.dumps({"token": settings.register, "host": settings.host}).encode())
+    try:
+        answer = link.ask("POST", "/api/v1/agents/register", body)
+    except (OSError, ValueError) as error:
+        raise Fault("the server cannot be reached: %s" % error)
+    if answer.status != 201:
+        raise Fault("no key was given: %s" % answer.reason())
+    key = _clean_key(json.loads(answer.body.decode("utf-8"))["key"])
+    temporary = settings.own_key_file() + ".new"
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(key + "\n")
+    os.rename(temporary, settings.own_key_file())
+    log("this server has a key of its own now, in %s" % settings.own_key_file())
+
+
+def show(settings):
+    """Two rounds, a second apart, on standard output."""
+    machine, rates = Machine(), Rates()
+    for wait in (1, 0):
+        this = Round(machine, rates, now_ms())
+        for step in FAST + ((*SLOW, panels, lambda one: custom(one, settings.metrics)) if wait == 0 else ()):
+            step(this)
+        rates.turn()
+        time.sleep(wait)
+    for name, labels, value in this.samples:
+        text = ",".join('%s="%s"' % pair for pair in sorted(labels.items()))
+        sys.stdout.write("%s%s %s\n" % (name, "{%s}" % text if text else "", value))
+    for one in this.troubles.values():
+        sys.stdout.write("# %s: %s\n" % (one["type"], one["title"]))
+
+
+def main(words=None):
+    """The program. 0: done; 1: it failed, or something waits for the server; 2: wrong usage."""
+    os.umask(0o077)
+    try:
+        settings = Settings(sys.argv[1:] if words is None else words, os.environ)
+        if settings.show:
+            show(settings)
+            return 0
+        if settings.register:
+            register(settings)
+            return 0
+        link = Link(settings.server, settings.key(), settings.ca_file)
+        agent = Agent(Machine(), link, settings.state, settings.host, settings.interval, settings.metrics)
+        try:
+            if settings.once:
+                return 0 if agent.run_once() else 1
+            agent.run()
+        finally:
+            agent.close()
+    except Fault as fault:
+        log(str(fault))
+        return 2
+    except OSError as error:
+        log("%s" % error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
