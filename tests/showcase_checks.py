@@ -10,6 +10,8 @@ from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.ids import new_id
 from tocsin.db.writer import Tx
 from tocsin.events import sites
+from tocsin.heartbeats import store as heartbeats
+from tocsin.heartbeats.model import Heartbeat, Kind, Ping, Schedule
 
 UP, SLOW, DOWN, UNKNOWN, MAINTENANCE = Status.UP, Status.DEGRADED, Status.DOWN, Status.UNKNOWN, Status.MAINTENANCE
 LEVELS = {UP: Level.OK, SLOW: Level.WARNING, DOWN: Level.FAILED, MAINTENANCE: Level.OK}
@@ -119,6 +121,58 @@ def stage_checks(tx: Tx, now: int) -> None:
         last = check.last_at or now
         for at in range(last - 2 * DAY, last + 1, 5 * MINUTE):
             store.keep(tx, check.id, _look(one, at, now, chance))
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A job that reports. ``pings``: how long ago each was (ms), the oldest first; the last one failed, or is missing."""
+
+    name: str
+    schedule: Schedule
+    every: int
+    last: int
+    took: int
+    fails: bool = False
+    misses: bool = False
+
+
+JOBS = (
+    Job("Backup of db-1", Schedule(cron="30 2 * * *", time_zone="Europe/Berlin"), DAY, 33 * MINUTE, 9 * MINUTE),
+    Job("Kiezhost WHMCS cron", Schedule(period=5 * MINUTE), 5 * MINUTE, 3 * MINUTE, 22 * SECOND),
+    Job("Off-site copy", Schedule(cron="0 1 * * *", time_zone="Europe/Berlin"), DAY, 26 * HOUR, 41 * MINUTE, misses=True),
+    Job("Domain sync", Schedule(period=HOUR), HOUR, 12 * MINUTE, 75 * SECOND, fails=True),
+)
+
+
+def stage_jobs(tx: Tx, now: int) -> None:
+    """Jobs that report, with their last twenty reports."""
+    chance = random.Random(7)
+    site_id = sites.ensure(tx, "kiezhost", now)
+    for job in JOBS:
+        moments = [now - job.last - job.every * back for back in reversed(range(20))]
+        one = Heartbeat(
+            id=new_id(now - 90 * DAY),
+            site_id=site_id,
+            name=job.name,
+            schedule=job.schedule,
+            grace=5 * MINUTE,
+            longest_run=None,
+            severity=4,
+            created_at=now - 90 * DAY,
+            updated_at=now - 90 * DAY,
+            expected_at=now - 2 * HOUR if job.misses else now + job.every - job.last,
+            last_ping_at=moments[-1],
+            last_kind=Kind.FAIL if job.fails else Kind.SUCCESS,
+            last_took=job.took,
+            missed_at=now - 2 * HOUR if job.misses else None,
+            failed_at=moments[-1] if job.fails else None,
+        )
+        heartbeats.add(tx, one, f"digest of {job.name}")
+        for at in moments:
+            failed = job.fails and at == moments[-1]
+            said = "connecting to the registry\nerror: 503 Service Unavailable" if failed else ""
+            took = round(job.took * chance.uniform(0.7, 1.2))
+            ping = Ping(at, Kind.FAIL if failed else Kind.SUCCESS, took, 1 if failed else 0, "198.51.100.31", said)
+            heartbeats.add_ping(tx, one, ping)
 
 
 def _check(one: Watched, site_id: int, number: int, now: int) -> Check:

@@ -68,6 +68,7 @@ from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
 from tocsin.web.events.origins import OriginPages
 from tocsin.web.events.page import EventsPages
+from tocsin.web.heartbeats.page import HeartbeatPages
 from tocsin.web.links import LinkPages
 from tocsin.web.login import LoginPages
 from tocsin.web.oncall.covering import CoverPages
@@ -157,6 +158,7 @@ def _application() -> Litestar:
             SchedulePages,
             PolicyPages,
             CheckPages,
+            HeartbeatPages,
             QuietPages,
             WelcomePages,
             HealthPage,

@@ -19,6 +19,7 @@ from tests.web.site import Site
 from tocsin.checks import store as checks
 from tocsin.db import schema, tables
 from tocsin.db.engine import Database
+from tocsin.heartbeats import store as heartbeats
 from tocsin.notify import links
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,9 @@ PAGES = {
     "checks": "/checks",
     "check-down": "a check: HTTPS nordlicht-12.example",
     "check-new": "/checks/new",
+    "heartbeats": "/heartbeats",
+    "heartbeat-failed": "a job: Domain sync",
+    "heartbeat-new": "/heartbeats/new",
     "oncall": "/oncall",
     "oncall-month": "/oncall?by=month",
     "policies": "/policies",
@@ -78,6 +82,10 @@ async def address(site: Site, place: str) -> str:
         with site.service.server.core.database.read() as connection:
             every = checks.of_sites(connection, None)
         return f"/checks/{next(one.id for one in every if one.definition.name == place.removeprefix('a check: '))}"
+    if place.startswith("a job: "):
+        with site.service.server.core.database.read() as connection:
+            jobs = heartbeats.heartbeats(connection, None, None, 100)
+        return f"/heartbeats/{next(one.id for one in jobs if one.name == place.removeprefix('a job: '))}"
     return place if place.startswith("/") else f"/alerts/{showcase.find(site.service.world, place).number}"
 
 

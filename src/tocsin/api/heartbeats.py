@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
+import sqlalchemy as sa
 from litestar import Controller, Request, Response, delete, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
@@ -18,6 +19,7 @@ from tocsin.core.ids import is_uuid
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.heartbeats import rules, store
 from tocsin.heartbeats.model import LONGEST_GRACE, LONGEST_PERIOD, LONGEST_RUN, MAX_CRON, MAX_LOG, Heartbeat, Kind, Ping, Schedule, Status
+from tocsin.identity.model import Caller
 from tocsin.pipeline.pulse import Made, Wanted, digest, no_such_token
 
 DEFAULT_GRACE, DEFAULT_SEVERITY = 300, 3
@@ -176,7 +178,7 @@ class HeartbeatsApi(Controller):
     def show_heartbeat(self, server: TheServer, caller: TheCaller, heartbeat_id: InPath) -> HeartbeatDetail:
         """Shows one heartbeat with its last pings."""
         with server.core.database.read() as connection:
-            found = store.get(connection, _id(heartbeat_id), caller.site_ids)
+            found = find(connection, heartbeat_id, caller.site_ids)
             pings = store.pings(connection, found.id)
         return HeartbeatDetail(**_fields(server, found), pings=[_ping_out(one) for one in pings])
 
@@ -186,37 +188,62 @@ class HeartbeatsApi(Controller):
 
         The job is expected from now on: one that never reports is late, too.
         """
-        core = server.core
-        site_id = core.sites.get(chosen_site(core.sites, caller, sent.site)).id
-        period = None if sent.period_seconds is None else sent.period_seconds * SECOND
-        longest_run = None if sent.longest_run_seconds is None else sent.longest_run_seconds * SECOND
-        schedule = Schedule(period, sent.cron, sent.time_zone)
-        wanted = Wanted(sent.name.strip(), schedule, sent.grace_seconds * SECOND, longest_run, sent.severity)
-        return _shown_once(server, await core.writer.run(lambda tx: core.pulse.make(tx, caller.who, site_id, wanted)))
+        return _shown_once(server, await make(server, caller, sent))
 
     @patch("/{heartbeat_id:str}")
     async def change_heartbeat(
         self, server: TheServer, caller: TheCaller, heartbeat_id: InPath, sent: Given[HeartbeatChange]
     ) -> HeartbeatOut:
         """Changes a heartbeat, pauses it, or goes on with it."""
-        which = await _visible(server, heartbeat_id, caller.site_ids)
-        wanted = _changes(which.schedule, sent)
-        changed = await server.core.writer.run(
-            lambda tx: server.core.pulse.change(tx, caller.who, which.id, wanted, paused=sent.paused),
-        )
-        return HeartbeatOut(**_fields(server, changed))
+        return HeartbeatOut(**_fields(server, await change(server, caller, heartbeat_id, sent)))
 
     @post("/{heartbeat_id:str}/token", status_code=200)
     async def change_heartbeat_token(self, server: TheServer, caller: TheCaller, heartbeat_id: InPath) -> Response[NewHeartbeatOut]:
         """Gives a heartbeat another address, for one that was lost or that somebody else has seen. The present one ends at once."""
-        which = await _visible(server, heartbeat_id, caller.site_ids)
-        return _shown_once(server, await server.core.writer.run(lambda tx: server.core.pulse.new_token(tx, caller.who, which.id)), 200)
+        return _shown_once(server, await new_token(server, caller, heartbeat_id), 200)
 
     @delete("/{heartbeat_id:str}", status_code=204)
     async def remove_heartbeat(self, server: TheServer, caller: TheCaller, heartbeat_id: InPath) -> None:
         """Takes a heartbeat away, with its pings; its open alerts are resolved."""
-        which = await _visible(server, heartbeat_id, caller.site_ids)
-        await server.core.writer.run(lambda tx: server.core.pulse.remove(tx, caller.who, which.id))
+        await remove(server, caller, heartbeat_id)
+
+
+# What the pages do, too.
+
+
+async def make(server: Server, caller: Caller, sent: NewHeartbeat) -> Made:
+    """A new one, with the token of its address. Raises `InvalidInput`, `Conflict`."""
+    core = server.core
+    site_id = core.sites.get(chosen_site(core.sites, caller, sent.site)).id
+    period = None if sent.period_seconds is None else sent.period_seconds * SECOND
+    longest_run = None if sent.longest_run_seconds is None else sent.longest_run_seconds * SECOND
+    schedule = Schedule(period, sent.cron, sent.time_zone)
+    wanted = Wanted(sent.name.strip(), schedule, sent.grace_seconds * SECOND, longest_run, sent.severity)
+    return await core.writer.run(lambda tx: core.pulse.make(tx, caller.who, site_id, wanted))
+
+
+async def change(server: Server, caller: Caller, heartbeat_id: str, sent: HeartbeatChange) -> Heartbeat:
+    """The heartbeat as it then is. Raises `NotFound`, `InvalidInput`."""
+    which = await _visible(server, heartbeat_id, caller.site_ids)
+    wanted = _changes(which.schedule, sent)
+    return await server.core.writer.run(lambda tx: server.core.pulse.change(tx, caller.who, which.id, wanted, paused=sent.paused))
+
+
+async def new_token(server: Server, caller: Caller, heartbeat_id: str) -> Made:
+    """Another address; the present one ends. Raises `NotFound`."""
+    which = await _visible(server, heartbeat_id, caller.site_ids)
+    return await server.core.writer.run(lambda tx: server.core.pulse.new_token(tx, caller.who, which.id))
+
+
+async def remove(server: Server, caller: Caller, heartbeat_id: str) -> None:
+    """Takes one away; its open alerts are resolved. Raises `NotFound`."""
+    which = await _visible(server, heartbeat_id, caller.site_ids)
+    await server.core.writer.run(lambda tx: server.core.pulse.remove(tx, caller.who, which.id))
+
+
+def find(connection: sa.Connection, heartbeat_id: str, site_ids: frozenset[int] | None) -> Heartbeat:
+    """One that the caller may see. Raises `NotFound`."""
+    return store.get(connection, _id(heartbeat_id), site_ids)
 
 
 class PingApi(Controller):
@@ -287,11 +314,11 @@ async def _end_of_body(request: AnyRequest) -> bytes:
 async def _visible(server: Server, heartbeat_id: str, site_ids: frozenset[int] | None) -> Heartbeat:
     """The heartbeat, if the caller may see it. Raises `NotFound`."""
 
-    def find() -> Heartbeat:
+    def look() -> Heartbeat:
         with server.core.database.read() as connection:
-            return store.get(connection, _id(heartbeat_id), site_ids)
+            return find(connection, heartbeat_id, site_ids)
 
-    return await asyncio.to_thread(find)
+    return await asyncio.to_thread(look)
 
 
 def _id(text: str) -> str:

@@ -42,3 +42,9 @@ SETTINGS: tuple[Place, ...] = (
     Place("contacts", "How you are told", "i-phone", "/settings/contacts", permission="own-account"),
     Place("me", "Your account", "i-user", "/settings/me", permission="own-account"),
 )
+
+# The tabs of what is watched: key, path, word.
+WATCH: tuple[tuple[str, str, str], ...] = (
+    ("checks", "/checks", "From outside"),
+    ("heartbeats", "/heartbeats", "Heartbeats"),
+)

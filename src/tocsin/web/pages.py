@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from tocsin.web.desk import Desk
 from tocsin.web.devices import device
 from tocsin.web.markdown import markdown
-from tocsin.web.nav import SETTINGS, places
+from tocsin.web.nav import SETTINGS, WATCH, places
 from tocsin.web.statics import Statics
 from tocsin.web.times import Times
 from tocsin.web.viewer import Viewer, zone_named
@@ -67,6 +67,7 @@ def environment() -> Environment:
     made.filters["markdown"] = markdown
     made.filters["device"] = device
     made.globals["settings_places"] = SETTINGS
+    made.globals["watch_places"] = WATCH
     made.globals["static"] = lambda name: f"static/{statics().name(name)}"
     return made
 
