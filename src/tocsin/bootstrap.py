@@ -240,10 +240,10 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     store = build_store(settings, clock)
     now = store.clock.now
     sites, contacts, policies, mutes = site_store.SiteBook(), ContactBook(), PolicyBook(), MuteBook()
-    event_rules = RuleBook()
+    event_rules, impacts = RuleBook(), ImpactBook()
     announcer = Announcer(contacts, policies, Quiet(mutes, sites.slug_of, event_rules))
     policy = Policy(flap_window=settings.flap_window_minutes * MINUTE, ack_expiry=settings.ack_expiry_minutes * MINUTE)
-    ingest = Ingest(store.clock, sites, event_rules, announcer, policy)
+    ingest = Ingest(store.clock, sites, event_rules, impacts.figures, announcer, policy)
     actions = Actions(store.clock, ingest, announcer, policy)
     sweep = Sweep(store.clock, mutes, event_rules, announcer)
     reminders = Reminders(store.clock, sites, contacts, announcer)
@@ -268,7 +268,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         reminders,
         duty,
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
-        ImpactBook(),
+        impacts,
         Mender(store.clock, ingest, actions, announcer),
         CheckDesk(store.clock, sites, mutes, ingest, history, settings.ssl_expiry_warning_days),
         thresholds,

@@ -36,7 +36,8 @@ PATTERNS = ["disk.*", "web-[0-9]", ".*full", "[13]", "r.", "", "9"]
 def matchers(draw: st.DrawFn) -> Matcher:
     field = draw(st.sampled_from(sorted(FIELDS)))
     op = draw(st.sampled_from(Op))
-    value = draw(st.sampled_from(PATTERNS if op is Op.REGEX else FIELDS[field]))
+    numbers = ["1", "3", "97", "-0.5"]
+    value = draw(st.sampled_from(PATTERNS if op is Op.REGEX else numbers if op in (Op.AT_LEAST, Op.AT_MOST) else FIELDS[field]))
     return Matcher(field, op, value[:3] if op is Op.PREFIX else value)
 
 

@@ -250,3 +250,50 @@ def test_a_rule_says_why_it_does_not_match() -> None:
     assert Ready(a_rule("attributes.x=1")).why_not(labels, NOW) == "there is no attributes.x"
     assert Ready(a_rule(**at_night())).why_not(labels, at("2026-01-05 12:00")) == "it holds at other times of the week (Europe/Berlin)"
     assert Ready(a_rule("host=web-1")).why_not(labels, NOW) is None
+
+
+# What an event costs.
+
+WEB_1 = {"impact.monthly_income": "2310.00", "impact.services": "182", "impact.clients": "140"}
+
+
+@pytest.mark.claim("A12")
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("impact.monthly_income>=500", True),
+        ("impact.monthly_income>=2310", True),
+        ("impact.monthly_income>=2310.01", False),
+        ("impact.clients<=140", True),
+        ("impact.clients<=9", False),
+        ("impact.due_amount>=0", False),
+        ("impact.due_amount<=1000000", False),
+    ],
+)
+def test_a_rule_goes_by_what_hangs_on_a_thing_and_what_is_not_known_is_on_neither_side(text: str, matches: bool) -> None:
+    found = rule_set(a_rule(text, severity=5)).rule(an_event(), "main", NOW, lambda *_: WEB_1)
+    assert (found.ruling is not None) is matches
+
+
+def test_what_an_event_costs_is_only_asked_if_a_rule_wants_to_know() -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def figures_of(*thing: object) -> dict[str, str]:
+        asked.append(thing)
+        return WEB_1
+
+    rule_set(a_rule("type=disk.full")).rule(an_event(), "main", NOW, figures_of)
+    assert asked == []
+    rule_set(a_rule("impact.clients>=1")).rule(an_event(host="web-1"), "main", NOW, figures_of)
+    assert [thing[1] for thing in asked] == ["web-1"]
+
+
+@pytest.mark.parametrize("value", ["", "many", "1e9", "nan", "inf", "0x10", "1,000", "١٢"])
+def test_what_is_compared_with_must_be_a_number(value: str) -> None:
+    rule = a_rule(f"impact.clients>={value}")
+    assert [one.field for one in faults(rule, ())] == ["matchers[0].value"]
+
+
+def test_no_title_and_no_key_is_made_of_a_figure_that_changes() -> None:
+    rule = a_rule("host=web-1", title="{impact.clients} clients", dedup_key="{impact.clients}")
+    assert [one.field for one in faults(rule, ())] == ["actions.title", "actions.dedup_key"]

@@ -16,8 +16,10 @@ from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.db import tables
 from tocsin.events.model import Incoming
-from tocsin.ruling import service, store
+from tocsin.ruling import backtest, service, store
 from tocsin.ruling.model import Actions, Threshold
+from tocsin.whmcs import store as whmcs_store
+from tocsin.whmcs.model import Impact
 
 pytestmark = pytest.mark.claim("A10")
 
@@ -237,3 +239,56 @@ async def test_two_rules_do_not_share_a_name(world: World) -> None:
     await make(world, a_rule("host=a", name="One"))
     with pytest.raises(Conflict, match="already a rule named One"):
         await make(world, a_rule("host=b", name=" One "))
+
+
+# What hangs on a thing.
+
+
+async def the_survey_found(world: World, *impacts: Impact) -> None:
+    site = world.core.sites.get("main").id
+    await world.write(lambda tx: whmcs_store.replace(tx, site, list(impacts)))
+    await refresh(world)
+
+
+WEB_1 = Impact("server", "1", ("web1.example.com", "web1"), "Web 1", 182, 140, money={"EUR": 231_000})
+STRIPE = Impact("gateway", "stripe", ("stripe",), "stripe", clients=3, due=4, failed=2, money={"EUR": 4_000, "USD": 9_000})
+
+
+@pytest.mark.claim("A12")
+async def test_what_is_dear_pages_louder_and_what_is_not_known_as_it_came(quiet_world: World) -> None:
+    world = quiet_world
+    await the_survey_found(world, WEB_1, STRIPE)
+    dear, due = a_rule("impact.monthly_income>=500", severity=5), a_rule("impact.due_amount>=80", number=2, severity=3)
+    await make(world, dear, due)
+    await world.report(
+        at(world, type="host.down", host="WEB1", severity=3),
+        at(world, type="host.down", host="web2", severity=3),
+        at(world, type="gateway.down", severity=2, attributes=msgspec.Raw(b'{"gateway": "Stripe"}')),
+    )
+    assert [alert.severity for alert in world.alerts()] == [5, 3, 3]
+    assert world.details(1, "opened")[0]["rules"] == ['rule "Rule 1" (version 1): severity 5']
+
+
+@pytest.mark.claim("A12")
+async def test_an_open_alert_gets_louder_with_its_next_event_after_a_survey_found_what_it_costs(quiet_world: World) -> None:
+    world = quiet_world
+    await make(world, a_rule("impact.clients>=100", severity=5))
+    await world.report(at(world, type="host.down", host="web1", severity=3))
+    await the_survey_found(world, WEB_1)
+    assert world.alert().severity == 3
+    await world.report(at(world, type="host.down", host="web1", severity=3))
+    assert world.alert().severity == 5
+
+
+@pytest.mark.claim("A12")
+async def test_a_back_test_counts_with_what_is_known_today(quiet_world: World) -> None:
+    world = quiet_world
+    for host in ("web1", "web2", "web1"):
+        await world.report(at(world, type="host.down", host=host, subject=host, severity=3))
+        await world.report(a_recovery(type="host.down", host=host, subject=host, at=world.clock.at))
+        world.clock.advance(HOUR)
+    await the_survey_found(world, WEB_1)
+    cheap = a_rule("impact.clients>=100", severity=1)
+    with world.core.database.read() as connection:
+        found = backtest.run(connection, [], [cheap], world.core.sites, world.clock.at, figures_of=world.core.impacts.figures)
+    assert (found.before.pages, found.after.pages) == (3, 1)

@@ -1,7 +1,8 @@
 """Reading alerts: lists, one alert with its history, counts. On read connections only."""
 
 import enum
-from collections.abc import Collection, Sequence
+import heapq
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +17,17 @@ MAX_HISTORY = 1_000
 _TABLE = tables.alerts
 _COLUMNS = [_TABLE.c[name] for name in Alert.__struct_fields__]
 _HISTORY = tables.alert_history
+_UNRESOLVED = sa.text("status <> 'resolved'")
+_RESOLVED = sa.text("status = 'resolved'")
+
+
+# How much hangs on an alert of this site, host, subject and attributes.
+Weigh = Callable[[int, str | None, str | None, str | None], int]
+
+
+def no_weight(_site: int, _host: str | None, _subject: str | None, _attributes: str | None) -> int:
+    """Nothing is known."""
+    return 0
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,14 +61,17 @@ class Sort(enum.StrEnum):
     EARLIEST_BEGUN = "first_seen_at"
     MOST_OFTEN = "-occurrences"
     LEAST_OFTEN = "occurrences"
+    HEAVIEST = "-impact"  # by what is known of it now; only of what is not resolved
 
     @property
     def column(self) -> str:
         """The column that decides."""
         return self.value.removeprefix("-")
 
-    def place(self, alert: Alert) -> tuple[int, int]:
-        """Where *alert* stands in this order."""
+    def place(self, alert: Alert, weigh: Weigh = no_weight) -> tuple[int, int]:
+        """Where *alert* stands in this order. *weigh*: how much hangs on it."""
+        if self is Sort.HEAVIEST:
+            return weigh(alert.site_id, alert.host, alert.subject, alert.attributes), alert.number
         return getattr(alert, self.column), alert.number
 
 
@@ -74,8 +89,24 @@ def select(wanted: Filter, sort: Sort, after: tuple[int, int] | None, limit: int
     return query.order_by(*dict.fromkeys(order if sort.column != "number" else order[:1])).limit(limit)
 
 
-def page(connection: sa.Connection, wanted: Filter, sort: Sort, after: tuple[int, int] | None, limit: int) -> list[Alert]:
-    """One page of the alerts that are *wanted*."""
+def heaviest(connection: sa.Connection, wanted: Filter, weigh: Weigh, after: tuple[int, int] | None, limit: int) -> list[Alert]:
+    """One page of the *wanted* alerts that are not resolved, those on which most hangs first."""
+    c = _TABLE.c
+    query = sa.select(c.number, c.site_id, c.host, c.subject, c.attributes).where(_UNRESOLVED, *_conditions(wanted))
+    places = [
+        (weigh(site_id, host, subject, attributes), number) for number, site_id, host, subject, attributes in connection.execute(query)
+    ]
+    left = heapq.nlargest(limit, (place for place in places if after is None or place < after))
+    found = {alert.number: alert for alert in by_numbers(connection, [number for _, number in left])}
+    return [found[number] for _, number in left if number in found]
+
+
+def page(
+    connection: sa.Connection, wanted: Filter, sort: Sort, after: tuple[int, int] | None, limit: int, weigh: Weigh = no_weight
+) -> list[Alert]:
+    """One page of the alerts that are *wanted*. *weigh*: how much hangs on an alert."""
+    if sort is Sort.HEAVIEST:
+        return heaviest(connection, wanted, weigh, after, limit)
     return [Alert(*row) for row in connection.execute(select(wanted, sort, after, limit))]
 
 
@@ -157,8 +188,6 @@ def counts(connection: sa.Connection) -> dict[str, int]:
 # --- what the dashboard shows. `site_ids`: the sites that its reader may see; None: all.
 
 Sites = frozenset[int] | None
-_UNRESOLVED = sa.text("status <> 'resolved'")
-_RESOLVED = sa.text("status = 'resolved'")
 
 
 def count_open(connection: sa.Connection, site_ids: Sites) -> int:

@@ -9,7 +9,7 @@ from litestar import Controller, get, post
 from msgspec import Meta
 
 from tocsin.alerts import queries, rules, store
-from tocsin.alerts.model import Alert
+from tocsin.alerts.model import Alert, Status
 from tocsin.api import shapes
 from tocsin.api.context import Given, InPath, TheCaller, TheServer, chosen_site, visible_sites
 from tocsin.api.fields import (
@@ -151,13 +151,16 @@ class AlertsApi(Controller):
         """Lists alerts.
 
         `since` and `until` keep those that were alive in between: last seen from `since` on, first seen before `until`.
+        `sort=-impact` lists what is not resolved, that on which most hangs first.
         """
         core = server.core
-        wanted = filter_of(asked, visible_sites(core.sites, caller, asked.site))
+        wanted, weigh = filter_of(asked, visible_sites(core.sites, caller, asked.site)), core.impacts.weight
+        if asked.sort is queries.Sort.HEAVIEST and Status.RESOLVED in wanted.statuses:
+            raise InvalidInput.of("sort", "by -impact there are only alerts that are not resolved. Example: status=open&sort=-impact")
         after = read_cursor(asked.cursor, f"alerts{asked.sort.value}", (int, int))
         with core.database.read() as connection:
-            found = queries.page(connection, wanted, asked.sort, after, asked.limit + 1)
-            items, cursor = cut_page(found, asked.limit, f"alerts{asked.sort.value}", asked.sort.place)
+            found = queries.page(connection, wanted, asked.sort, after, asked.limit + 1, weigh)
+            items, cursor = cut_page(found, asked.limit, f"alerts{asked.sort.value}", lambda alert: asked.sort.place(alert, weigh))
             escalations = standings(core, connection, items)
         return shapes.AlertPage(cursor, [_out(server, alert, escalations.get(alert.number)) for alert in items])
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import time
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -34,7 +34,7 @@ from tocsin.oncall.model import Restriction
 from tocsin.pipeline.ingest import describe
 from tocsin.ruling import backtest, rules, service, store
 from tocsin.ruling.backtest import MAX_DAYS, BackTest
-from tocsin.ruling.model import DRAFT, RULE_FIELDS, Actions, Decision, EventLabels, EventRule, Ruling, Threshold
+from tocsin.ruling.model import DRAFT, MATCH_FIELDS, RULE_FIELDS, Actions, Decision, EventLabels, EventRule, Ruling, Threshold
 from tocsin.ruling.replay import Outcome
 from tocsin.ruling.rules import RuleSet
 from tocsin.ruling.store import Kept, Version
@@ -61,7 +61,9 @@ Matching = Annotated[
     tuple[MatcherIn, ...],
     Meta(
         max_length=MAX_MATCHERS,
-        description=f"All must match; fields: {', '.join(RULE_FIELDS)}, attributes.NAME. None: every problem. A rule that mutes needs one.",
+        description=(
+            f"All must match; fields: {', '.join(MATCH_FIELDS)}, attributes.NAME. None: every problem. A rule that mutes needs one."
+        ),
         extra={"must": f'be a list of at most {MAX_MATCHERS} objects such as {{"field": "host", "op": "=", "value": "web-1"}}'},
     ),
 ]
@@ -381,14 +383,15 @@ class RulesApi(Controller):
             )
             directory = read_directory(connection, at)
         site = server.core.sites.slug_of(event.site_id)
-        ruled = tried.rule(event, site, at)
+        figures_of = server.core.impacts.figures
+        ruled = tried.rule(event, site, at, figures_of)
         ruling = ruled.ruling or Ruling(())
         policy = (server.core.policies.find(ruling.policy) if ruling.policy else None) or server.core.policies.of_site(event.site_id)
         silence = server.core.mutes.at(at).why(EventLabels(site, ruled.event))
         held, told_from = (f"muted by {silence.words}", None) if silence is not None else _held(ruled.event, ruling, at)
         done = () if told_from is None else preview(policy, ruled.event.severity, directory, event.site_id, told_from)
         return TriedOut(
-            verdicts=_verdicts(tried, event, site, at, ruling.decisions),
+            verdicts=_verdicts(tried, event, tried.figures(event, figures_of), at, ruling.decisions, site),
             status=ruled.event.status,  # type: ignore[arg-type]  # one of the three
             site=site,
             type=ruled.event.type,
@@ -412,7 +415,9 @@ class RulesApi(Controller):
                 there = [one.rule for one in store.every(connection)]
                 tried = proposed(there, sent.rule, sent.without, _policies(server))
                 before = [] if sent.rule is None and sent.without is None else there
-                found = backtest.run(connection, before, tried, server.core.sites, server.core.clock.now(), sent.days)
+                found = backtest.run(
+                    connection, before, tried, server.core.sites, server.core.clock.now(), sent.days, figures_of=server.core.impacts.figures
+                )
         finally:
             _one_at_a_time.release()
         return _backtest_out(found)
@@ -568,8 +573,10 @@ def _outcome_out(one: Outcome) -> OutcomeOut:
 LISTED_TYPES = 20
 
 
-def _verdicts(tried: RuleSet, event: Event, site: str, at: int, decisions: Sequence[Decision]) -> list[VerdictOut]:
-    labels, decided = EventLabels(site, event), {decision.rule_id: decision for decision in decisions}
+def _verdicts(
+    tried: RuleSet, event: Event, figures: Mapping[str, str], at: int, decisions: Sequence[Decision], site: str
+) -> list[VerdictOut]:
+    labels, decided = EventLabels(site, event, figures), {decision.rule_id: decision for decision in decisions}
     ready = {one.rule.id: one for one in tried.ready}
     found, stopped = [], None
     for rule in tried.rules:

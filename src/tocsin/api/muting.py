@@ -51,7 +51,8 @@ LooseComment = Annotated[str, Meta(max_length=MAX_COMMENT, extra={"must": f"have
 
 
 class MatcherIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One condition: `=` equal, `!=` not equal, `^` begins with, `~` regular expression (RE2) for the whole value.
+    """One condition: `=` equal, `!=` not equal, `^` begins with, `~` regular expression (RE2) for the whole value,
+    `>=` and `<=` compare numbers.
 
     A field that an alert does not have counts as empty text.
     """
@@ -65,7 +66,7 @@ class MatcherIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             examples=["host"],
         ),
     ]
-    op: Literal["=", "!=", "^", "~"]
+    op: Literal["=", "!=", "^", "~", ">=", "<="]
     value: Annotated[
         Annotated[str, Meta(max_length=MAX_VALUE)] | int | float | bool, Meta(description="Compared as text.", examples=["web-1"])
     ]

@@ -1,5 +1,7 @@
 """Matchers, checked and made ready: regular expressions by RE2, whose time grows with the length of the text and no faster."""
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,13 +55,16 @@ class Conditions:
         return True
 
 
+_LONGEST_FIRST = sorted(Op, key=lambda op: -len(op.value))
+
+
 def read_matcher(text: str) -> Matcher:
     """``host=web-1``, ``type^disk.``, ``host~web-[0-9]+``, ``severity!=5``. Raises `InvalidInput` for the field ``match``."""
-    place = min((at for sign in "=!^~" if (at := text.find(sign)) > 0), default=-1)
-    op = next((op for op in (Op.NOT, Op.EQUAL, Op.PREFIX, Op.REGEX) if place > 0 and text.startswith(op.value, place)), None)
+    place = min((at for sign in "=!^~<>" if (at := text.find(sign)) > 0), default=-1)
+    op = next((op for op in _LONGEST_FIRST if place > 0 and text.startswith(op.value, place)), None)
     if op is None:
         raise InvalidInput.of(
-            "match", f"{text[:60]!r} is not FIELD=VALUE, FIELD!=VALUE, FIELD^START or FIELD~EXPRESSION. Example: host=web-1"
+            "match", f"{text[:60]!r} is not FIELD=VALUE, FIELD!=VALUE, FIELD^START, FIELD~EXPRESSION or FIELD>=NUMBER. Example: host=web-1"
         )
     return Matcher(text[:place].strip(), op, text[place + len(op) :])
 
@@ -86,6 +91,8 @@ def _faults(matcher: Matcher, fields: tuple[str, ...]) -> list[tuple[str, str]]:
         found.append(("field", f"the attribute's name must have 1 to {MAX_ATTRIBUTE_NAME} characters, such as attributes.gateway"))
     if any(not _is_storable(text) for text in (matcher.field, matcher.value)):
         found.append(("value", "must be text without NUL characters and lone surrogates"))
+    if matcher.op in (Op.AT_LEAST, Op.AT_MOST) and not _NUMBER.fullmatch(matcher.value):
+        found.append(("value", f"{matcher.value[:40]!r} is no number. Example: 500"))
     if len(matcher.value) > MAX_VALUE:
         found.append(("value", f"has {len(matcher.value)} characters; at most {MAX_VALUE} are taken"))
     return found
@@ -119,9 +126,26 @@ def predicate(matcher: Matcher, where: str = "value") -> Predicate:
             return value.__ne__
         case Op.PREFIX:
             return lambda text: text.startswith(value)
+        case Op.AT_LEAST | Op.AT_MOST:
+            return _compared(matcher.op, _number_in(value))
         case Op.REGEX:
             match = _compiled(value, where).fullmatch
             return lambda text: match(text) is not None
+
+
+def _compared(op: Op, limit: float) -> Predicate:
+    """Whether a text is a number on the right side of *limit*. Nothing is compared with what is no number."""
+    if op is Op.AT_LEAST:
+        return lambda text: _number_in(text) >= limit
+    return lambda text: _number_in(text) <= limit
+
+
+def _number_in(text: str) -> float:
+    """The number that *text* is; else one that is on no side of any other."""
+    return float(text) if _NUMBER.fullmatch(text) else math.nan
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 def any_of(op: Op, values: Sequence[str], *, remember: bool = True) -> Predicate | None:

@@ -16,6 +16,8 @@ class Op(enum.StrEnum):
     NOT = "!="
     PREFIX = "^"
     REGEX = "~"  # the whole value must match
+    AT_LEAST = ">="  # as numbers; what is no number fits neither
+    AT_MOST = "<="
 
 
 class Matcher(msgspec.Struct, frozen=True):

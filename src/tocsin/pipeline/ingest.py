@@ -20,7 +20,7 @@ from tocsin.events.rules import dedup_key, note_sequence
 from tocsin.events.sites import Site, SiteBook
 from tocsin.notify.announce import Announcer
 from tocsin.ruling.book import RuleBook
-from tocsin.ruling.model import Ruling
+from tocsin.ruling.model import FiguresOf, Ruling
 from tocsin.ruling.rules import Ruled
 
 
@@ -44,10 +44,12 @@ class Taken(msgspec.Struct, frozen=True):
 class Ingest:
     """Takes batches. One instance serves all writer threads; it holds no state of its own."""
 
-    def __init__(self, clock: Clock, site_book: SiteBook, rule_book: RuleBook, announcer: Announcer, policy: Policy) -> None:
+    def __init__(
+        self, clock: Clock, site_book: SiteBook, rule_book: RuleBook, figures_of: FiguresOf, announcer: Announcer, policy: Policy
+    ) -> None:
         self._clock = clock
         self._sites = site_book
-        self._rules = rule_book
+        self._rules, self._figures_of = rule_book, figures_of
         self._announcer = announcer
         self._policy = policy
 
@@ -70,7 +72,7 @@ class Ingest:
         rules = self._rules.current
         if not rules:
             return None
-        return [rules.rule(event, site, now) for event, site in zip(work.events, work.sites, strict=True)]
+        return [rules.rule(event, site, now, self._figures_of) for event, site in zip(work.events, work.sites, strict=True)]
 
     def _site_finder(self, tx: Tx, now: int) -> Callable[[str], Site]:
         made = SiteBook()  # of this transaction: a site that is rolled back must not be remembered

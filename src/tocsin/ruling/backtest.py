@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tocsin.core.clock import DAY, monotonic
 from tocsin.events.sites import SiteBook
-from tocsin.ruling.model import EventRule
+from tocsin.ruling.model import EventRule, FiguresOf
 from tocsin.ruling.replay import Outcome, Replay
 
 MAX_DAYS = 30
@@ -39,10 +39,11 @@ def run(
     now: int,
     days: int = MAX_DAYS,
     tick: Callable[[], float] = monotonic,
+    figures_of: FiguresOf | None = None,
 ) -> BackTest:
-    """Follows the events of the last *days* under both lists."""
+    """Follows the events of the last *days* under both lists. *figures_of*: what is known now of the impact of things."""
     since, end = now - days * DAY, tick() + SECONDS
-    replay = Replay(before, after, sites.slug_of, _ends(sites))
+    replay = Replay(before, after, sites.slug_of, _ends(sites), figures_of)
     resolved = deque(_resolved_by_people(connection, since))
     events, at, complete = 0, now, True
     for rows in _events(connection, replay.texts, since):

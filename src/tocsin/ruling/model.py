@@ -1,13 +1,22 @@
 """Event rules, what they look at, and what they come to."""
 
+from collections.abc import Callable, Mapping
+
 import msgspec
 
 from tocsin.events.model import Event
 from tocsin.muting.model import FIELDS, Labels, Matchers
 from tocsin.oncall.model import Restriction
+from tocsin.whmcs.model import IMPACT_FIELDS
 
 RULE_FIELDS = (*FIELDS, "title", "message", "source")
+MATCH_FIELDS = (*RULE_FIELDS, *IMPACT_FIELDS)  # what an event costs changes from hour to hour: no key or title is made of it
 DRAFT = "draft"  # the id of a rule that is only tried
+
+
+NO_FIGURES: Mapping[str, str] = {}
+# What is known of the impact of an event of this site, host, subject and attributes, by field.
+FiguresOf = Callable[[int, str | None, str | None, str | None], Mapping[str, str]]
 
 
 class Threshold(msgspec.Struct, frozen=True):
@@ -91,7 +100,8 @@ class EventLabels(Labels):
 
     __slots__ = ()
 
-    def __init__(self, site: str, event: Event) -> None:
+    def __init__(self, site: str, event: Event, figures: Mapping[str, str] = NO_FIGURES) -> None:
+        """*figures*: what is known of its impact, by field."""
         self._values = {
             "site": site,
             "type": event.type,
@@ -101,6 +111,7 @@ class EventLabels(Labels):
             "title": event.title,
             "message": event.message or "",
             "source": event.source or "",
+            **figures,
         }
         self._raw = event.attributes
 

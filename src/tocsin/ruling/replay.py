@@ -15,9 +15,10 @@ from tocsin.core.severity import Severity
 from tocsin.events.rules import fit_key
 from tocsin.muting.model import ATTRIBUTE, Labels
 from tocsin.ruling.masks import Masks
-from tocsin.ruling.model import EventLabels, EventRule
+from tocsin.ruling.model import EventLabels, EventRule, FiguresOf
 from tocsin.ruling.rules import Ready, combine, up_to_stop
 from tocsin.ruling.templates import Template, key_of
+from tocsin.whmcs.model import IMPACT, IMPACT_FIELDS
 
 TEXTS = ("host", "subject", "title", "message", "source", "attributes")  # columns that are read only if a rule looks at them
 _REMEMBERED = 50_000  # of what is looked up again
@@ -47,7 +48,12 @@ class Outcome(msgspec.Struct, frozen=True):
 def texts_read(rules: Iterable[EventRule]) -> tuple[str, ...]:
     """Which of `TEXTS` any of *rules* looks at."""
     named = " ".join([m.field for rule in rules for m in rule.matchers] + [rule.actions.dedup_key or "" for rule in rules])
-    return tuple(name for name in TEXTS if (ATTRIBUTE if name == "attributes" else name) in named)
+    impact = IMPACT in named  # which thing it is about is worked out of these
+    return tuple(
+        name
+        for name in TEXTS
+        if (ATTRIBUTE if name == "attributes" else name) in named or (impact and name in ("host", "subject", "attributes"))
+    )
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -198,10 +204,11 @@ class Replay:
         after: Sequence[EventRule],
         slug_of: Callable[[int], str],
         ends_of: Callable[[int, str, str], tuple[str, ...]],
+        figures_of: FiguresOf | None = None,
     ) -> None:
         self.texts = texts_read([*before, *after])
         self._judge = _Judge(before, after)
-        self._look = _Look(self._judge.masks, self.texts, slug_of)
+        self._look = _Look(self._judge.masks, self.texts, slug_of, figures_of)
         self._ends_of = ends_of
         self._same, self._before, self._after = Course(), Course(), Course()
         self._apart: set[Place] = set()
@@ -279,13 +286,14 @@ class Replay:
 class _Look:
     """What the rules make of rows. Most values came before: then it is a look-up for each field that a rule looks at."""
 
-    def __init__(self, masks: Masks, texts: tuple[str, ...], slug_of: Callable[[int], str]) -> None:
+    def __init__(self, masks: Masks, texts: tuple[str, ...], slug_of: Callable[[int], str], figures_of: FiguresOf | None) -> None:
         self._masks, self._slug_of = masks, slug_of
+        self._figures_of = figures_of if any(field.name in IMPACT_FIELDS for field in masks.fields) else None
         self._columns = {"site": 1, "type": 2, "severity": 3} | {name: place for place, name in enumerate(texts, 7)}
         self._fields = [(self._columns[field.name], field) for field in masks.fields if field.name in self._columns]
         self._attributes = [field for field in masks.fields if field.name not in self._columns]
         self._asked = -1 if self._attributes else 0
-        self._known: dict[str | None, int] = {}
+        self._known: dict[object, int] = {}
 
     def mask(self, row: Sequence[Any]) -> int:
         """The rules that match it."""
@@ -297,8 +305,9 @@ class _Look:
                 mask &= field.learn(value, self._text(place, value)) if left is None else left
         if mask & self._asked:
             raw = row[self._columns["attributes"]]
-            left = self._known.get(raw)
-            mask &= self._learn(raw, row) if left is None else left
+            known = raw if self._figures_of is None else (row[1], row[self._columns["host"]], row[self._columns["subject"]], raw)
+            left = self._known.get(known)
+            mask &= self._learn(known, row) if left is None else left
         return mask
 
     def _text(self, place: int, value: str | int | None) -> str:
@@ -306,19 +315,22 @@ class _Look:
             return self._slug_of(int(value or 0))
         return "" if value is None else str(value)
 
-    def _learn(self, raw: str | None, row: Sequence[Any]) -> int:
+    def _learn(self, known: object, row: Sequence[Any]) -> int:
         labels, mask = self.labels(row), -1
         for field in self._attributes:
             mask &= field.of(labels.get(field.name))
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[raw] = mask
+        self._known[known] = mask
         return mask
 
     def labels(self, row: Sequence[Any]) -> EventLabels:
         """What templates see of it: the texts that were read."""
         texts = {name: self._text(place, row[place]) for name, place in self._columns.items()}
-        return EventLabels.of(texts, texts.pop("attributes", "") or None)
+        raw = texts.pop("attributes", "") or None
+        if self._figures_of is not None:
+            texts.update(self._figures_of(row[1], texts["host"], texts["subject"], raw))
+        return EventLabels.of(texts, raw)
 
 
 def _keyed(pair: Pair, labels: Labels) -> tuple[Verdict, Verdict]:

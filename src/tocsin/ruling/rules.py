@@ -1,6 +1,6 @@
 """What event rules come to: compiled once, then a pure function of an event and the time. And what is wrong with a rule."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,9 +14,10 @@ from tocsin.events.rules import fit_key
 from tocsin.muting.matching import Conditions, predicate
 from tocsin.muting.model import Labels
 from tocsin.ruling.masks import Masks
-from tocsin.ruling.model import RULE_FIELDS, Actions, Decision, EventLabels, EventRule, Named, Ruling
+from tocsin.ruling.model import MATCH_FIELDS, NO_FIGURES, Actions, Decision, EventLabels, EventRule, FiguresOf, Named, Ruling
 from tocsin.ruling.templates import Template, compile_template, fault, key_of, title_of
 from tocsin.ruling.week import Week
+from tocsin.whmcs.model import IMPACT_FIELDS
 
 MAX_RULES = 200
 MAX_NAME = 100
@@ -37,7 +38,7 @@ class Ready:
     def __init__(self, rule: EventRule) -> None:
         """Raises `InvalidInput` for one that cannot be used."""
         self.rule = rule
-        Conditions(rule.matchers, "matchers", RULE_FIELDS, may_be_wide=not rule.actions.mute)
+        Conditions(rule.matchers, "matchers", MATCH_FIELDS, may_be_wide=not rule.actions.mute)
         self._week = Week(rule.times, rule.time_zone) if rule.times else None
         self.title = None if rule.actions.title is None else compile_template(rule.actions.title)
         self.dedup_key = None if rule.actions.dedup_key is None else compile_template(rule.actions.dedup_key)
@@ -81,6 +82,7 @@ class RuleSet:
         self.ready = tuple(Ready(rule) for rule in rules if rule.enabled)
         self._by_id = {rule.id: rule for rule in rules}
         self._masks = Masks([one.rule for one in self.ready])
+        self._asks_impact = any(field.name in IMPACT_FIELDS for field in self._masks.fields)
         self._matching: dict[int, tuple[Ready, ...]] = {0: ()}
         self._combined: dict[tuple[Ready, ...], Combined] = {}
 
@@ -115,13 +117,22 @@ class RuleSet:
             found = self._combined[matching] = combine(matching)
         return found
 
-    def rule(self, event: Event, site: str, at: int) -> Ruled:
-        """What becomes of *event*, which arrives at *at*. Each rule sees it as it came, not as another rule made it."""
+    def rule(self, event: Event, site: str, at: int, figures_of: FiguresOf | None = None) -> Ruled:
+        """What becomes of *event*, which arrives at *at*. Each rule sees it as it came, not as another rule made it.
+
+        *figures_of*: what is known of its impact; it is asked if a rule wants to know.
+        """
         if event.status not in _RULED:
             return Ruled(event)
-        labels = EventLabels(site, event)
+        labels = EventLabels(site, event, self.figures(event, figures_of))
         matching = self.matching(labels, at)
         return Ruled(event) if not matching else _applied(event, labels, self.together(matching))
+
+    def figures(self, event: Event, figures_of: FiguresOf | None) -> Mapping[str, str]:
+        """What is known of the impact of *event*, if any rule asks for it."""
+        if figures_of is None or not self._asks_impact:
+            return NO_FIGURES
+        return figures_of(event.site_id, event.host, event.subject, event.attributes)
 
 
 def up_to_stop(matching: Iterable[Ready]) -> tuple[Ready, ...]:
@@ -200,7 +211,7 @@ def faults(rule: EventRule, policies: Collection[str]) -> tuple[FieldError, ...]
     """Everything that is wrong with *rule*. *policies*: the ids of those that there are."""
     found = [*_own_faults(rule), *_action_faults(rule.actions, policies)]
     try:
-        Conditions(rule.matchers, "matchers", RULE_FIELDS, may_be_wide=not rule.actions.mute)
+        Conditions(rule.matchers, "matchers", MATCH_FIELDS, may_be_wide=not rule.actions.mute)
     except InvalidInput as error:
         found += error.errors
     return tuple(found)

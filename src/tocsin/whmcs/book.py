@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.whmcs import store
+from tocsin.whmcs import rules, store
 from tocsin.whmcs.model import Impact
 
 
@@ -43,6 +43,14 @@ class ImpactBook:
             if name and (found := self._servers.get((site_id, name.lower()))) is not None:
                 return found
         return self._gateways.get((site_id, _gateway_of(subject, attributes)))
+
+    def weight(self, site_id: int, host: str | None, subject: str | None, attributes: str | None) -> int:
+        """How much hangs on such an alert."""
+        return rules.weight(self.of(site_id, host, subject, attributes))
+
+    def figures(self, site_id: int, host: str | None, subject: str | None, attributes: str | None) -> Mapping[str, str]:
+        """What rules see of the impact of such an event, as WHMCS last said."""
+        return rules.figures(self.of(site_id, host, subject, attributes))
 
 
 def _gateway_of(subject: str | None, attributes: str | None) -> str:

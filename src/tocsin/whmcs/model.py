@@ -69,6 +69,10 @@ class Impact(msgspec.Struct, frozen=True):
     measured_at: int = 0
 
 
+IMPACT = "impact."  # the prefix of what rules may ask about an impact
+IMPACT_FIELDS = tuple(IMPACT + name for name in ("monthly_income", "services", "clients", "due_amount", "due_invoices", "failed_captures"))
+
+
 # --- What is watched (M4). Times are the wall clock of the WHMCS server in milliseconds, as if it were UTC: WHMCS names no zone. ---
 
 

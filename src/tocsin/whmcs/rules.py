@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from tocsin.core.clock import HOUR
 from tocsin.core.text import counted
 from tocsin.core.times import in_words, to_datetime
-from tocsin.whmcs.model import Impact, InvoiceRow, ServerRow, ServiceRow, Survey
+from tocsin.whmcs.model import IMPACT, Impact, InvoiceRow, ServerRow, ServiceRow, Survey
 from tocsin.whmcs.reading import hundredths
 
 # The months that one payment of each billing cycle of WHMCS covers. One-time and free services bring nothing in a month.
 MONTHS: Mapping[str, int] = {"monthly": 1, "quarterly": 3, "semi-annually": 6, "annually": 12, "biennially": 24, "triennially": 36}
+MANY_CLIENTS = 1_000_000
 OLD = 2 * HOUR  # figures older than this are shown with their age
 _NEVER = "0000"
 
@@ -91,6 +92,30 @@ def words(impact: Impact, now: int) -> str:
     brings = f": {amount} a month" if impact.money else ""
     verb = "hangs" if impact.services == 1 else "hang"
     return f"{counted(impact.services, 'service')} of {counted(impact.clients, 'client')} {verb} on {impact.label}{brings}{as_of}."
+
+
+def figures(impact: Impact | None) -> dict[str, str]:
+    """What rules can compare, by field. Of several currencies the largest sum counts: none is converted. Nothing, of what is not known."""
+    if impact is None:
+        return {}
+    amount = max(impact.money.values(), default=0)
+    found = {"clients": str(impact.clients)}
+    if impact.kind == "server":
+        found |= {"monthly_income": _decimal(amount), "services": str(impact.services)}
+    else:
+        found |= {"due_amount": _decimal(amount), "due_invoices": str(impact.due), "failed_captures": str(impact.failed)}
+    return {IMPACT + name: value for name, value in found.items()}
+
+
+def weight(impact: Impact | None) -> int:
+    """How much hangs on it, to put the heaviest first: money (the largest sum in one currency), then clients."""
+    if impact is None:
+        return 0
+    return max(impact.money.values(), default=0) * MANY_CLIENTS + min(impact.clients, MANY_CLIENTS - 1)
+
+
+def _decimal(hundredths_: int) -> str:
+    return f"{hundredths_ // 100}.{hundredths_ % 100:02}"
 
 
 def money_in_words(money: Mapping[str, int]) -> str:

@@ -69,7 +69,7 @@ class AlertsPage(Controller):
         after = read_cursor(asked.cursor, kind, (int, int))
         limit = min(asked.limit, asking.PAGE)
         with core.database.read() as connection:
-            found = queries.page(connection, wanted, asked.sort, after, limit + 1)
+            found = queries.page(connection, wanted, asked.sort, after, limit + 1, core.impacts.weight)
             counts = queries.count_by_status(connection, wanted, rules.CAPPED)
             everything = (
                 counts
@@ -81,7 +81,7 @@ class AlertsPage(Controller):
             users = [user for user in identity_store.list_users(connection) if user.disabled_at is None]
             planned = escalating.planned(connection, found[:limit], core.policies, names)
             views = preferences.load(connection, viewer.user_id, VIEWS, list[View], [])
-        alerts, cursor = cut_page(found, limit, kind, asked.sort.place)
+        alerts, cursor = cut_page(found, limit, kind, lambda alert: asked.sort.place(alert, core.impacts.weight))
         times = Times(zone_named(viewer.time_zone), now)
         return screen(
             request,

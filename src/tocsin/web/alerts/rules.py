@@ -33,6 +33,7 @@ SORTS: tuple[tuple[str, str], ...] = (
     ("-last_seen_at", "Seen last first"),
     ("first_seen_at", "Oldest first"),
     ("-occurrences", "Most often first"),
+    ("-impact", "Dearest first"),
 )
 
 SNOOZES: tuple[tuple[str, int], ...] = (

@@ -16,7 +16,7 @@ from tocsin.web.groups import Fields, count, single
 PLACES = 2  # empty conditions that the form has at least
 LENGTHS = ((HOUR, "1 hour"), (2 * HOUR, "2 hours"), (4 * HOUR, "4 hours"), (8 * HOUR, "8 hours"), (24 * HOUR, "a day"))
 FIELDS = (("host", "Host"), ("type", "Type of event"), ("site", "Site"), ("subject", "What it is about"), ("severity", "Severity"))
-OPS = (("=", "is"), ("!=", "is not"), ("^", "begins with"), ("~", "fits the expression"))
+OPS = (("=", "is"), ("!=", "is not"), ("^", "begins with"), ("~", "fits the expression"), (">=", "is at least"), ("<=", "is at most"))
 REPEATS = (
     ("", "Only once"),
     ("FREQ=DAILY", "Every day"),
@@ -24,7 +24,7 @@ REPEATS = (
     ("FREQ=MONTHLY", "Every month, on this day"),
     ("FREQ=MONTHLY;BYDAY=1SU", "Every first Sunday of the month"),
 )
-_SAYS = {"=": "is", "!=": "is not", "^": "begins with", "~": "fits"}
+_SAYS = {"=": "is", "!=": "is not", "^": "begins with", "~": "fits", ">=": "is at least", "<=": "is at most"}
 
 
 class QuietForm(msgspec.Struct, frozen=True):
