@@ -42,6 +42,7 @@ from tocsin.api.oncall import CalendarPages, FeedsApi, OnCallApi, SchedulesApi, 
 from tocsin.api.openapi import document
 from tocsin.api.policies import PoliciesApi
 from tocsin.api.problems import UnsupportedContent, problem_of
+from tocsin.api.prometheus import ExportersApi, RemoteWriteApi
 from tocsin.api.silences import SilencesApi
 from tocsin.api.sites import SitesApi
 from tocsin.api.standing import standings
@@ -224,6 +225,8 @@ _API = (
     NotificationsApi,
     SitesApi,
     ThresholdsApi,
+    ExportersApi,
+    RemoteWriteApi,
     WhmcsApi,
     ChecksApi,
     AvailabilityApi,

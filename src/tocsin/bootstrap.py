@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.lookout import Lookout
     from tocsin.pipeline.muting import Sweep
+    from tocsin.pipeline.prometheus import ExporterDesk, Receiver, Scraper
     from tocsin.pipeline.pulse import Pulse
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
@@ -112,6 +113,8 @@ class Core(Store):
     thresholds: "ThresholdBook"
     judge: "Judge"
     history: "History"
+    receiver: "Receiver"
+    exporters: "ExporterDesk"
     pulse: "Pulse"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -162,6 +165,7 @@ class Server:
     phone: Phone | None = None  # None: no provider of texts and calls is set up
     surveyor: "Surveyor | None" = None  # None: WHMCS is not to be asked, or another process asks it
     lookout: "Lookout | None" = None  # the same
+    scraper: "Scraper | None" = None  # None: another process asks exporters
     rounds: "Rounds | None" = None  # None: this one looks at no checks
 
     @property
@@ -182,6 +186,8 @@ class Server:
             await self.surveyor.close()
         if self.lookout is not None:
             await self.lookout.close()
+        if self.scraper is not None:
+            await self.scraper.close()
         if self.rounds is not None:
             await self.rounds.close()
         await self.courier.close()
@@ -226,6 +232,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
+    from tocsin.pipeline.prometheus import ExporterDesk, Receiver
     from tocsin.pipeline.pulse import Pulse
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
@@ -274,6 +281,8 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         thresholds,
         Judge(store.clock, sites, thresholds, ingest),
         history,
+        Receiver(store.writer, store.clock, history),
+        ExporterDesk(store.clock, sites, history, ingest),
         Pulse(store.clock, ingest, sites.slug_of),
     )
     core.history.follow(core.judge)
@@ -370,6 +379,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
         phone=_phone(core, delivery, till, carriers) if carriers else None,
         surveyor=_surveyor(core, door) if delivers else None,
         lookout=_lookout(core, door) if delivers else None,
+        scraper=_scraper(core, door) if delivers else None,
         rounds=rounds_of(core),
     )
 
@@ -410,6 +420,12 @@ def _lookout(core: Core, door: "HttpDoor") -> "Lookout | None":
     from tocsin.pipeline.lookout import SITE, Lookout
 
     return Lookout(api, core.writer, core.clock, core.ingest, lambda: core.sites.get(SITE).id)
+
+
+def _scraper(core: Core, door: "HttpDoor") -> "Scraper":
+    from tocsin.pipeline.prometheus import Scraper
+
+    return Scraper(door, core.database, core.writer, core.clock, core.exporters)
 
 
 def rounds_of(core: Core) -> "Rounds":

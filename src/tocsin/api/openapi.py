@@ -48,6 +48,7 @@ _PARAMETERS = {
     "ref": "An alert's id or its short number.",
     "slug": "The short name of a site.",
     "event_id": "An event's id.",
+    "exporter_id": "An exporter's id.",
     "threshold_id": "A threshold's id, such as `default:disk_percent` for one of the settings.",
     "message_id": "A notification's id.",
     "contact_id": "A contact's id.",

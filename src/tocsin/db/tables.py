@@ -347,6 +347,31 @@ thresholds = sa.Table(
     sa.Column("updated_at", Millis, nullable=False),
 )
 
+# Exporters of Prometheus that are asked.
+exporters = sa.Table(
+    "exporters",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("interval_ms", Millis, nullable=False),
+    sa.Column("token", sa.Text),  # never shown or logged
+    sa.Column("keep_all", sa.Boolean, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("next_at", Millis, nullable=False),
+    sa.Column("asked_at", Millis),
+    sa.Column("answered_at", Millis),
+    sa.Column("samples", sa.Integer),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("fault", sa.Text),
+    sa.Column("is_told", sa.Boolean, nullable=False),
+    sa.Index("exporters_next_at", "next_at"),
+)
+
 # How series stand to their thresholds: only of those that something is or was wrong with, or whose silence is to be told.
 threshold_states = sa.Table(
     "threshold_states",

@@ -140,6 +140,12 @@ async def _look_at_checks(server: Server) -> None:
         server.rounds.begin()
 
 
+async def _look_at_exporters(server: Server) -> None:
+    """Exporters of Prometheus that are due, asked in the background."""
+    if server.scraper is not None:
+        await server.scraper.begin_due()
+
+
 async def _refresh(server: Server) -> None:
     """Sites, catalogues, contacts and silences that another process changed."""
     await asyncio.to_thread(server.core.refresh)
@@ -210,6 +216,7 @@ STEPS: tuple[Step, ...] = (
     Step("survey", MINUTE, _survey),
     Step("look at whmcs", 15 * SECOND, _look_at_whmcs),
     Step("look at checks", SECOND, _look_at_checks),
+    Step("look at exporters", SECOND, _look_at_exporters),
     Step("refresh", 5 * SECOND, _refresh),
     Step("remind", MINUTE, _remind),
     Step("note use", MINUTE, _note_use),

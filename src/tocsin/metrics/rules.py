@@ -62,6 +62,12 @@ def check_series(name: str, host: str, labels: Labels) -> tuple[FieldError, ...]
     if not is_name(name):
         words = f"must be lower-case words with _ between, the last one the unit, such as cpu_percent; at most {MAX_NAME} characters"
         errors.append(FieldError("name", words))
+    return (*errors, *check_place(host, labels))
+
+
+def check_place(host: str, labels: Labels) -> tuple[FieldError, ...]:
+    """The same without the name, which others may choose otherwise."""
+    errors = []
     if len(host) > MAX_HOST or not _is_clean(host):
         errors.append(FieldError("host", f"must be a host name of at most {MAX_HOST} characters, such as web-1.example.com"))
     return (*errors, *check_labels(labels))

@@ -106,6 +106,7 @@ def test_types_without_a_hook_are_rows_of_their_own() -> None:
         "heartbeat.missed",
         "heartbeat.overrunning",
         "heartbeat.recovered",
+        "exporter.down",
         "invoice.payment_failed",
         "metric.above",
         "metric.below",

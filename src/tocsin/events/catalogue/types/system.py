@@ -13,6 +13,7 @@ _WHMCS = Thing(category=Category.SYSTEM)
 _DAILY = Thing(category=Category.SYSTEM, kind="cron")
 _HEALTH = Thing(category=Category.SYSTEM, kind="health", keys=("check",), noun="Health check")
 _SERVER = Thing(category=Category.SERVERS, kind="server", keys=("serverid",), noun="Server")
+_EXPORTER = Thing(category=Category.SERVERS, kind="exporter", keys=("exporter",), noun="Exporter")
 _METRIC = Thing(category=Category.SERVERS, kind="metric", keys=("metric",), noun="Metric")
 _FAILED_ADMIN = Thing(category=Category.SYSTEM, kind="admin", keys=("username",), noun="Admin")
 
@@ -90,6 +91,7 @@ DERIVED = (
     _ADMIN.row("whmcs.admin_role_changed", None, 4, "role changed", severity=Severity.HIGH),
     _ADMIN.row("whmcs.admin_two_factor_removed", None, 4, "second factor removed", severity=Severity.HIGH),
     _ADMIN.row("whmcs.admin_enabled", None, 3, "enabled again", severity=Severity.MEDIUM),
+    _EXPORTER.row("exporter.down", None, 3, "does not answer", severity=Severity.MEDIUM),
     _METRIC.row("metric.above", None, 3, "above its threshold", severity=Severity.MEDIUM),
     _METRIC.row("metric.below", None, 3, "below its threshold", severity=Severity.MEDIUM),
     _METRIC.row("metric.no_data", None, 3, "sends no values", severity=Severity.MEDIUM),

@@ -1,0 +1,211 @@
+"""What Prometheus sends, and what exporters show, becomes samples (M8). Exporters are asked beside the engine: nobody waits for them.
+
+What an exporter showed, how it is, and the events that follow are one transaction; a look that is broken off has never been.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+
+from tocsin.audit.model import Who
+from tocsin.core.clock import Clock
+from tocsin.core.errors import NotFound
+from tocsin.core.text import cut, one_line
+from tocsin.db.engine import Database
+from tocsin.db.writer import Tx, Writer
+from tocsin.events.model import EventInput, Incoming
+from tocsin.events.sites import SiteBook
+from tocsin.metrics.model import Recorded, Sample
+from tocsin.metrics.service import History
+from tocsin.net.http import HttpDoor, HttpFailure
+from tocsin.pipeline.ingest import Batch, Ingest
+from tocsin.prometheus import exposition, rules, service, store
+from tocsin.prometheus.model import Point, Target, TooMuch
+from tocsin.prometheus.nodes import Memory
+from tocsin.prometheus.rules import Sorted
+
+log = structlog.get_logger()
+
+WITHIN = 10.0  # seconds for one page
+LIMIT = 8 * 1024 * 1024  # bytes of one page
+AT_ONCE = 20  # exporters asked at the same time
+PER_ROUND = 200
+OK = 200
+DOWN_AFTER = 3  # failures in a row
+DOWN = "exporter.down"
+_ACCEPT = "text/plain;version=0.0.4;q=1,application/openmetrics-text;q=0.5"
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What became of a request of remote write."""
+
+    accepted: int
+    refused: int
+    reasons: tuple[str, ...]
+
+
+class Receiver:
+    """Takes what Prometheus sends by remote write."""
+
+    def __init__(self, writer: Writer, clock: Clock, history: History) -> None:
+        self._writer, self._clock, self._history = writer, clock, history
+        self._memory = Memory()
+
+    async def take(self, points: Sequence[Point], site_id: int, *, keep_all: bool) -> Written:
+        """Stores *points*, and what they say in our words. Returns after they are durable."""
+        now = self._clock.now()
+        found = await asyncio.to_thread(rules.sort, points, site_id, now, keep_all=keep_all)
+        samples = list(found.samples)
+        for host, look in found.looks:
+            at, derived = self._memory.add(site_id, host, look)
+            samples += rules.ours(derived, site_id, host, at)
+        recorded = await self._writer.submit(self._record, samples, len(samples) or 1)
+        full = len(recorded.refused)
+        reasons = (*found.reasons, "the site has as many series as it may have") if full else found.reasons
+        return Written(len(points) - found.refused - full, found.refused + full, reasons)
+
+    def _record(self, tx: Tx, batches: Sequence[list[Sample]]) -> list[Recorded]:
+        now = self._clock.now()
+        return [self._history.record(tx, samples, now) for samples in batches]
+
+
+class ExporterDesk:
+    """What becomes of what exporters show, and of exporters that show nothing. In the transaction of whoever asks."""
+
+    def __init__(self, clock: Clock, sites: SiteBook, history: History, ingest: Ingest) -> None:
+        self._clock, self._sites, self._history, self._ingest = clock, sites, history, ingest
+        self._memory = Memory()
+
+    def keep(self, tx: Tx, target: Target, found: Sorted | None, fault: str | None) -> None:
+        """What *target* has just shown, or why it has not."""
+        try:
+            held = store.find(tx.sql, target.id, lock=True)
+        except NotFound:
+            return  # removed while it was asked
+        now = self._clock.now()
+        up = Sample(target.site_id, "service_up", now, 0.0 if found is None else 1.0, target.host, (("service", target.name),))
+        samples = [up, *(() if found is None else self._words(target, found))]
+        self._history.record(tx, samples, now)
+        failures = 0 if found is not None else held.failures + 1
+        is_told = held.enabled and (failures >= DOWN_AFTER or (held.is_told and found is None))
+        if is_told != held.is_told:
+            self._tell(tx, held, fault, now)
+        changed: dict[str, Any] = {"failures": failures, "fault": fault, "is_told": is_told}
+        if found is not None:
+            changed |= {"answered_at": now, "samples": len(samples)}
+        store.replace(tx, msgspec.structs.replace(held, **changed), tuple(changed))
+
+    def change(self, tx: Tx, who: Who, target_id: str, wanted: dict[str, Any]) -> Target:
+        """Changes an exporter; one that is switched off is not down any more. Raises what `service.change` raises."""
+        now = self._clock.now()
+        changed = service.change(tx, who, target_id, wanted, now)
+        if changed.enabled or not changed.is_told:
+            return changed
+        self._tell(tx, changed, None, now)
+        changed = msgspec.structs.replace(changed, is_told=False)
+        store.replace(tx, changed, ("is_told",))
+        return changed
+
+    def remove(self, tx: Tx, who: Who, target_id: str) -> None:
+        """Removes an exporter; nothing is down any more. Raises `NotFound`."""
+        now = self._clock.now()
+        removed = service.remove(tx, who, target_id, now)
+        if removed.is_told:
+            self._tell(tx, removed, None, now)
+
+    def _words(self, target: Target, found: Sorted) -> list[Sample]:
+        samples = list(found.samples)
+        for host, look in found.looks:
+            samples += rules.ours(self._memory.complete(target.site_id, host, look), target.site_id, host, look.at)
+        return samples
+
+    def _tell(self, tx: Tx, target: Target, fault: str | None, now: int) -> None:
+        event = EventInput(
+            type=DOWN,
+            severity=3,
+            status="recovery" if fault is None else "problem",
+            title=cut(f"{target.name} of {target.host} {'answers again' if fault is None else 'does not answer'}", 200),
+            message=fault,
+            subject=f"exporter:{target.id}",
+            host=target.host,
+        )
+        self._ingest.take(tx, [Batch([Incoming(event, self._sites.slug_of(target.site_id), now)], None, None)])
+
+
+class Scraper:
+    """Asks exporters when they are due."""
+
+    def __init__(self, door: HttpDoor, database: Database, writer: Writer, clock: Clock, desk: ExporterDesk) -> None:
+        self._door, self._database, self._writer, self._clock, self._desk = door, database, writer, clock, desk
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    async def begin_due(self) -> None:
+        """Begins to ask those that are due, in the background."""
+        now = self._clock.now()
+        self._under_way = {target_id: task for target_id, task in self._under_way.items() if not task.done()}
+        for target in await asyncio.to_thread(self._due, now):
+            if target.id in self._under_way:
+                continue  # it is slow: its turn is left out
+            if await self._writer.run(partial(store.claim, target=target, now=now)):
+                self._under_way[target.id] = asyncio.create_task(self._ask_and_log(target))
+
+    def _due(self, now: int) -> list[Target]:
+        with self._database.read() as connection:
+            return store.due(connection, now, PER_ROUND)
+
+    async def settle(self) -> None:
+        """Waits for what is under way."""
+        await asyncio.gather(*self._under_way.values())
+
+    async def close(self) -> None:
+        """Breaks off what is under way."""
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def _ask_and_log(self, target: Target) -> None:
+        try:
+            async with self._places:
+                await self._ask(target)
+        except Exception:
+            log.exception("an exporter could not be asked", exporter=target.name)
+
+    async def _ask(self, target: Target) -> None:
+        fault, found = None, None
+        try:
+            page = await self._page(target)
+            found = await asyncio.to_thread(self._read, page, target)
+        except _NoPage as error:
+            fault = cut(one_line(str(error)), 300)
+        await self._writer.run(partial(self._desk.keep, target=target, found=found, fault=fault))
+
+    async def _page(self, target: Target) -> str:
+        headers = {"Accept": _ACCEPT} | ({"Authorization": f"Bearer {target.token}"} if target.token else {})
+        try:
+            answer = await self._door.request("GET", target.url, headers=headers, within=WITHIN, limit=LIMIT)
+        except HttpFailure as failure:
+            raise _NoPage(failure.reason) from None
+        if answer.status != OK:
+            raise _NoPage(f"it answered with status {answer.status}, not {OK}")
+        if answer.cut:
+            raise _NoPage(f"its page is longer than {LIMIT >> 20} MiB")
+        return answer.body.decode(errors="replace")
+
+    def _read(self, page: str, target: Target) -> Sorted:
+        try:
+            shown = exposition.read(page)
+        except TooMuch as error:
+            raise _NoPage(str(error)) from None
+        if not shown.points:
+            first = f": it begins with {shown.first_unreadable!r}" if shown.first_unreadable else ""
+            raise _NoPage(f"its page shows no metric{first}")
+        return rules.sort(shown.points, target.site_id, self._clock.now(), host=target.host, keep_all=target.keep_all)
+
+
+class _NoPage(Exception):
+    """Why there is nothing to read."""
