@@ -64,6 +64,7 @@ from tocsin.web.alerts.acting import AlertDeeds
 from tocsin.web.alerts.one import AlertPage
 from tocsin.web.alerts.page import AlertsPage
 from tocsin.web.analytics.page import AnalyticsPage
+from tocsin.web.checks.availability import AvailabilityPage
 from tocsin.web.checks.page import CheckPages
 from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
@@ -158,6 +159,7 @@ def _application() -> Litestar:
             CoverPages,
             SchedulePages,
             PolicyPages,
+            AvailabilityPage,
             CheckPages,
             HeartbeatPages,
             QuietPages,

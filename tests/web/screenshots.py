@@ -45,6 +45,8 @@ PAGES = {
     "checks": "/checks",
     "check-down": "a check: HTTPS nordlicht-12.example",
     "check-new": "/checks/new",
+    "availability": "/availability",
+    "availability-sites": "/availability?by=site&days=90",
     "heartbeats": "/heartbeats",
     "heartbeat-failed": "a job: Domain sync",
     "heartbeat-new": "/heartbeats/new",

@@ -1,5 +1,6 @@
 """``/availability`` and ``/outages``: how much of a period things were up, and when they were not."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -111,14 +112,14 @@ class AvailabilityApi(Controller):
     @get("/availability", sync_to_thread=True)
     def show_availability(self, server: TheServer, caller: TheCaller, asked: Given[AvailabilityQuery]) -> AvailabilityOut:
         """Shows how much of a period each check, host, site or group was up, by time; with what was promised."""
-        period = _period(server, asked.since, asked.until)
+        period = period_of(asked.since, asked.until, server.core.clock.now())
         checks = _checks(server, caller, asked)
         return availability_out(server, checks, asked.by, period)
 
     @get("/outages", sync_to_thread=True)
     def list_outages(self, server: TheServer, caller: TheCaller, asked: Given[OutageQuery]) -> OutageList:
         """Lists when checks were down, why and for how long, the latest first."""
-        period = _period(server, asked.since, asked.until)
+        period = period_of(asked.since, asked.until, server.core.clock.now())
         with server.core.database.read() as connection:
             found = figures.outages(connection, _checks(server, caller, asked), period)
         return OutageList(len(found), [_outage_out(server, check, one) for check, one in found[: asked.limit]])
@@ -131,11 +132,13 @@ def availability_out(server: Server, checks: list[Check], by: By, period: Period
     return AvailabilityOut(to_text(period.start), to_text(period.end), [line_out(line) for line in lines])
 
 
-def _period(server: Server, since: object, until: object) -> Period:
-    """Raises `InvalidInput` for one that is empty, too long, or begins in the future."""
-    now = server.core.clock.now()
-    end = now if until is None else min(now, from_datetime(until))  # type: ignore[arg-type]  # a moment
-    start = end - USUAL if since is None else from_datetime(since)  # type: ignore[arg-type]  # a moment
+def period_of(since: datetime | None, until: datetime | None, now: int, usual: int = USUAL) -> Period:
+    """From *since* (default: *usual* ms before the end) to *until* (default, and at most: *now*).
+
+    Raises `InvalidInput` for one that is empty, too long, or begins in the future.
+    """
+    end = now if until is None else min(now, from_datetime(until))
+    start = end - usual if since is None else from_datetime(since)
     if start >= end:
         raise InvalidInput.of("from", "must lie before `to`, and in the past")
     if end - start > LONGEST:

@@ -181,6 +181,7 @@ TABLE: tuple[Row, ...] = (
             "GET /checks",
             "GET /checks/{check_id}",
             "GET /checks/{check_id}/times",
+            "GET /availability",
             "GET /heartbeats",
             "GET /heartbeats/{heartbeat_id}",
             "GET /silences",

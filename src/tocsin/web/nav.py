@@ -47,4 +47,5 @@ SETTINGS: tuple[Place, ...] = (
 WATCH: tuple[tuple[str, str, str], ...] = (
     ("checks", "/checks", "From outside"),
     ("heartbeats", "/heartbeats", "Heartbeats"),
+    ("availability", "/availability", "Availability"),
 )
