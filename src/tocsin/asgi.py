@@ -82,6 +82,7 @@ from tocsin.web.passes import PassPages
 from tocsin.web.phone import PhoneFiles
 from tocsin.web.policies.page import PolicyPages
 from tocsin.web.quiet.page import QuietPages
+from tocsin.web.ruling.page import RulePages
 from tocsin.web.settings.audit import AuditPages
 from tocsin.web.settings.contacts import OwnContactPages, PersonContactPages
 from tocsin.web.settings.health import HealthPage
@@ -163,6 +164,7 @@ def _application() -> Litestar:
             CheckPages,
             HeartbeatPages,
             QuietPages,
+            RulePages,
             WelcomePages,
             HealthPage,
             SitePages,

@@ -54,6 +54,8 @@ PAGES = {
     "oncall-month": "/oncall?by=month",
     "policies": "/policies",
     "policy-new": "/policies/new",
+    "rules": "/rules",
+    "rule-new": "/rules/new",
     "quiet": "/silences",
     "silence-new": "/silences/new?host=srv-12",
     "welcome-whmcs": "/welcome?step=whmcs",

@@ -26,9 +26,11 @@ from tocsin.db.writer import Tx
 from tocsin.escalation.rules import BUILT_IN
 from tocsin.events import rules as event_rules
 from tocsin.events.model import MAX_DEDUP_KEY, Event, EventInput, Incoming
+from tocsin.identity.model import Caller
 from tocsin.muting.matching import MAX_MATCHERS
 from tocsin.notify.contacts import read_directory
-from tocsin.notify.plan import preview
+from tocsin.notify.plan import Done, preview
+from tocsin.notify.reach import Directory
 from tocsin.oncall.definition import RestrictionText
 from tocsin.oncall.model import Restriction
 from tocsin.pipeline.ingest import describe
@@ -323,18 +325,18 @@ class RulesApi(Controller):
     @post(status_code=201, opt={"conflict": True})
     async def add_rule(self, server: TheServer, caller: TheCaller, sent: Given[NewRule]) -> RuleOut:
         """Makes a rule, for events that arrive from now on."""
-        now, policies = server.core.clock.now(), _policies(server)
+        now, policies = server.core.clock.now(), policies_of(server)
         return await _write(server, lambda tx: service.make(tx, caller.who, _rule(sent), sent.position, policies, now))
 
     @get("/{rule_id:str}", sync_to_thread=True)
     def show_rule(self, server: TheServer, rule_id: InPath) -> RuleOut:
         """Shows one rule."""
-        return _shown(server, _id(rule_id))
+        return _shown(server, rule_id_of(rule_id))
 
     @patch("/{rule_id:str}", opt={"conflict": True})
     async def change_rule(self, server: TheServer, caller: TheCaller, rule_id: InPath, sent: Given[RulePatch]) -> RuleOut:
         """Changes a rule, or its position, for events that arrive from now on. With `version`, only if nobody has changed it since."""
-        now, policies, where = server.core.clock.now(), _policies(server), _id(rule_id)
+        now, policies, where = server.core.clock.now(), policies_of(server), rule_id_of(rule_id)
         wanted = _changes(sent)
         if not wanted and sent.position is None:
             raise InvalidInput.of("body", f"names nothing to change; known are {', '.join(RulePatch.__struct_fields__)}")
@@ -345,7 +347,7 @@ class RulesApi(Controller):
     @delete("/{rule_id:str}", status_code=204)
     async def remove_rule(self, server: TheServer, caller: TheCaller, rule_id: InPath) -> None:
         """Takes a rule away. What it kept quiet, and is still open, pages. Its versions are kept: it can be restored."""
-        now, where = server.core.clock.now(), _id(rule_id)
+        now, where = server.core.clock.now(), rule_id_of(rule_id)
         await server.core.writer.run(lambda tx: service.remove(tx, caller.who, where, now))
         await asyncio.to_thread(server.core.refresh)
 
@@ -354,7 +356,7 @@ class RulesApi(Controller):
         """Lists all that a rule ever said, the newest first, also of one that was removed."""
         after = read_cursor(asked.cursor, "rule versions", (int,))
         with server.core.database.read() as connection:
-            found = store.versions(connection, _id(rule_id))
+            found = store.versions(connection, rule_id_of(rule_id))
         if not found:
             raise NotFound(f"there is no rule {rule_id[:40]}")
         later = [one for one in found if after is None or one.rule.version < after[0]]
@@ -364,7 +366,7 @@ class RulesApi(Controller):
     @post("/{rule_id:str}/restore", status_code=200, opt={"conflict": True})
     async def restore_rule(self, server: TheServer, caller: TheCaller, rule_id: InPath, sent: Given[Restore]) -> RuleOut:
         """Has an older version hold again, as the next one. A rule that was removed is there again."""
-        now, policies, where = server.core.clock.now(), _policies(server), _id(rule_id)
+        now, policies, where = server.core.clock.now(), policies_of(server), rule_id_of(rule_id)
         return await _write(server, lambda tx: service.restore(tx, caller.who, where, sent.version, policies, now))
 
     @post("/try", status_code=200, sync_to_thread=True)
@@ -374,64 +376,99 @@ class RulesApi(Controller):
         at = now if sent.at is None else from_datetime(sent.at)
         with server.core.database.read() as connection:
             there = [one.rule for one in store.every(connection)]
-            tried = RuleSet(proposed(there, sent.rule, sent.without, _policies(server)))
-            event = _event(
-                server,
-                sent.event,
-                visible_site(server.core.sites, caller, sent.event.site or own_site(server.core.sites, caller)).slug,
-                now,
-            )
-            directory = read_directory(connection, at)
-        site = server.core.sites.slug_of(event.site_id)
-        figures_of = server.core.impacts.figures
-        ruled = tried.rule(event, site, at, figures_of)
-        ruling = ruled.ruling or Ruling(())
-        policy = (server.core.policies.find(ruling.policy) if ruling.policy else None) or server.core.policies.of_site(event.site_id)
-        silence = server.core.mutes.at(at).why(EventLabels(site, ruled.event))
-        held, told_from = (f"muted by {silence.words}", None) if silence is not None else _held(ruled.event, ruling, at)
-        done = () if told_from is None else preview(policy, ruled.event.severity, directory, event.site_id, told_from)
+        tried = proposed(there, _draft(sent.rule), sent.without, policies_of(server))
+        done = attempt(server, caller, tried, sent.event, at, now)
+        event = done.event
         return TriedOut(
-            verdicts=_verdicts(tried, event, tried.figures(event, figures_of), at, ruling.decisions, site),
-            status=ruled.event.status,  # type: ignore[arg-type]  # one of the three
-            site=site,
-            type=ruled.event.type,
-            severity=ruled.event.severity,
-            title=ruled.event.title,
-            dedup_key=ruled.event.dedup_key,
-            resolves=list(ruled.event.ends),
-            policy=policy.name,
-            held=held,
-            told_from=to_text_or_none(told_from),
-            levels=[level_out(one, directory) for one in done],
+            verdicts=done.verdicts,
+            status=event.status,  # type: ignore[arg-type]  # one of the three
+            site=done.site,
+            type=event.type,
+            severity=event.severity,
+            title=event.title,
+            dedup_key=event.dedup_key,
+            resolves=list(event.ends),
+            policy=done.policy,
+            held=done.held,
+            told_from=to_text_or_none(done.told_from),
+            levels=[level_out(one, done.directory) for one in done.levels],
         )
 
     @post("/backtest", status_code=200, sync_to_thread=True, opt={"conflict": True})
     def backtest_rules(self, server: TheServer, sent: Given[BackTestIn]) -> BackTestOut:
         """Shows how often people would have been told in the last days, under these rules and as it is. One at a time (409)."""
-        if not _one_at_a_time.acquire(blocking=False):
-            raise Conflict("another back-test runs just now; ask again when it has ended")
-        try:
-            with server.core.database.read() as connection:
-                there = [one.rule for one in store.every(connection)]
-                tried = proposed(there, sent.rule, sent.without, _policies(server))
-                before = [] if sent.rule is None and sent.without is None else there
-                found = backtest.run(
-                    connection, before, tried, server.core.sites, server.core.clock.now(), sent.days, figures_of=server.core.impacts.figures
-                )
-        finally:
-            _one_at_a_time.release()
-        return _backtest_out(found)
+
+        def chosen(there: list[EventRule]) -> tuple[Sequence[EventRule], Sequence[EventRule]]:
+            tried = proposed(there, _draft(sent.rule), sent.without, policies_of(server))
+            return [] if sent.rule is None and sent.without is None else there, tried
+
+        return _backtest_out(compare(server, chosen, sent.days))
 
 
 _one_at_a_time = threading.Lock()
 
 
-def _policies(server: Server) -> frozenset[str]:
+class Draft(msgspec.Struct, frozen=True):
+    """A rule as it might be: in the place of the rule ``instead_of``, or as a new one at ``position`` (None: last)."""
+
+    rule: EventRule
+    instead_of: str | None = None
+    position: int | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What became of one event that was only tried. ``told_from`` None: nobody is told, or not before more events came."""
+
+    event: Event
+    site: str
+    verdicts: list[VerdictOut]
+    policy: str
+    held: str | None
+    told_from: int | None
+    levels: tuple[Done, ...]
+    directory: Directory
+
+
+def attempt(server: Server, caller: Caller, tried: Sequence[EventRule], sent: TriedEvent, at: int, now: int) -> Attempt:
+    """What these rules would make of one event that arrives at *at*. Raises `InvalidInput` for what is no event."""
+    site = visible_site(server.core.sites, caller, sent.site or own_site(server.core.sites, caller)).slug
+    ruleset, event = RuleSet(tried), _event(server, sent, site, now)
+    figures_of = server.core.impacts.figures
+    ruled = ruleset.rule(event, site, at, figures_of)
+    ruling = ruled.ruling or Ruling(())
+    policy = (server.core.policies.find(ruling.policy) if ruling.policy else None) or server.core.policies.of_site(event.site_id)
+    silence = server.core.mutes.at(at).why(EventLabels(site, ruled.event))
+    held, told_from = (f"muted by {silence.words}", None) if silence is not None else _held(ruled.event, ruling, at)
+    with server.core.database.read() as connection:
+        directory = read_directory(connection, at)
+    levels = () if told_from is None else preview(policy, ruled.event.severity, directory, event.site_id, told_from)
+    verdicts = _verdicts(ruleset, event, ruleset.figures(event, figures_of), at, ruling.decisions, site)
+    return Attempt(ruled.event, site, verdicts, policy.name, held, told_from, tuple(levels), directory)
+
+
+Choose = Callable[[list[EventRule]], tuple[Sequence[EventRule], Sequence[EventRule]]]
+
+
+def compare(server: Server, choose: Choose, days: int) -> BackTest:
+    """The last *days* under two lists of rules, chosen from those that hold. One at a time: raises `Conflict`."""
+    if not _one_at_a_time.acquire(blocking=False):
+        raise Conflict("another back-test runs just now; ask again when it has ended")
+    try:
+        with server.core.database.read() as connection:
+            before, after = choose([one.rule for one in store.every(connection)])
+            now, figures_of = server.core.clock.now(), server.core.impacts.figures
+            return backtest.run(connection, before, after, server.core.sites, now, days, figures_of=figures_of)
+    finally:
+        _one_at_a_time.release()
+
+
+def policies_of(server: Server) -> frozenset[str]:
     """The ids of the policies that there are."""
     return frozenset([BUILT_IN, *(one.policy.id for one in server.core.policies.definitions)])
 
 
-def _id(rule_id: str) -> str:
+def rule_id_of(rule_id: str) -> str:
+    """An id from an address. Raises `NotFound` for what can be none."""
     if not is_uuid(rule_id.lower()):
         raise NotFound(f"there is no rule {rule_id[:40]}")
     return rule_id.lower()
@@ -477,26 +514,28 @@ def _changes(sent: RulePatch) -> dict[str, Any]:
     return {name: _READ[name](value) if name in _READ else value for name, value in given.items() if value is not None}
 
 
-def proposed(there: Sequence[EventRule], draft: DraftRule | None, without: str | None, policies: frozenset[str]) -> list[EventRule]:
+def _draft(sent: DraftRule | None) -> Draft | None:
+    return None if sent is None else Draft(_rule(sent), None if sent.id is None else sent.id.lower(), sent.position)
+
+
+def proposed(there: Sequence[EventRule], draft: Draft | None, without: str | None, policies: frozenset[str]) -> list[EventRule]:
     """The rules that hold, with a draft among them, or without one of them. Raises `InvalidInput`."""
     left = [rule for rule in there if without is None or rule.id != without.lower()]
     if without is not None and len(left) == len(there):
         raise InvalidInput.of("without", f"there is no rule {without[:40]}")
     if draft is None:
         return left
-    made = _rule(draft)
-    found = rules.faults(made, policies)
+    found = rules.faults(draft.rule, policies)
     if found:
         raise InvalidInput(tuple(msgspec.structs.replace(one, field=f"rule.{one.field}") for one in found))
-    if draft.id is None:
-        place = len(left) if draft.position is None else draft.position - 1
-    else:
-        place = next((n for n, rule in enumerate(left) if rule.id == (draft.id or "").lower()), -1)
-        if place < 0:
-            raise InvalidInput.of("rule.id", f"there is no rule {draft.id[:40]}")
-        del left[place]
-        place = place if draft.position is None else draft.position - 1
-    return [*left[:place], made, *left[place:]]
+    place = len(left) if draft.position is None else draft.position - 1
+    if draft.instead_of is not None:
+        old = next((n for n, rule in enumerate(left) if rule.id == draft.instead_of), None)
+        if old is None:
+            raise InvalidInput.of("rule.id", f"there is no rule {draft.instead_of[:40]}")
+        del left[old]
+        place = old if draft.position is None else place
+    return [*left[:place], draft.rule, *left[place:]]
 
 
 def _event(server: Server, sent: TriedEvent, site: str, now: int) -> Event:
@@ -549,21 +588,31 @@ def _body(rule: EventRule) -> dict[str, Any]:
     }
 
 
+def summary(found: BackTest) -> str:
+    """What a back-test came to, in one sentence."""
+    return f"This would have sent {counted(found.after.pages, 'page')} instead of {found.before.pages}."
+
+
 def _backtest_out(found: BackTest) -> BackTestOut:
     before, after = found.before, found.after
-    types = {*before.by_type, *after.by_type}
-    pairs = [TypePagesOut(kind, before.by_type.get(kind, 0), after.by_type.get(kind, 0)) for kind in sorted(types)]
-    differing = sorted([one for one in pairs if one.before != one.after], key=lambda one: -abs(one.before - one.after))
     return BackTestOut(
-        summary=f"This would have sent {counted(after.pages, 'page')} instead of {before.pages}.",
+        summary=summary(found),
         since=to_text(found.since),
         until=to_text(found.until),
         events=found.events,
         complete=found.complete,
         before=_outcome_out(before),
         after=_outcome_out(after),
-        by_type=differing[:LISTED_TYPES],
+        by_type=differing(before, after),
     )
+
+
+def differing(before: Outcome, after: Outcome) -> list[TypePagesOut]:
+    """The types of which people would have been told more or less often, the most first."""
+    types = sorted({*before.by_type, *after.by_type})
+    pairs = [TypePagesOut(kind, before.by_type.get(kind, 0), after.by_type.get(kind, 0)) for kind in types]
+    apart = [one for one in pairs if one.before != one.after]
+    return sorted(apart, key=lambda one: -abs(one.before - one.after))[:LISTED_TYPES]
 
 
 def _outcome_out(one: Outcome) -> OutcomeOut:

@@ -26,6 +26,7 @@ PLACES: tuple[Place, ...] = (
     Place("oncall", "On call", "i-calendar", "/oncall", main=True, permission="look-at-the-whole"),
     Place("events", "Events", "i-events", "/events"),
     Place("policies", "Policies", "i-rule", "/policies", permission="look-at-the-whole"),
+    Place("rules", "Rules", "i-filter", "/rules", permission="look-at-the-whole"),
     Place("quiet", "Quiet", "i-mute", "/silences"),
     Place("analytics", "Analytics", "i-bars", "/analytics"),
     Place("welcome", "First run", "i-check", "/welcome", permission="configure"),

@@ -1,0 +1,1 @@
+"""Silences, maintenance and dependencies, as people look at them and make them."""
