@@ -48,6 +48,7 @@ async def test_remote_write_is_stored_under_its_own_names_and_node_exporter_s_un
         assert answer.headers["x-prometheus-remote-write-samples-written"] == "6"
     assert await newest(service) == {
         ("cpu_percent", "web01.example.com", ""): 25.0,
+        ("cpu_mode_percent", "web01.example.com", "user"): 25.0,
         ("load_1m", "web01.example.com", ""): 1.5,
         ("mysql_up", "web01.example.com", "node"): 1.0,
     }

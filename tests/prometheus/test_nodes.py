@@ -60,7 +60,7 @@ def test_gauges_are_said_in_our_words_at_the_first_look() -> None:
         "network_connections": 42.0,
         "uptime_seconds": 3600.0,
         "disk_percent /": 63.158,  # as df: 60 of the 95 that others than root may use
-        "inodes_percent /": 75.0,
+        "inode_percent /": 75.0,
     }
 
 
@@ -78,8 +78,9 @@ def test_what_is_counted_from_the_beginning_is_compared_with_the_look_before() -
     )
     assert said(before, after) == {
         "cpu_percent": 20.0,
-        "cpu_iowait_percent": 20.0,
-        "cpu_steal_percent": 0.0,
+        "cpu_mode_percent user": 20.0,
+        "cpu_mode_percent iowait": 20.0,
+        "cpu_mode_percent steal": 0.0,
         "network_receive_bytes_per_second eth0": 1000.0,
     }
 

@@ -129,7 +129,7 @@ def _disks(disks: Mapping[str, Mapping[str, float]]) -> Iterable[Derived]:
         size, free, avail = disk.get("size"), disk.get("free"), disk.get("avail")
         if size is not None and free is not None and avail is not None and size - free + avail > 0:
             yield Derived("disk_percent", _percent(size - free, size - free + avail), labels)
-        yield from _used("inodes_percent", disk.get("inodes"), disk.get("inodes_free"), labels)
+        yield from _used("inode_percent", disk.get("inodes"), disk.get("inodes_free"), labels)
 
 
 def _others(gauges: Mapping[str, float]) -> Iterable[Derived]:
@@ -154,9 +154,9 @@ def _processor(before: Mapping[tuple[str, str], float], now: Mapping[tuple[str, 
     total = sum(spent.values())
     if total > 0 and "idle" in spent:
         yield Derived("cpu_percent", _percent(total - sum(spent.get(mode, 0.0) for mode in _IDLE), total))
-        for mode in ("iowait", "steal"):
-            if mode in spent:
-                yield Derived(f"cpu_{mode}_percent", _percent(spent[mode], total))
+        for mode, seconds in spent.items():
+            if mode != "idle":
+                yield Derived("cpu_mode_percent", _percent(seconds, total), (("mode", mode),))
 
 
 def _wires(before: Look, now: Look) -> Iterable[Derived]:
