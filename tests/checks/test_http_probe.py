@@ -9,6 +9,7 @@ import pytest
 
 from tests.checks.servers import Authority, answering, asked, http, serving
 from tocsin.checks.model import Cause, HttpTarget, Level
+from tocsin.checks.probes import dns
 from tocsin.checks.probes.kit import Means
 
 pytestmark = pytest.mark.claim("M2")
@@ -231,7 +232,12 @@ async def test_the_address_where_clouds_keep_secrets_is_never_asked() -> None:
 async def test_a_name_that_does_not_exist_is_evidence_and_a_resolver_that_fails_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    async def lookup(error: int) -> tuple[Level | None, Cause]:
+    async def lookup(error: int, *, works: bool = False) -> tuple[Level | None, Cause]:
+        async def own_works(_within: float) -> bool:
+            return works
+
+        monkeypatch.setattr(dns, "own_works", own_works)
+
         async def fail(*_args: object, **_more: object) -> None:
             raise socket.gaierror(error, "it says")
 
@@ -241,6 +247,8 @@ async def test_a_name_that_does_not_exist_is_evidence_and_a_resolver_that_fails_
 
     assert await lookup(socket.EAI_NONAME) == (Level.FAILED, Cause.NO_NAME)
     assert await lookup(socket.EAI_AGAIN) == (None, Cause.OUR_RESOLVER)
+    # Our own name server answers for others: it is the servers of this name that fail.
+    assert await lookup(socket.EAI_AGAIN, works=True) == (Level.FAILED, Cause.RESOLVING)
 
 
 async def test_https_has_its_certificate_judged_unless_that_is_not_wanted(tmp_path: Path) -> None:

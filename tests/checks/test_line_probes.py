@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from tests.checks.servers import Authority, Speak, asked, http, serving
 from tocsin.checks.model import BannerTarget, Cause, DnsTarget, DomainTarget, Level, PingTarget, ScriptTarget
-from tocsin.checks.probes import dns_wire, ping
+from tocsin.checks.probes import dns, dns_wire, ping
 from tocsin.checks.probes.dns import own_server
 from tocsin.checks.probes.kit import Means
 
@@ -169,6 +169,14 @@ async def test_a_name_server_that_is_silent_is_down_and_our_own_that_fails_is_no
         assert (await asked(ask_for(port), timeout=0.4)).cause is Cause.SILENT
     monkeypatch.setattr("tocsin.checks.probes.dns.own_server", lambda: None)
     assert (await asked(DnsTarget(host="example.com"))).level is None
+
+
+async def test_whether_our_own_name_server_works_is_asked_at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns, "own_server", lambda: "127.0.0.1")
+    for replies, works in (([answer()], True), ([answer(code=2)], False), ([], False)):
+        async with name_server(*replies) as port:
+            monkeypatch.setattr(dns, "PORT", port)
+            assert await dns.own_works(0.2) is works
 
 
 def test_our_own_name_server_is_the_first_of_the_machines(tmp_path: Path) -> None:

@@ -238,3 +238,38 @@ async def test_when_everything_is_silent_at_once_it_is_our_network_and_one_alert
     assert {first.check.status, second.check.status} == {Status.UP}
     assert {alert.status for alert in world.alerts()} == {"resolved"}
     await rounds.close()
+
+
+async def test_a_name_server_of_ours_that_fails_is_one_alert_about_ourselves_and_closing_gives_back_what_was_claimed(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tocsin.checks.model import Cause, Finding
+    from tocsin.pipeline import rounds as loop
+
+    world, works = sqlite_world, asyncio.Event()
+    unresolved = Finding(level=None, cause=Cause.OUR_RESOLVER, words="our name server did not answer", heard=False)
+
+    async def look(*_rest: object) -> Finding:
+        return FINE if works.is_set() else unresolved
+
+    monkeypatch.setattr(loop, "look", look)
+    rounds = rounds_of(world.core)
+    shop = await Watched.make(world)
+    for is_well in (False, True):
+        await rounds.turn()
+        await rounds.settle()
+        (alert,) = world.alerts()
+        assert (alert.type, alert.message) == ("tocsin.own_network", "our name server did not answer. Checks are unknown meanwhile.")
+        assert alert.status == ("resolved" if is_well else "open")
+        works.set()
+        world.clock.advance(MINUTE)
+
+    async def hang(*_rest: object) -> Finding:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(loop, "look", hang)
+    assert await rounds.turn() == 1
+    await asyncio.sleep(0)
+    await rounds.close()
+    assert [check.id for check in await world.write(world.core.checks.claim(world.clock.now(), 10))] == [shop.id]

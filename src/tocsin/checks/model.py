@@ -245,6 +245,11 @@ def host_of(target: Target) -> str:
     return target.host.lower()
 
 
+def is_address(host: str) -> bool:
+    """Whether it is an address, and no name."""
+    return ":" in host or host.replace(".", "").isdigit()
+
+
 class Expiry(msgspec.Struct, frozen=True):
     """Something that ends by itself. ``mark`` tells one from its successor."""
 

@@ -1,6 +1,6 @@
 """The SQL of checks: definitions, who looks, what was found, and how long each status lasted."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -116,6 +116,12 @@ def claim_one(tx: Tx, check_id: str, now: int) -> Check | None:
     update = tables.checks.update().where(_c.id == check_id).values(lease_until=now + LEASE, fence=_c.fence + 1).returning(*_COLUMNS)
     row = tx.sql.execute(update).first()
     return None if row is None else _read(row)
+
+
+def release(tx: Tx, claimed: Mapping[str, int]) -> None:
+    """Nobody looks at these any more, as far as nobody else has claimed them since."""
+    for check_id, fence in claimed.items():
+        tx.sql.execute(tables.checks.update().where(_c.id == check_id, _c.fence == fence).values(lease_until=None))
 
 
 def release_all(tx: Tx) -> None:

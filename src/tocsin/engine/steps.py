@@ -7,6 +7,7 @@ from functools import partial
 
 from tocsin.bootstrap import Server
 from tocsin.core.clock import MINUTE, SECOND, monotonic
+from tocsin.core.errors import Unavailable
 from tocsin.db.writer import Tx
 from tocsin.engine import tidy
 from tocsin.escalation import store as progress_store
@@ -138,6 +139,8 @@ async def _look_at_checks(server: Server) -> None:
     """Checks, in a loop of their own that is begun here, and again should it end."""
     if server.rounds is not None:
         server.rounds.begin()
+        if server.rounds.error is not None:
+            raise Unavailable(server.rounds.error)
 
 
 async def _look_at_exporters(server: Server) -> None:

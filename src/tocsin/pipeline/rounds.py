@@ -6,13 +6,14 @@ lease that runs out; a look whose check was claimed anew, changed or taken away 
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 import structlog
 
 from tocsin.checks import rules, store
 from tocsin.checks.guard import Guard
-from tocsin.checks.model import Cause, Check, Definition, Finding
+from tocsin.checks.model import Cause, Check, Definition, Finding, host_of, is_address
 from tocsin.checks.probes.kit import Means
 from tocsin.checks.probes.run import look
 from tocsin.checks.service import Looked, Recorded, Sites, find
@@ -44,8 +45,10 @@ class Rounds:
         self._means, self._limits, self._guard = means, limits, Guard(clock)
         self._under_way: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
-        self._lost: set[bool] = set()  # our own network: True in it, the way to public addresses; False, to private ones
+        self._lost: dict[str, str] = {}  # what of our own network does not work, each with what was found
         self._was_lost: bool | None = None  # None: nothing is known since the start
+        self._claimed: dict[str, int] = {}  # what this process looks at, each with its fence
+        self.error: str | None = None  # why the last round failed
         self.latest_start = 0  # by how many milliseconds a look began too late, at worst
 
     def begin(self) -> None:
@@ -54,11 +57,14 @@ class Rounds:
             self._task = asyncio.create_task(self._go())
 
     async def close(self) -> None:
-        """Breaks off what is under way; its leases run out."""
+        """Breaks off what is under way; others may look at once."""
         tasks = [*self._under_way, *([self._task] if self._task is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._claimed:
+            with suppress(TocsinError):  # else their leases run out
+                await self._writer.run(lambda tx: store.release(tx, self._claimed))
 
     async def _go(self) -> None:
         if self._database.is_sqlite:
@@ -66,9 +72,11 @@ class Rounds:
         while True:
             try:
                 await self.turn()
+                self.error = None
             except TocsinError as error:
-                log.error("checks must wait", reason=error.message)
-            except Exception:
+                self.error = error.message
+            except Exception as error:
+                self.error = f"{type(error).__name__}: {error}"
                 log.exception("a round of checks failed")
             await asyncio.sleep(PAUSE)
 
@@ -79,6 +87,7 @@ class Rounds:
             return 0
         claimed = await self._writer.run(self._desk.claim(until, free))
         for check in claimed:
+            self._claimed[check.id] = check.fence
             task = asyncio.create_task(self._look_when_due(check))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
@@ -100,6 +109,7 @@ class Rounds:
         self.latest_start = max(self.latest_start, self._clock.now() - (check.due_at or 0))
         try:
             await self._look_and_record(check)
+            self._claimed.pop(check.id, None)
         except TocsinError as error:
             log.error("a look could not be written down", check=check.id, reason=error.message)
         except Exception:
@@ -113,22 +123,27 @@ class Rounds:
         found = await look(definition, self._means, self._limits.warning_ms, self._limits.critical_ms)
         if found.cause is Cause.SILENT and not found.heard and await self._guard.is_ours(found.address):
             found = rules.ours(found)
-        await self._note_network(found)
+        await self._note_network(definition, found)
         return found
 
-    async def _note_network(self, found: Finding) -> None:
+    async def _note_network(self, definition: Definition, found: Finding) -> None:
+        """One alert about ourselves while something of our own is lost."""
         self._guard.heard(found)
-        side = found.address is None or is_public(found.address)
+        side = "public" if found.address is None or is_public(found.address) else "private"
         if found.cause is Cause.OUR_NETWORK:
-            self._lost.add(side)
+            self._lost[side] = found.words
+        elif found.cause is Cause.OUR_RESOLVER:
+            self._lost["resolver"] = found.words
         elif found.heard:
-            self._lost.discard(side)
+            self._lost.pop(side, None)
+            if not is_address(host_of(definition.target)):
+                self._lost.pop("resolver", None)
         else:
             return
         is_lost = bool(self._lost)
         if is_lost is not self._was_lost:
             self._was_lost = is_lost
-            await self._writer.run(self._desk.note_network(is_lost=is_lost))
+            await self._writer.run(self._desk.note_network("; ".join(self._lost.values())))
 
     # Out of turn.
 

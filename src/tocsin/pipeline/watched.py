@@ -96,19 +96,19 @@ class CheckDesk:
             members: list[Incoming] = [Incoming(_event(check, tell), self._sites.slug_of(check.site_id), now) for check, tell in told]
             self._ingest.take(tx, [Batch(list(members), None, None)])
 
-    def note_network(self, *, is_lost: bool) -> Callable[[Tx], None]:
-        """Whether our own network is lost: one alert about ourselves, and its end."""
+    def note_network(self, lost: str) -> Callable[[Tx], None]:
+        """One alert about ourselves while something of our own network is *lost*, in words; its end when nothing is."""
 
         def work(tx: Tx) -> None:
             site = self._sites.get(OWN_SITE)
-            if not is_lost and not alert_store.unresolved(tx, site.id, [OWN_NETWORK]):
+            if not lost and not alert_store.unresolved(tx, site.id, [OWN_NETWORK]):
                 return
             event = EventInput(
                 type=OWN_NETWORK,
-                severity=4 if is_lost else 1,
-                status="problem" if is_lost else "recovery",
-                title="Tocsin's own network is down: checks say nothing" if is_lost else "Tocsin's own network works again",
-                message="Several targets that answered a moment ago are silent together. Their checks are unknown until one answers.",
+                severity=4 if lost else 1,
+                status="problem" if lost else "recovery",
+                title="Tocsin's own network is down: checks say nothing" if lost else "Tocsin's own network works again",
+                message=f"{cut(lost, 1_000)}. Checks are unknown meanwhile." if lost else None,
                 subject="tocsin:network",
                 dedup_key=OWN_NETWORK,
             )

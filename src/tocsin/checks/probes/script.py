@@ -80,6 +80,5 @@ def _judged(code: int, output: bytes, kit: Kit) -> Finding:
     level = _LEVELS.get(code)
     if level is Level.OK:
         return kit.fine(first, evidence)
-    if level is None:
-        return kit.found(None, Cause.OUR_FAULT, first if code == 3 else f"it ended with {code}: {first}", evidence)
-    return kit.found(level, Cause.SCRIPT, first, evidence)
+    words = first if code <= 3 else f"it ended with {code}: {first}"
+    return kit.found(level, Cause.SCRIPT, words, evidence)
