@@ -152,3 +152,87 @@ async def test_a_series_too_many_is_refused_by_name(service: Service) -> None:
     assert answer["accepted"] == 1
     assert [one["index"] for one in answer["rejected"]] == [0, 2]
     assert "TOCSIN_SERIES_LIMIT" in answer["rejected"][1]["errors"][0]["message"]
+
+
+@pytest.mark.claim("H1", "U3")
+async def test_a_query_answers_points_by_time(service: Service) -> None:
+    now = service.world.clock.now()
+    times = [now - n * MINUTE for n in (3, 2, 1)]
+    for host in ("web1", "web2"):
+        await send(service, *[{"name": "cpu_percent", "host": host, "value": n, "at": to_text(at)} for n, at in enumerate(times)])
+    answer = await service.reader.get("/metrics/query", name="cpu_percent", host="web1")
+    assert answer == {
+        "series": [
+            {
+                "name": "cpu_percent",
+                "unit": "percent",
+                "host": "web1",
+                "site": "main",
+                "labels": {},
+                "step_seconds": None,
+                "points": [[at, float(n)] for n, at in enumerate(times)],
+                "envelope": None,
+            }
+        ]
+    }
+    asked = {"name": "cpu_percent", "from": to_text(times[0]), "to": to_text(times[2]), "step": "1h"}
+    both = (await service.reader.get("/metrics/query", **asked))["series"]
+    assert [one["host"] for one in both] == ["web1", "web2"]
+    assert both[0]["points"] == [[times[0] // HOUR * HOUR, 0.5]]
+    assert both[0]["envelope"] == [[0.0, 1.0]]
+    high = (await service.reader.get("/metrics/query", **asked, agg="max"))["series"]
+    assert (high[0]["points"][0][1], high[0]["envelope"]) == (1.0, None)
+    assert (await service.reader.get("/metrics/query", name="load_1m"))["series"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("", "name"),
+        ("name=cpu%20percent", "name"),
+        ("name=a_ms&agg=p42", "agg"),
+        ("name=a_ms&step=5", "step"),
+        ("name=a_ms&step=0m", "step"),
+        ("name=a_ms&step=1s&from=2025-01-01T00:00:00Z", "step"),
+        ("name=a_ms&width=0", "width"),
+        ("name=a_ms&from=yesterday", "from"),
+        ("name=a_ms&from=2999-01-01T00:00:00Z", "from"),
+        ("name=a_ms&from=0001-01-01T00:00:00Z", "from"),
+        ("name=a_ms&labels=x", "labels"),
+        ("name=a_ms&colour=red", "colour"),
+    ],
+)
+async def test_a_wrong_query_is_named(sqlite_service: Service, query: str, field: str) -> None:
+    problem = await sqlite_service.reader.refused("GET", f"/metrics/query?{query}", 422)
+    assert problem["errors"][0]["field"] == field
+
+
+async def test_a_query_that_fits_too_many_series_says_so(sqlite_service: Service) -> None:
+    await send(sqlite_service, *[{"name": "cpu_percent", "host": f"web{n}", "value": n} for n in range(101)])
+    problem = await sqlite_service.reader.refused("GET", "/metrics/query?name=cpu_percent", 422)
+    assert "narrow it" in problem["errors"][0]["message"]
+
+
+@pytest.mark.claim("H6")
+async def test_all_samples_can_be_exported_as_csv(service: Service) -> None:
+    now = service.world.clock.now()
+    await send(
+        service,
+        {"name": "disk_percent", "host": "=cmd()", "labels": {"mount": "/"}, "value": 81.25, "at": to_text(now - MINUTE)},
+        {"name": "disk_percent", "host": "=cmd()", "labels": {"mount": "/"}, "value": 81.5, "at": to_text(now)},
+        {"name": "disk_percent", "host": "web1", "value": 3, "at": to_text(now - 3 * DAY)},
+        {"name": "orders_total", "value": 7, "site": OTHER_SITE, "at": to_text(now)},
+    )
+    answer = await service.admin.ask("GET", "/metrics/export.csv", params={"from": to_text(now - 4 * DAY)})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.text.splitlines() == [
+        "site,host,name,labels,at,value",
+        f"""main,'=cmd(),disk_percent,"{{""mount"":""/""}}",{to_text(now - MINUTE)},81.25""",
+        f"""main,'=cmd(),disk_percent,"{{""mount"":""/""}}",{to_text(now)},81.5""",
+        f"main,web1,disk_percent,,{to_text(now - 3 * DAY)},3.0",
+        f"{OTHER_SITE},,orders_total,,{to_text(now)},7.0",
+    ]
+    own = await service.tenant.ask("GET", "/metrics/export.csv")
+    assert own.text.splitlines()[1:] == [f"{OTHER_SITE},,orders_total,,{to_text(now)},7.0"]
+    day = await service.admin.ask("GET", "/metrics/export.csv", params={"host": "web1"})
+    assert len(day.text.splitlines()) == 1

@@ -2,22 +2,24 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import msgspec
 from litestar import Controller, get, post
+from litestar.response import Stream
 from msgspec import Meta
 
 from tocsin.api.context import AnyRequest, Given, TheCaller, TheServer, chosen_site, visible_sites
-from tocsin.api.fields import Cursor, Host, Limit, Page, Slug, Time
+from tocsin.api.csv import csv_lines
+from tocsin.api.fields import Cursor, Host, Limit, Moment, Page, Slug, Time
 from tocsin.api.intake import MAX_BACKLOG, SMALL, unzip
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.api.problems import UnsupportedContent
 from tocsin.bootstrap import Server
-from tocsin.core.clock import DAY
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import FieldError, InvalidInput, Unavailable
-from tocsin.core.times import to_text, to_text_or_none
+from tocsin.core.times import from_datetime, to_text, to_text_or_none
 from tocsin.db.writer import Tx
 from tocsin.events.model import MAX_BODY
 from tocsin.events.sites import SiteBook
@@ -25,7 +27,15 @@ from tocsin.identity.model import Caller
 from tocsin.metrics import rules, store
 from tocsin.metrics.decode import Decoded, Refused, Samples, decode
 from tocsin.metrics.model import NO_LABELS, Labels, Reading, Recorded, Sample, Series, SeriesFilter
+from tocsin.metrics.queries import Agg, Curve, Question
 
+CSV_COLUMNS = ("site", "host", "name", "labels", "at", "value")
+CSV_SERIES = 50  # looked up at once
+CSV_PIECE = 2 * DAY  # of one series, written at once
+USUAL = DAY
+MAX_CURVES = 100
+MAX_POINTS = 20_000
+LONGEST = 40 * 366 * DAY
 WEIGHT = 10  # samples that take the writer as long as an event
 LATELY = 2 * DAY  # how far back a series' last value is looked for
 
@@ -49,6 +59,26 @@ LabelsInQuery = Annotated[
         description="Labels that the series has (it may have others): `name=value`, with commas between.",
         examples=["mount=/"],
         extra={"must": "be labels such as mount=/ or mount=/,device=sda1"},
+    ),
+]
+
+
+StepLength = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{0,5}[smhd]$",
+        description="How long each point lasts: a number and s, m, h or d.",
+        examples=["5m"],
+        extra={"must": "be a number and s, m, h or d, such as 5m"},
+    ),
+]
+Width = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=MAX_POINTS,
+        description="How many points at most, where no step is named.",
+        extra={"must": f"be a whole number from 1 to {MAX_POINTS}"},
     ),
 ]
 
@@ -96,6 +126,48 @@ class SeriesPage(Page, frozen=True):
     items: list[MetricSeries]
 
 
+class PeriodWanted(SeriesWanted, frozen=True, kw_only=True):
+    """Which series, and from when to when."""
+
+    since: Annotated[Moment, Meta(description="From this moment on. Default: a day before `to`.")] | None = msgspec.field(
+        default=None, name="from"
+    )
+    until: Annotated[Moment, Meta(description="Before this moment. Default: now.")] | None = msgspec.field(default=None, name="to")
+
+
+class CurveQuery(PeriodWanted, frozen=True, kw_only=True):
+    """Which series, from when to when, in which steps, and what of each step."""
+
+    name: MetricName
+    step: StepLength | None = None
+    width: Width = 1_000
+    agg: Annotated[
+        Agg,
+        Meta(description="What is said of the samples of each step.", extra={"must": f"be one of {', '.join(Agg)}"}),
+    ] = Agg.AVG
+
+
+class CurveOut(msgspec.Struct, frozen=True):
+    """A series and its points: `[unix_ms, value]`, by time."""
+
+    name: str
+    unit: str
+    host: str | None
+    site: str
+    labels: dict[str, str]
+    step_seconds: Annotated[int | None, Meta(description="How long each point lasts; null: these are the samples themselves.")]
+    points: list[tuple[int, float]]
+    envelope: Annotated[
+        list[tuple[float, float]] | None, Meta(description="For means: the least and the greatest value of each point's step.")
+    ]
+
+
+class Curves(msgspec.Struct, frozen=True):
+    """The series that fit and have anything in that time."""
+
+    series: list[CurveOut]
+
+
 class HistoryApi(Controller):
     """History of metrics."""
 
@@ -127,6 +199,32 @@ class HistoryApi(Controller):
             items, cursor = cut_page(found, asked.limit, "series", store.place_of)
             last = {one.series.id: one for one in core.history.newest_of(connection, items, core.clock.now() - LATELY)}
         return SeriesPage(cursor, [_series_out(one, last.get(one.id), core.sites) for one in items])
+
+    @get("/query", sync_to_thread=True)
+    def query(self, server: TheServer, caller: TheCaller, asked: Given[CurveQuery]) -> Curves:
+        """Answers what some series were like over a time.
+
+        Without a `step`, in at most `width` points, each with its least and greatest value; all samples, if they are no more.
+        Steps of whole hours and days are read from roll-ups, which reach further back than the samples.
+        """
+        core, wanted = server.core, filter_of(server.core.sites, caller, asked)
+        question = _question(asked, core.settings.history_days, core.clock.now())
+        with core.database.read() as connection:
+            series = core.history.find(connection, wanted, limit=MAX_CURVES + 1)
+            if len(series) > MAX_CURVES:
+                raise InvalidInput.of("name", f"fits more than {MAX_CURVES} series: narrow it by site, host or labels")
+            found = core.history.curves(connection, series, question)
+        return Curves([_curve_out(one, core.sites) for one in found])
+
+    @get("/export.csv", media_type="text/csv", opt={"produces": "text/csv"})
+    async def export_csv(self, server: TheServer, caller: TheCaller, asked: Given[PeriodWanted]) -> Stream:
+        """Exports samples as CSV, by series and time, however many there are.
+
+        Text that a spreadsheet would take for a formula has an apostrophe before it.
+        """
+        wanted, period = filter_of(server.core.sites, caller, asked), _period(asked, server.core.clock.now())
+        headers = {"Content-Disposition": 'attachment; filename="metrics.csv"'}
+        return Stream(_csv(server, wanted, *period), media_type="text/csv", headers=headers)
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -177,6 +275,67 @@ def _labels(text: str | None) -> Labels:
         return NO_LABELS
     pairs = [part.partition("=") for part in re.split(r",(?=[a-zA-Z_][a-zA-Z0-9_]*=)", text)]
     return tuple(sorted({name: value for name, _, value in pairs}.items()))
+
+
+def _period(asked: PeriodWanted, now: int) -> tuple[int, int]:
+    end = now + 1 if asked.until is None else from_datetime(asked.until)
+    start = end - USUAL if asked.since is None else from_datetime(asked.since)
+    if start >= end:
+        raise InvalidInput.of("from", "must be before to")
+    if end - start > LONGEST:
+        raise InvalidInput.of("from", "is more than 40 years before to")
+    return start, end
+
+
+def _question(asked: CurveQuery, history_days: int, now: int) -> Question:
+    start, end = _period(asked, now)
+    step = None if asked.step is None else int(asked.step[:-1]) * _UNITS[asked.step[-1]]
+    if step is not None and (end - start) // step > MAX_POINTS:
+        raise InvalidInput.of("step", f"makes more than {MAX_POINTS} points of that time: make it longer, or name a width")
+    return Question(start, end, step, asked.width, asked.agg, now - history_days * DAY)
+
+
+_UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+
+
+def _curve_out(found: Curve, sites: SiteBook) -> CurveOut:
+    one = found.series
+    step = None if found.step is None else found.step // SECOND
+    return CurveOut(
+        one.name,
+        rules.unit_of(one.name),
+        one.host or None,
+        sites.slug_of(one.site_id),
+        dict(one.labels),
+        step,
+        found.points,
+        found.envelope,
+    )
+
+
+async def _csv(server: Server, wanted: SeriesFilter, start: int, end: int) -> AsyncIterator[bytes]:
+    """The file, piece by piece. Each is a snapshot of its own, so that a long export holds no old state back."""
+    yield csv_lines([CSV_COLUMNS])
+    after: store.Place | None = None
+    while series := await asyncio.to_thread(_some_series, server, wanted, after):
+        for one in series:
+            for begin in range(start, end, CSV_PIECE):
+                lines = await asyncio.to_thread(_csv_piece, server, one, begin, min(end, begin + CSV_PIECE))
+                if lines:
+                    yield lines
+        after = store.place_of(series[-1])
+
+
+def _some_series(server: Server, wanted: SeriesFilter, after: store.Place | None) -> list[Series]:
+    with server.core.database.read() as connection:
+        return server.core.history.find(connection, wanted, after, CSV_SERIES)
+
+
+def _csv_piece(server: Server, one: Series, start: int, end: int) -> bytes:
+    with server.core.database.read() as connection:
+        points = server.core.history.points(connection, one.id, start, end)
+    known = (server.core.sites.slug_of(one.site_id), one.host, one.name, store.labels_text(one.labels) if one.labels else "")
+    return csv_lines([(*known, to_text(at), value) for at, value in points])
 
 
 def _series_out(series: Series, last: Reading | None, sites: SiteBook) -> MetricSeries:

@@ -163,6 +163,8 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/thresholds",
             "GET /api/v1/thresholds/{threshold_id}",
             "GET /api/v1/metrics/series",
+            "GET /api/v1/metrics/query",
+            "GET /api/v1/metrics/export.csv",
             "GET /api/v1/heartbeats",
             "GET /api/v1/heartbeats/{heartbeat_id}",
         ),

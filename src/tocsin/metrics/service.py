@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from math import isfinite
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 
 from tocsin.db.writer import Tx
-from tocsin.metrics import packing, rolling, store, trimming
+from tocsin.metrics import packing, queries, rolling, store, trimming
 from tocsin.metrics.model import Reading, Recorded, Sample, Series, SeriesFilter
+from tocsin.metrics.queries import Curve, Question
 from tocsin.metrics.store import HistoryStore, Key, Point
+
+if TYPE_CHECKING:
+    from tocsin.metrics.packs import Columns
 
 
 class LimitReport(Protocol):
@@ -119,6 +123,14 @@ class History:
         """The same, of series that were found before."""
         points = self._keeper.newest(connection, [one.id for one in series], since)
         return [Reading(one, *points[one.id]) for one in series if one.id in points]
+
+    def curves(self, connection: sa.Connection, series: Sequence[Series], question: Question) -> list[Curve]:
+        """What *series* were like over a time; one without anything in it is left out."""
+        return queries.curves(connection, self._keeper, series, question)
+
+    def columns(self, connection: sa.Connection, series: Sequence[Series], start: int, end: int) -> "dict[int, Columns]":
+        """All moments and values of these series from *start* to before *end*, as arrays, by the id of the series."""
+        return self._keeper.columns(connection, [one.id for one in series], start, end)
 
     def points(self, connection: sa.Connection, series_id: int, start: int, end: int) -> list[Point]:
         """All moments and values of one series from *start* to before *end*, by time."""

@@ -1,0 +1,199 @@
+"""Curves: what some series were like over a time, in as many points as are wanted.
+
+What whole hours and days come to is read from their roll-ups where the step allows it, the rest from the samples. Long times
+are read a piece at a time, so that a question never holds more than some days of its series at once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import msgspec
+import sqlalchemy as sa
+
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.db import tables
+from tocsin.metrics import rolling
+from tocsin.metrics.model import Series
+from tocsin.metrics.store import HistoryStore
+
+if TYPE_CHECKING:
+    from tocsin.metrics.buckets import Buckets
+    from tocsin.metrics.packs import Columns
+
+_Row = tuple[float, ...]  # place, count, sum, least, greatest, percentile
+
+PIECE = 12 * DAY  # of samples, read at once
+STEPS = (
+    *(SECOND * n for n in (1, 2, 5, 10, 15, 30)),
+    *(MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
+    *(HOUR * n for n in (1, 2, 3, 6, 12)),
+    *(DAY * n for n in (1, 2, 7, 14, 30, 90, 365)),
+)
+
+
+class Agg(StrEnum):
+    """What is said of the samples of each step."""
+
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    SUM = "sum"
+    COUNT = "count"
+    P50 = "p50"
+    P95 = "p95"
+    P99 = "p99"
+
+    @property
+    def share(self) -> float | None:
+        """The share that lies below a percentile; None for what is none."""
+        return {"p50": 0.5, "p95": 0.95, "p99": 0.99}.get(self)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """From when to before when, in which steps. Without a step: at most *width* points, or the samples themselves if they are as few."""
+
+    start: int
+    end: int
+    step: int | None
+    width: int
+    agg: Agg
+    samples_since: int  # older samples are gone: there are roll-ups only
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """One series' points by time: the samples themselves (``step`` None), means with their extremes (``envelope``), or another figure."""
+
+    series: Series
+    step: int | None
+    points: list[tuple[int, float]]
+    envelope: list[tuple[float, float]] | None
+
+
+class _Stretch(msgspec.Struct, frozen=True):
+    """A part of the time and where it is read: roll-ups of a length, or (None) samples."""
+
+    start: int
+    end: int
+    length: int | None
+
+
+def curves(connection: sa.Connection, keeper: HistoryStore, series: Sequence[Series], question: Question) -> list[Curve]:
+    """The answer for each of *series* that has anything in that time."""
+    gathered = _Gathered(question, question.step or step_for(question))
+    ids = [one.id for one in series]
+    for stretch in _stretches(connection, question, gathered.step):
+        if stretch.length is None:
+            gathered.add_samples(keeper.columns(connection, ids, stretch.start, stretch.end))
+        else:
+            gathered.add_rollups(_rows(connection, ids, stretch, question.agg), stretch.length)
+    return [gathered.curve(one) for one in series if one.id in gathered.parts]
+
+
+class _Gathered:
+    """What has been read so far; the samples themselves as well, as long as there are no more than are wanted."""
+
+    def __init__(self, question: Question, step: int) -> None:
+        self.step, self._question = step, question
+        self._wants_samples = question.step is None and question.agg is Agg.AVG
+        self.parts: dict[int, list[Buckets]] = {}
+        self._samples: dict[int, list[Columns]] = {}
+
+    def add_samples(self, found: "Mapping[int, Columns]") -> None:
+        """The samples of the next stretch."""
+        from tocsin.metrics import buckets  # noqa: PLC0415 - numpy, which an idle server does not need
+
+        for series_id, columns in found.items():
+            self.parts.setdefault(series_id, []).append(buckets.gather(columns, self.step, self._question.agg.share))
+            kept = self._samples.setdefault(series_id, [])
+            if sum(len(times) for times, _ in kept) <= self._question.width:
+                kept.append(columns)
+
+    def add_rollups(self, found: "Mapping[int, Sequence[_Row]]", length: int) -> None:
+        """The roll-ups of the next stretch."""
+        from tocsin.metrics import buckets  # noqa: PLC0415 - numpy, which an idle server does not need
+
+        self._wants_samples = False
+        for series_id, rows in found.items():
+            self.parts.setdefault(series_id, []).append(buckets.of_rows(rows, length, self.step))
+
+    def curve(self, series: Series) -> Curve:
+        """What there is of one series."""
+        from tocsin.metrics import buckets  # noqa: PLC0415 - numpy, which an idle server does not need
+
+        joined = buckets.merge(self.parts[series.id])
+        if self._wants_samples and int(joined.counts.sum()) <= self._question.width:
+            points = [point for times, values in self._samples[series.id] for point in zip(times.tolist(), values.tolist(), strict=True)]
+            return Curve(series, None, points, None)
+        points = list(zip(joined.begins.tolist(), _chosen(joined, self._question.agg), strict=True))
+        if self._question.agg is not Agg.AVG:
+            return Curve(series, self.step, points, None)
+        return Curve(series, self.step, points, list(zip(joined.lows.tolist(), joined.highs.tolist(), strict=True)))
+
+
+def _chosen(found: "Buckets", agg: Agg) -> list[float]:
+    if agg is Agg.AVG:
+        return list((found.sums / found.counts).tolist())
+    by_name = {Agg.MIN: found.lows, Agg.MAX: found.highs, Agg.SUM: found.sums, Agg.COUNT: found.counts}
+    return list(by_name.get(agg, found.quantiles).tolist())
+
+
+def step_for(question: Question) -> int:
+    """The shortest step that makes no more points than are wanted, and of which there is something to be had."""
+    shortest = (question.end - question.start) / question.width
+    if question.start < question.samples_since:
+        shortest = max(shortest, HOUR)
+    return next((step for step in STEPS if step >= shortest), STEPS[-1])
+
+
+def _stretches(connection: sa.Connection, question: Question, step: int) -> Iterator[_Stretch]:
+    marks = rolling.marks(connection)
+    levels = []
+    if marks is not None:
+        is_share = question.agg.share is not None
+        ends = {DAY: marks.day * DAY, HOUR: marks.hour * HOUR}
+        levels = [(length, end) for length, end in ends.items() if (step == length if is_share else step % length == 0)]
+    for stretch in _cover(question.start, question.end, levels):
+        yield from [stretch] if stretch.length is not None else _pieces(stretch, step)
+
+
+def _cover(start: int, end: int, levels: Sequence[tuple[int, int]]) -> Iterator[_Stretch]:
+    """Whole days, then whole hours, then the rest, by time."""
+    if start >= end:
+        return
+    if not levels:
+        yield _Stretch(start, end, None)
+        return
+    (length, done), rest = levels[0], levels[1:]
+    low, high = -(-start // length) * length, min(done, end // length * length)
+    if low >= high:
+        yield from _cover(start, end, rest)
+        return
+    yield from _cover(start, low, rest)
+    yield _Stretch(low, high, length)
+    yield from _cover(high, end, rest)
+
+
+def _pieces(stretch: _Stretch, step: int) -> Iterator[_Stretch]:
+    """A long stretch cut where a step begins."""
+    piece = -(-PIECE // step) * step
+    edges = [stretch.start, *range((stretch.start // step) * step + piece, stretch.end, piece), stretch.end]
+    return (_Stretch(start, end, None) for start, end in pairwise(edges))
+
+
+def _rows(connection: sa.Connection, ids: Sequence[int], stretch: _Stretch, agg: Agg) -> dict[int, list[_Row]]:
+    """The roll-ups of a stretch, by series."""
+    length = stretch.length or HOUR
+    table = tables.rollups_daily if length == DAY else tables.rollups_hourly
+    place = table.c.day if length == DAY else table.c.hour
+    share = table.c[agg.value] if agg.share is not None else table.c.p50
+    query = sa.select(table.c.series_id, place, table.c.count, table.c.sum, table.c.min, table.c.max, share)
+    # A list of days, not a span: each series is then found by the key.
+    days = range(stretch.start // DAY, (stretch.end - 1) // DAY + 1)
+    query = query.where(table.c.day.in_([*days]), table.c.series_id.in_(ids))
+    query = query.where(place >= stretch.start // length, place < stretch.end // length).order_by(table.c.series_id, place)
+    rows: dict[int, list[_Row]] = {}
+    for series_id, *figures in connection.execute(query):
+        rows.setdefault(series_id, []).append(tuple(figures))
+    return rows
