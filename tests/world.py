@@ -139,17 +139,10 @@ class World:
 
     async def turn(self) -> None:
         """What the engine does at this moment."""
-        while await self.write(self.core.actions.come_due):
-            pass
-        while await self.write(self.core.actions.calm):
-            pass
-        while await self.write(self.core.sweep.step):
-            pass
-        while await self.write(self.core.actions.escalate_due):
-            pass
-        while await self.write(self.core.pulse.expire):
-            pass
-        while await self.write(self.core.actions.find_company):
+        core = self.core
+        actions = core.actions
+        steps = (actions.come_due, actions.calm, core.sweep.step, actions.escalate_due, core.pulse.expire, actions.find_company)
+        while any(await asyncio.gather(*[self.write(step) for step in steps])):  # one transaction, as the writer groups what is at hand
             pass
         await self.delivery.look_up_unknown()
         await asyncio.gather(*self.delivery.asking.values())
