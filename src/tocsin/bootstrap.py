@@ -229,6 +229,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.notify.quiet import Quiet
     from tocsin.pipeline.actions import Actions
     from tocsin.pipeline.auditor import Mender
+    from tocsin.pipeline.bridge import BRIDGE_METRICS, BridgeFigures
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
@@ -286,6 +287,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         Pulse(store.clock, ingest, sites.slug_of),
     )
     core.history.follow(core.judge)
+    ingest.listen(BRIDGE_METRICS, BridgeFigures(history).heard)
 
     def begin(tx: Tx) -> None:
         site_store.ensure(tx, "main", now())
@@ -419,7 +421,7 @@ def _lookout(core: Core, door: "HttpDoor") -> "Lookout | None":
         return None
     from tocsin.pipeline.lookout import SITE, Lookout
 
-    return Lookout(api, core.writer, core.clock, core.ingest, lambda: core.sites.get(SITE).id)
+    return Lookout(api, core.writer, core.clock, core.ingest, core.history, lambda: core.sites.get(SITE).id)
 
 
 def _scraper(core: Core, door: "HttpDoor") -> "Scraper":

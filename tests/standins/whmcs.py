@@ -34,6 +34,7 @@ class WhmcsStandIn(Provider):
     def __init__(self) -> None:
         super().__init__()
         self.refuses: str | None = None
+        self.page = 200  # the status of the client area
         self.forbidden: set[str] = set()  # actions that the role may not do
         self.servers: list[dict[str, Any]] = CONTRACT["answers"]["GetServers"]["servers"]
         self.services: list[dict[str, Any]] = []
@@ -42,6 +43,8 @@ class WhmcsStandIn(Provider):
         self.answers: dict[str, Any] = deepcopy(CONTRACT["answers"])  # of the actions that are answered whole
 
     async def answer(self, seen: Seen) -> Answer:
+        if (seen.method, seen.path) == ("GET", "/whmcs/"):
+            return Answer(self.page, b"<html>Welcome to our client area</html>", {"Content-Type": "text/html"})
         self.want((seen.method, seen.path) == ("POST", "/whmcs/includes/api.php"), f"{seen.method} {seen.path}")
         self.want(seen.headers.get("Content-Type") == "application/x-www-form-urlencoded", "not a form")
         self.want(not seen.query, "something stands in the address, where logs show it")

@@ -11,6 +11,7 @@ from tests.standins.whmcs import CONTRACT, IDENTIFIER, SECRET, WhmcsStandIn
 from tests.world import World
 from tocsin.alerts.model import Alert
 from tocsin.core.clock import DAY, HOUR, MINUTE
+from tocsin.metrics.model import SeriesFilter
 from tocsin.net.http import HttpDoor
 from tocsin.pipeline.lookout import EVERY, Lookout
 from tocsin.whmcs import judging, store
@@ -52,7 +53,7 @@ def lookout(world: World, whmcs: WhmcsStandIn, door: HttpDoor) -> Lookout:
 def a_lookout(world: World, whmcs: WhmcsStandIn, door: HttpDoor) -> Lookout:
     core = world.core
     api = WhmcsApi(door, f"{whmcs.url}/whmcs", IDENTIFIER, SECRET)
-    return Lookout(api, core.writer, core.clock, core.ingest, lambda: core.sites.get("main").id, lambda: 0.0)
+    return Lookout(api, core.writer, core.clock, core.ingest, core.history, lambda: core.sites.get("main").id, lambda: 0.0)
 
 
 def looks(world: World) -> dict[str, Look]:
@@ -232,6 +233,30 @@ async def test_health_queue_and_full_servers_become_alerts_and_all_facts_are_kep
     assert {action.name for action in ACTIONS} <= found.keys()
     assert all(found[action.name].fault is None and found[action.name].took is not None for action in ACTIONS)
     assert "email" not in (found["GetAdminUsers"].facts or "")
+
+
+@pytest.mark.claim("M4")
+async def test_what_whmcs_says_becomes_series(world: World, whmcs: WhmcsStandIn, lookout: Lookout) -> None:
+    whmcs.answers["GetModuleQueue"] = ANSWERS["GetModuleQueue"]
+    await lookout.look()
+    with world.core.database.read() as connection:
+        found = world.core.history.newest(connection, SeriesFilter(), 0)
+    figures = {(one.series.name, *[value for _, value in one.series.labels]): one.value for one in found}
+    asked = {key[1] for key in figures if key[0] == "response_ms"}
+    assert asked == {action.name for action in ACTIONS} | {"client_area"}
+    assert figures["whmcs_cron_age_seconds",] == (6 * HOUR + 39 * MINUTE + 56_000) / 1000
+    assert figures["whmcs_queue_actions",] == 2
+    assert figures["whmcs_queue_age_seconds",] == pytest.approx(2419, abs=1)
+    assert (figures["whmcs_orders_pending",], figures["whmcs_tickets_awaiting_reply",]) == (6, 12)
+    assert figures["whmcs_income_today", "USD"] == 412.80
+    assert {one.series.host for one in found if one.series.name == "whmcs_server_full_percent"} == {"web2.hosting.example"}
+
+
+async def test_a_client_area_that_does_not_answer_has_no_time(world: World, whmcs: WhmcsStandIn, lookout: Lookout) -> None:
+    whmcs.page = 503
+    await lookout.look()
+    with world.core.database.read() as connection:
+        assert world.core.history.find(connection, SeriesFilter(labels=(("page", "client_area"),))) == []
 
 
 @pytest.mark.claim("M4", "E7")

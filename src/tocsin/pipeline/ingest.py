@@ -23,6 +23,8 @@ from tocsin.ruling.book import RuleBook
 from tocsin.ruling.model import FiguresOf, Ruling
 from tocsin.ruling.rules import Ruled
 
+Listener = Callable[[Tx, Sequence[Event], int], None]
+
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
     """One request's events: ``site`` is the key's own, ``skew`` the sender's clock minus ours in milliseconds, if known."""
@@ -52,6 +54,11 @@ class Ingest:
         self._rules, self._figures_of = rule_book, figures_of
         self._announcer = announcer
         self._policy = policy
+        self._listeners: dict[str, Listener] = {}
+
+    def listen(self, event_type: str, listener: Listener) -> None:
+        """Has *listener* hear of events of a type as they are stored, in the same transaction."""
+        self._listeners[event_type] = listener
 
     def take(self, tx: Tx, batches: Sequence[Batch]) -> list[Taken]:
         """A group for `Writer.submit`: all *batches* together, each answered by itself."""
@@ -62,6 +69,10 @@ class Ingest:
         with tx.pipeline():
             event_store.add(tx, changes.rows)
             alert_store.save(tx, self._announcer.announce(tx, changes.decided, now))
+        for event_type, listener in self._listeners.items():
+            heard = [event for event in work.events if event.type == event_type]
+            if heard:
+                listener(tx, heard, now)
         _note_numbers(tx, work.numbers, work.skews, now)
         for batch in batches:
             self._keep_rejected(tx, batch, now)

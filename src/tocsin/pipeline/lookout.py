@@ -15,10 +15,13 @@ from tocsin.core.clock import MINUTE, SECOND, Clock, monotonic
 from tocsin.core.text import counted, cut
 from tocsin.db.writer import Tx, Writer
 from tocsin.events.model import EventInput, Incoming
+from tocsin.metrics.model import Sample
+from tocsin.metrics.service import History
 from tocsin.pipeline.ingest import Batch, Ingest
-from tocsin.whmcs import judging, store
+from tocsin.whmcs import figures, judging, store
 from tocsin.whmcs.client import WhmcsApi
 from tocsin.whmcs.facts import ACTIONS, Action
+from tocsin.whmcs.figures import Figure
 from tocsin.whmcs.model import Admins, Automation, Look, Problem
 from tocsin.whmcs.reading import WhmcsFault
 
@@ -38,10 +41,11 @@ class Lookout:
         writer: Writer,
         clock: Clock,
         ingest: Ingest,
+        history: History,
         site_id: Callable[[], int],
         spread: Callable[[], float] = random,
     ) -> None:
-        self._api, self._writer, self._clock, self._ingest = api, writer, clock, ingest
+        self._api, self._writer, self._clock, self._ingest, self._history = api, writer, clock, ingest, history
         self._site_id, self._spread = site_id, spread
         self._next = 0
         self._task: asyncio.Task[None] | None = None
@@ -77,6 +81,9 @@ class Lookout:
             if fault is not None:
                 refused.append(Problem(REFUSED, action.name, 3, fault.reason, fault.cure))
         await self._writer.run(partial(self._keep_refused, refused=refused))
+        page = await self._api.page()
+        if page is not None:
+            await self._writer.run(partial(self._record, found=figures.of_page(page)))
 
     async def _ask(self, action: Action) -> WhmcsFault | None:
         began, asked_at = monotonic(), self._clock.now()
@@ -105,6 +112,7 @@ class Lookout:
         telling = judging.tell(judging.problems(facts, _server_time(looks, now), standing), standing, now)
         told = telling.told + (judging.news(_admins(before), facts) if isinstance(facts, Admins) else [])
         self._tell(tx, told, telling.over, now)
+        self._record(tx, figures.of_action(action.name, took, facts, _server_time(looks, now)))
         kept = msgspec.json.encode(facts).decode()
         store.keep_look(tx, site_id, Look(action.name, asked_at, now, took, None, None, kept, telling.standing))
 
@@ -120,6 +128,11 @@ class Lookout:
         telling = judging.tell(found, before.standing, now)
         self._tell(tx, telling.told, telling.over, now)
         store.keep_look(tx, site_id, msgspec.structs.replace(before, asked_at=now, standing=telling.standing))
+
+    def _record(self, tx: Tx, found: list[Figure]) -> None:
+        """Keeps figures of this moment."""
+        now = self._clock.now()
+        self._history.record(tx, [Sample(self._site_id(), one.name, now, one.value, one.host, one.labels) for one in found], now)
 
     def _tell(self, tx: Tx, told: list[Problem], over: list[str], now: int) -> None:
         events = [

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from tocsin.core.clock import monotonic
 from tocsin.net.http import HttpDoor, HttpFailure
 from tocsin.whmcs.facts import ACTIONS
 from tocsin.whmcs.model import InvoiceRow, Row, ServerRow, ServiceRow, Survey
 from tocsin.whmcs.reading import ROW, WhmcsFault, answer, count, rows
 
+OK = 200
 WITHIN = 30.0  # seconds for one answer: large installations take their time
 LIMIT = 8 * 1024 * 1024  # bytes of one answer
 PAGE = 250
@@ -24,7 +26,8 @@ class WhmcsApi:
     """One installation and the credentials for it."""
 
     def __init__(self, door: HttpDoor, url: str, identifier: str, secret: str) -> None:
-        self._door, self._url, self._identifier, self._secret = door, f"{url}/includes/api.php", identifier, secret
+        self._door, self._identifier, self._secret = door, identifier, secret
+        self._url, self._page = f"{url}/includes/api.php", f"{url}/"
 
     async def call(self, action: str, **parameters: str | int) -> dict[str, Any]:
         """One action. Raises `WhmcsFault`, whose words hold no secret."""
@@ -37,6 +40,15 @@ class WhmcsApi:
         if found.cut:
             raise WhmcsFault(f"the answer to {action} is longer than {LIMIT >> 20} MiB", "Ask us: no installation was seen with so much")
         return answer(action, found.status, found.body)
+
+    async def page(self) -> int | None:
+        """How many milliseconds the client area takes; None if there is no answer, or no good one."""
+        began = monotonic()
+        try:
+            found = await self._door.request("GET", self._page, headers={"Accept": "text/html"}, within=WITHIN, limit=LIMIT)
+        except HttpFailure:
+            return None
+        return round((monotonic() - began) * 1000) if found.status == OK else None
 
     async def version(self) -> str:
         """The version of WHMCS; the best test of a connection."""
