@@ -15,7 +15,7 @@ from tocsin.api.fields import Cursor, Id, Level, Limit, Moment, Name, Page, Slug
 from tocsin.api.muting import MatcherIn, MatcherOut, matchers_out, read_matchers
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.api.policies import LevelOut, level_out
-from tocsin.bootstrap import Server
+from tocsin.bootstrap import Core, Server
 from tocsin.core.clock import SECOND
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.core.ids import is_uuid, new_id
@@ -320,13 +320,13 @@ class RulesApi(Controller):
             found = list(enumerate(store.every(connection), 1))
         later = [one for one in found if after is None or one[0] > after[0]]
         items, cursor = cut_page(later[: asked.limit + 1], asked.limit, "rules", lambda one: (one[0],))
-        return RulePage(cursor, [_out(kept, position) for position, kept in items])
+        return RulePage(cursor, [rule_out(kept, position) for position, kept in items])
 
     @post(status_code=201, opt={"conflict": True})
     async def add_rule(self, server: TheServer, caller: TheCaller, sent: Given[NewRule]) -> RuleOut:
         """Makes a rule, for events that arrive from now on."""
         now, policies = server.core.clock.now(), policies_of(server)
-        return await _write(server, lambda tx: service.make(tx, caller.who, _rule(sent), sent.position, policies, now))
+        return await _write(server, lambda tx: service.make(tx, caller.who, rule_of(sent), sent.position, policies, now))
 
     @get("/{rule_id:str}", sync_to_thread=True)
     def show_rule(self, server: TheServer, rule_id: InPath) -> RuleOut:
@@ -377,22 +377,7 @@ class RulesApi(Controller):
         with server.core.database.read() as connection:
             there = [one.rule for one in store.every(connection)]
         tried = proposed(there, _draft(sent.rule), sent.without, policies_of(server))
-        done = attempt(server, caller, tried, sent.event, at, now)
-        event = done.event
-        return TriedOut(
-            verdicts=done.verdicts,
-            status=event.status,  # type: ignore[arg-type]  # one of the three
-            site=done.site,
-            type=event.type,
-            severity=event.severity,
-            title=event.title,
-            dedup_key=event.dedup_key,
-            resolves=list(event.ends),
-            policy=done.policy,
-            held=done.held,
-            told_from=to_text_or_none(done.told_from),
-            levels=[level_out(one, done.directory) for one in done.levels],
-        )
+        return tried_out(attempt(server, caller, tried, sent.event, at, now))
 
     @post("/backtest", status_code=200, sync_to_thread=True, opt={"conflict": True})
     def backtest_rules(self, server: TheServer, sent: Given[BackTestIn]) -> BackTestOut:
@@ -402,7 +387,7 @@ class RulesApi(Controller):
             tried = proposed(there, _draft(sent.rule), sent.without, policies_of(server))
             return [] if sent.rule is None and sent.without is None else there, tried
 
-        return _backtest_out(compare(server, chosen, sent.days))
+        return backtest_out(compare(server, chosen, sent.days))
 
 
 _one_at_a_time = threading.Lock()
@@ -432,18 +417,42 @@ class Attempt(msgspec.Struct, frozen=True):
 def attempt(server: Server, caller: Caller, tried: Sequence[EventRule], sent: TriedEvent, at: int, now: int) -> Attempt:
     """What these rules would make of one event that arrives at *at*. Raises `InvalidInput` for what is no event."""
     site = visible_site(server.core.sites, caller, sent.site or own_site(server.core.sites, caller)).slug
-    ruleset, event = RuleSet(tried), _event(server, sent, site, now)
-    figures_of = server.core.impacts.figures
+    return attempt_at(server.core, site, tried, sent, at, now)
+
+
+def attempt_at(core: Core, site: str, tried: Sequence[EventRule], sent: TriedEvent, at: int, now: int) -> Attempt:
+    """The same for an event of a *site*."""
+    ruleset, event = RuleSet(tried), _event(core, sent, site, now)
+    figures_of = core.impacts.figures
     ruled = ruleset.rule(event, site, at, figures_of)
     ruling = ruled.ruling or Ruling(())
-    policy = (server.core.policies.find(ruling.policy) if ruling.policy else None) or server.core.policies.of_site(event.site_id)
-    silence = server.core.mutes.at(at).why(EventLabels(site, ruled.event))
+    policy = (core.policies.find(ruling.policy) if ruling.policy else None) or core.policies.of_site(event.site_id)
+    silence = core.mutes.at(at).why(EventLabels(site, ruled.event))
     held, told_from = (f"muted by {silence.words}", None) if silence is not None else _held(ruled.event, ruling, at)
-    with server.core.database.read() as connection:
+    with core.database.read() as connection:
         directory = read_directory(connection, at)
     levels = () if told_from is None else preview(policy, ruled.event.severity, directory, event.site_id, told_from)
     verdicts = _verdicts(ruleset, event, ruleset.figures(event, figures_of), at, ruling.decisions, site)
     return Attempt(ruled.event, site, verdicts, policy.name, held, told_from, tuple(levels), directory)
+
+
+def tried_out(done: Attempt) -> TriedOut:
+    """What was tried, for the wire."""
+    event = done.event
+    return TriedOut(
+        verdicts=done.verdicts,
+        status=event.status,  # type: ignore[arg-type]  # one of the three
+        site=done.site,
+        type=event.type,
+        severity=event.severity,
+        title=event.title,
+        dedup_key=event.dedup_key,
+        resolves=list(event.ends),
+        policy=done.policy,
+        held=done.held,
+        told_from=to_text_or_none(done.told_from),
+        levels=[level_out(one, done.directory) for one in done.levels],
+    )
 
 
 Choose = Callable[[list[EventRule]], tuple[Sequence[EventRule], Sequence[EventRule]]]
@@ -464,7 +473,12 @@ def compare(server: Server, choose: Choose, days: int) -> BackTest:
 
 def policies_of(server: Server) -> frozenset[str]:
     """The ids of the policies that there are."""
-    return frozenset([BUILT_IN, *(one.policy.id for one in server.core.policies.definitions)])
+    return known_policies(server.core)
+
+
+def known_policies(core: Core) -> frozenset[str]:
+    """The same, without a server."""
+    return frozenset([BUILT_IN, *(one.policy.id for one in core.policies.definitions)])
 
 
 def rule_id_of(rule_id: str) -> str:
@@ -477,7 +491,8 @@ def rule_id_of(rule_id: str) -> str:
 # In.
 
 
-def _rule(sent: NewRule | DraftRule) -> EventRule:
+def rule_of(sent: NewRule | DraftRule) -> EventRule:
+    """The rule that somebody asks for."""
     return EventRule(
         DRAFT,
         sent.name,
@@ -515,7 +530,7 @@ def _changes(sent: RulePatch) -> dict[str, Any]:
 
 
 def _draft(sent: DraftRule | None) -> Draft | None:
-    return None if sent is None else Draft(_rule(sent), None if sent.id is None else sent.id.lower(), sent.position)
+    return None if sent is None else Draft(rule_of(sent), None if sent.id is None else sent.id.lower(), sent.position)
 
 
 def proposed(there: Sequence[EventRule], draft: Draft | None, without: str | None, policies: frozenset[str]) -> list[EventRule]:
@@ -538,13 +553,13 @@ def proposed(there: Sequence[EventRule], draft: Draft | None, without: str | Non
     return [*left[:place], draft.rule, *left[place:]]
 
 
-def _event(server: Server, sent: TriedEvent, site: str, now: int) -> Event:
+def _event(core: Core, sent: TriedEvent, site: str, now: int) -> Event:
     values = {name: getattr(sent, name) for name in TriedEvent.__struct_fields__ if name not in ("attributes", "site")}
     raw = msgspec.Raw(msgspec.json.encode(sent.attributes)) if sent.attributes else msgspec.Raw()
     checked = event_rules.check(EventInput(**values, site=site, attributes=raw), None, now, escapes=True)
     if not isinstance(checked, Incoming):
         raise InvalidInput(tuple(msgspec.structs.replace(one, field=f"event.{one.field}") for one in checked))
-    return describe(checked, new_id(now), server.core.sites.get(site))
+    return describe(checked, new_id(now), core.sites.get(site))
 
 
 async def _write(server: Server, work: Callable[[Tx], Kept]) -> RuleOut:
@@ -561,11 +576,12 @@ def _shown(server: Server, rule_id: str) -> RuleOut:
     with server.core.database.read() as connection:
         for position, kept in enumerate(store.every(connection), 1):
             if kept.rule.id == rule_id:
-                return _out(kept, position)
+                return rule_out(kept, position)
     raise NotFound(f"there is no rule {rule_id[:40]}")
 
 
-def _out(kept: Kept, position: int) -> RuleOut:
+def rule_out(kept: Kept, position: int) -> RuleOut:
+    """A rule for the wire."""
     created_at, updated_at = to_text(kept.created_at), to_text(kept.updated_at)
     return RuleOut(**_body(kept.rule), position=position, created_at=created_at, updated_at=updated_at, updated_by=kept.updated_by)
 
@@ -593,7 +609,8 @@ def summary(found: BackTest) -> str:
     return f"This would have sent {counted(found.after.pages, 'page')} instead of {found.before.pages}."
 
 
-def _backtest_out(found: BackTest) -> BackTestOut:
+def backtest_out(found: BackTest) -> BackTestOut:
+    """A back-test for the wire."""
     before, after = found.before, found.after
     return BackTestOut(
         summary=summary(found),

@@ -305,6 +305,80 @@ def thresholds_remove(start: Start, *, threshold_id: str, as_json: bool) -> None
     work.remove(start, threshold_id, as_json=as_json)
 
 
+@tocsin.group(epilog=example("tocsin rules list", "tocsin rules export > rules.json", "tocsin rules backtest rules.json"))
+def rules() -> None:
+    """What is decided about events before they become alerts."""
+
+
+@rules.command("list", epilog=example("tocsin rules list --json"))
+@as_json
+@click.pass_obj
+def rules_list(start: Start, *, as_json: bool) -> None:
+    """All rules, in the order in which they are asked."""
+    from tocsin.cli import event_rules as work
+
+    work.show_rules(start, as_json=as_json)
+
+
+@rules.command("show", epilog=example("tocsin rules show 3", "tocsin rules show 'Nights are quieter'"))
+@click.argument("which", metavar="NUMBER_OR_NAME")
+@as_json
+@click.pass_obj
+def rules_show(start: Start, *, which: str, as_json: bool) -> None:
+    """One rule, by its place in the list, its name or its id."""
+    from tocsin.cli import event_rules as work
+
+    work.show_rule(start, which, as_json=as_json)
+
+
+@rules.command(
+    "try", epilog=example("""tocsin rules try '{"type": "disk.full", "host": "web-1", "severity": 4}'""", "tocsin rules try @event.json")
+)
+@click.argument("event")
+@as_json
+@click.pass_obj
+def rules_try(start: Start, *, event: str, as_json: bool) -> None:
+    """What would become of an event (JSON, @FILE, or - for the standard input), and what each rule says to it. Changes nothing."""
+    from tocsin.cli import event_rules as work
+
+    work.try_event(start, event, as_json=as_json)
+
+
+@rules.command("backtest", epilog=example("tocsin rules backtest rules.json", "tocsin rules backtest --without 3 --days 7"))
+@click.argument("file", required=False)
+@click.option("--without", metavar="NUMBER_OR_NAME", help="The rules that hold, without this one.")
+@click.option("--days", type=int, default=30, show_default=True, help="How many of the last days.")
+@as_json
+@click.pass_obj
+def rules_backtest(start: Start, *, file: str | None, without: str | None, days: int, as_json: bool) -> None:
+    """How often people would have been told in the last days: under the rules of FILE instead of those that hold."""
+    from tocsin.cli import event_rules as work
+
+    work.backtest(start, file, without, days, as_json=as_json)
+
+
+@rules.command("export", epilog=example("tocsin rules export > rules.json"))
+@as_json
+@click.pass_obj
+def rules_export(start: Start, *, as_json: bool) -> None:
+    """All rules as JSON, for a file that is kept beside other settings, or for another installation."""
+    from tocsin.cli import event_rules as work
+
+    work.export(start, as_json=as_json)
+
+
+@rules.command("import", epilog=example("tocsin rules import rules.json", "tocsin rules import --alone rules.json"))
+@click.argument("file")
+@click.option("--alone", is_flag=True, help="Remove the rules that are not in the file.")
+@as_json
+@click.pass_obj
+def rules_import(start: Start, *, file: str, alone: bool, as_json: bool) -> None:
+    """Has the rules of FILE hold, in its order and before all others. One of the same name is changed; all or nothing."""
+    from tocsin.cli import event_rules as work
+
+    work.bring_in(start, file, alone=alone, as_json=as_json)
+
+
 @tocsin.group(epilog=example("tocsin silence add --match host=web-1 --for 2h --comment 'disk swap'", "tocsin silence list"))
 def silence() -> None:
     """What is kept quiet for a while. Maintenance and dependencies are made over the API."""

@@ -190,6 +190,12 @@ def _applied(event: Event, labels: Labels, combined: Combined) -> Ruled:
     return Ruled(replace(event, **changed) if changed else event, ruling)
 
 
+def words_of(actions: Actions) -> list[str]:
+    """What a rule decides, in words."""
+    given = {name: getattr(actions, name) for name in Actions.__struct_fields__}
+    return [_words(name, value) for name, value in given.items() if value not in (None, False)]
+
+
 def _words(name: str, value: Any) -> str:
     match name:
         case "severity":

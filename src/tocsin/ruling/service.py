@@ -1,6 +1,6 @@
 """Making, changing, ordering, removing and bringing back event rules: checked, stored and audited in one transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -87,6 +87,43 @@ def remove(tx: Tx, who: Who, rule_id: str, now: int) -> None:
     old = store.find(tx.sql, rule_id).rule
     store.remove(tx, rule_id, now)
     audit.record(tx, who, "rule.removed", thing(rule_id), now, before=_seen(old))
+
+
+class Brought(msgspec.Struct, frozen=True):
+    """What bringing in a list of rules came to: names."""
+
+    made: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def bring_in(tx: Tx, who: Who, wanted: Sequence[EventRule], policies: Collection[str], now: int, *, alone: bool = False) -> Brought:
+    """Has these rules hold, in this order, before all others; one with the name of one that is there is its next version.
+
+    *alone*: the others are removed. Doing it twice changes nothing. Raises `InvalidInput`, `Conflict`.
+    """
+    store.hold(tx)
+    there = {one.rule.name: one.rule for one in store.every(tx.sql)}
+    names = [rule.name.strip() for rule in wanted]
+    twice = next((place for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise InvalidInput.of(f"rules[{twice}].name", f"{names[twice][:60]!r} stands there twice")
+    gone = [rule for name, rule in there.items() if alone and name not in names]
+    for rule in gone:
+        remove(tx, who, rule.id, now)
+    made, changed = [], []
+    for place, (name, rule) in enumerate(zip(names, wanted, strict=True), 1):
+        try:
+            old = there.get(name)
+            if old is None:
+                made.append(make(tx, who, rule, place, policies, now).rule.name)
+            else:
+                values = {field: getattr(rule, field) for field in EventRule.__struct_fields__ if field not in ("id", "name", "version")}
+                new = change(tx, who, old.id, values, place, policies, now)
+                changed += [name] if new.rule.version != old.version else []
+        except InvalidInput as error:
+            raise InvalidInput(tuple(replace(one, field=f"rules[{place - 1}].{one.field}") for one in error.errors)) from None
+    return Brought(tuple(made), tuple(changed), tuple(rule.name for rule in gone))
 
 
 def thing(rule_id: str) -> str:
