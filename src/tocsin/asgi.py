@@ -90,6 +90,7 @@ from tocsin.web.settings.keys import KeyPages
 from tocsin.web.settings.me import MePages, SettingsPage
 from tocsin.web.settings.people import PeoplePages
 from tocsin.web.settings.sites import SitePages
+from tocsin.web.settings.thresholds import ThresholdPages
 from tocsin.web.start import StartPages
 from tocsin.web.viewer import viewer_of
 from tocsin.web.welcome import WelcomePages
@@ -163,6 +164,7 @@ def _application() -> Litestar:
             AvailabilityPage,
             CheckPages,
             HeartbeatPages,
+            ThresholdPages,
             QuietPages,
             RulePages,
             WelcomePages,

@@ -61,6 +61,7 @@ PAGES = {
     "welcome-whmcs": "/welcome?step=whmcs",
     "welcome-phone": "/welcome?step=phone",
     "welcome-test": "/welcome?step=test",
+    "settings-thresholds": "/settings/thresholds",
     "settings-people": "/settings/people",
     "settings-keys": "/settings/keys",
     "settings-audit": "/settings/audit",

@@ -16,6 +16,7 @@ from tocsin.core.errors import InvalidInput
 from tocsin.core.ids import new_id
 from tocsin.core.times import to_text
 from tocsin.db.writer import Tx
+from tocsin.identity.model import Caller
 from tocsin.thresholds import service
 from tocsin.thresholds.model import Direction, Threshold
 
@@ -157,47 +158,65 @@ class ThresholdsApi(Controller):
     @post(status_code=201, opt={"conflict": True})
     async def add_threshold(self, server: TheServer, caller: TheCaller, sent: Given[NewThreshold]) -> ThresholdOut:
         """Makes a threshold. It judges samples that come from now on."""
-        now = server.core.clock.now()
-        site_id = None if sent.site is None else _site_id(server, sent.site)
-        made = Threshold(
-            new_id(now),
-            site_id,
-            None if sent.host is None else sent.host.lower(),
-            sent.metric,
-            dict(sorted(sent.labels.items())),
-            Direction(sent.direction),
-            sent.warning,
-            sent.critical,
-            sent.clear,
-            sent.for_seconds * SECOND,
-            None if sent.missing_seconds is None else sent.missing_seconds * SECOND,
-            sent.enabled,
-            caller.name,
-            now,
-            now,
-        )
-        return _out(server, await write(server, lambda tx: service.make(tx, caller.who, made, now)))
+        return _out(server, await make(server, caller, sent))
 
     @patch("/{threshold_id:str}", opt={"conflict": True})
     async def change_threshold(
         self, server: TheServer, caller: TheCaller, threshold_id: InPath, sent: Given[ThresholdChange]
     ) -> ThresholdOut:
         """Changes a threshold; the next sample is judged by it. One that is switched off has what it told resolved."""
-        now, wanted = server.core.clock.now(), _wanted(sent)
-
-        def work(tx: Tx) -> Threshold:
-            changed = service.change(tx, caller.who, threshold_id, wanted, now)
-            if not changed.enabled:
-                server.core.judge.release(tx, changed)
-            return changed
-
-        return _out(server, await write(server, work))
+        return _out(server, await change(server, caller, threshold_id, sent))
 
     @delete("/{threshold_id:str}", status_code=204, opt={"conflict": True})
     async def remove_threshold(self, server: TheServer, caller: TheCaller, threshold_id: InPath) -> None:
         """Removes a threshold; what it told is resolved, and the next sample is judged by what holds instead."""
-        now = server.core.clock.now()
-        await write(server, lambda tx: server.core.judge.release(tx, service.remove(tx, caller.who, threshold_id, now)))
+        await remove(server, caller, threshold_id)
+
+
+# What the page does, too.
+
+
+async def make(server: Server, caller: Caller, sent: NewThreshold) -> Threshold:
+    """A new one. Raises `InvalidInput`, `Conflict`."""
+    now = server.core.clock.now()
+    site_id = None if sent.site is None else _site_id(server, sent.site)
+    made = Threshold(
+        new_id(now),
+        site_id,
+        None if sent.host is None else sent.host.lower(),
+        sent.metric,
+        dict(sorted(sent.labels.items())),
+        Direction(sent.direction),
+        sent.warning,
+        sent.critical,
+        sent.clear,
+        sent.for_seconds * SECOND,
+        None if sent.missing_seconds is None else sent.missing_seconds * SECOND,
+        sent.enabled,
+        caller.name,
+        now,
+        now,
+    )
+    return await write(server, lambda tx: service.make(tx, caller.who, made, now))
+
+
+async def change(server: Server, caller: Caller, threshold_id: str, sent: ThresholdChange) -> Threshold:
+    """The threshold as it then is; what one told that is switched off is over. Raises `NotFound`, `InvalidInput`, `Conflict`."""
+    now, wanted = server.core.clock.now(), _wanted(sent)
+
+    def work(tx: Tx) -> Threshold:
+        changed = service.change(tx, caller.who, threshold_id, wanted, now)
+        if not changed.enabled:
+            server.core.judge.release(tx, changed)
+        return changed
+
+    return await write(server, work)
+
+
+async def remove(server: Server, caller: Caller, threshold_id: str) -> None:
+    """Takes one away; what it told is over. Raises `NotFound`, `Conflict`."""
+    now = server.core.clock.now()
+    await write(server, lambda tx: server.core.judge.release(tx, service.remove(tx, caller.who, threshold_id, now)))
 
 
 def _is_after(one: Threshold, last: str) -> bool:

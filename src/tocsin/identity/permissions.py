@@ -187,6 +187,7 @@ TABLE: tuple[Row, ...] = (
             "GET /heartbeats",
             "GET /heartbeats/{heartbeat_id}",
             "GET /silences",
+            "GET /settings/thresholds",
             "GET /settings/sites",
             "GET /settings/sites/{slug}",
             "GET /settings/sites/{slug}/{event_type}",
@@ -366,6 +367,9 @@ TABLE: tuple[Row, ...] = (
             "POST /api/v1/channels/{channel}/test",
         ),
         pages=(
+            "POST /settings/thresholds",
+            "POST /settings/thresholds/{threshold_id}",
+            "POST /settings/thresholds/{threshold_id}/remove",
             "POST /settings/sites",
             "POST /settings/sites/{slug}",
             "POST /settings/sites/{slug}/{event_type}",
