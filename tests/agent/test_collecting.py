@@ -39,6 +39,7 @@ def collect(one: Any, at: int = AT) -> tuple[dict[str, float], list[dict[str, An
     return values(samples), events
 
 
+@pytest.mark.claim("K2", "origin:M8", "origin:M9", "M10")
 def test_the_first_round_has_what_needs_no_comparison(one: Any) -> None:
     found, events = collect(one)
     wanted = {
@@ -66,6 +67,7 @@ def test_the_first_round_has_what_needs_no_comparison(one: Any) -> None:
     assert events == []
 
 
+@pytest.mark.claim("K2", "origin:M7", "M10")
 def test_the_second_round_has_what_counters_have_grown_by(one: Any, machine: Files) -> None:
     collect(one)
     machine.write("/proc/stat", "cpu  1300 100 600 8500 500 0 0 0 0 0\nbtime 1764000000\n")
@@ -107,6 +109,7 @@ def test_a_clock_that_is_set_back_gives_no_rates_and_no_fault(one: Any) -> None:
     assert found["load_1m"] == 0.52
 
 
+@pytest.mark.claim("origin:M9")
 def test_a_file_system_that_becomes_read_only_is_told_until_it_can_be_written_again(one: Any, machine: Files) -> None:
     mounts = FILES["/proc/self/mounts"]
     collect(one)
@@ -140,6 +143,7 @@ def test_a_raid_that_lacks_a_disk_is_told(one: Any, machine: Files) -> None:
     assert sorted(e["title"] for e in events) == ["RAID md0 lacks 1 of 2 disks", "RAID md1 is not active"]
 
 
+@pytest.mark.claim("K2", "M11")
 def test_services_count_once_they_have_run_and_failed_ones_are_told(one: Any, machine: Files) -> None:
     machine.systemctl(
         "nginx.service loaded active running A high performance web server",
@@ -182,6 +186,7 @@ def test_the_mail_queue_is_counted_by_files(one: Any, machine: Files) -> None:
     assert found["mail_queue_messages{exim}"] == 2
 
 
+@pytest.mark.claim("K2", "M11")
 def test_a_port_that_closes_is_seen_as_closed_for_a_day(one: Any, machine: Files) -> None:
     collect(one)
     machine.write("/proc/net/tcp6", "  sl local rem st\n")
@@ -190,6 +195,7 @@ def test_a_port_that_closes_is_seen_as_closed_for_a_day(one: Any, machine: Files
     assert "port_listening_flag{443}" not in collect(one, AT + DAY + SECOND)[0]
 
 
+@pytest.mark.claim("M10")
 def test_very_many_connections_are_counted_and_not_told_apart(one: Any, machine: Files) -> None:
     machine.write("/proc/net/sockstat", "TCP: inuse 60000 orphan 0 tw 5000 alloc 5 mem 1\n")
     found, _ = collect(one)
@@ -250,6 +256,7 @@ def test_every_name_is_one_that_the_server_takes(one: Any, machine: Files) -> No
         assert metric_rules.check_series(name, "web-1", tuple(sorted(labels.items()))) == (), name
 
 
+@pytest.mark.claim("A18")
 @pytest.mark.parametrize("path", sorted(FILES))
 def test_a_file_that_is_not_there_or_holds_nonsense_costs_the_others_nothing(one: Any, machine: Files, path: str) -> None:
     collect(one)

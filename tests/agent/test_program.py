@@ -54,6 +54,7 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
 
 
+@pytest.mark.claim("K2", "A24")
 @pytest.mark.parametrize("python", pythons())
 def test_it_measures_this_machine(python: str) -> None:
     done = run("--print", python=python)

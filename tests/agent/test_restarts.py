@@ -106,7 +106,7 @@ def is_all_sent(folder: Path) -> bool:
     return bool(tocsin_agent.Spool(str(folder / "state" / "spool")).is_empty())
 
 
-@pytest.mark.claim("M1")
+@pytest.mark.claim("M1", "A24", "A18")
 def test_no_sample_is_lost_or_doubled_when_the_server_is_killed_three_times(tmp_path: Path) -> None:
     assert ordeal(tmp_path, 3, interval=0.1, life=1.0, gap=0.5) > 20
 

@@ -44,6 +44,7 @@ def test_while_the_server_answers_nothing_is_written_to_disk(one: Any, link: Fak
     assert card["facts"]["os"] == "Debian GNU/Linux 12 (bookworm)"
 
 
+@pytest.mark.claim("A24")
 def test_while_it_is_away_what_was_measured_waits_and_comes_in_order(one: Any, link: FakeLink) -> None:
     link.answers = [GONE]
     for _ in range(5):
@@ -82,6 +83,7 @@ def test_what_it_never_will_take_is_dropped_and_said(one: Any, link: FakeLink, a
     assert "dropped: too much" in capsys.readouterr().err
 
 
+@pytest.mark.claim("A24")
 def test_it_waits_longer_each_time_and_as_long_as_it_is_asked_to(one: Any, link: FakeLink) -> None:
     waits = []
     for _ in range(12):

@@ -277,6 +277,7 @@ async def test_a_rule_for_a_contact_that_was_removed_falls_back_to_what_is_left(
     assert (await marta.ask("GET", "/notification-rules"))["rules"] == [], "what is shown can be sent back"
 
 
+@pytest.mark.claim("T6")
 async def test_codes_are_forgotten_after_a_day(marta: Person) -> None:
     world = marta.service.world
     await marta.add()

@@ -15,6 +15,7 @@ async def send(service: Service, *samples: dict[str, Any], **more: Any) -> Any:
     return await service.sender.post("/metrics", {"samples": samples, **more}, 202)
 
 
+@pytest.mark.claim("A14")
 async def test_samples_are_taken_and_listed_as_series(service: Service) -> None:
     now = service.world.clock.now()
     answer = await send(
@@ -154,7 +155,7 @@ async def test_a_series_too_many_is_refused_by_name(service: Service) -> None:
     assert "TOCSIN_SERIES_LIMIT" in answer["rejected"][1]["errors"][0]["message"]
 
 
-@pytest.mark.claim("H1", "U3")
+@pytest.mark.claim("H1", "U3", "A14", "R1", "K3")
 async def test_a_query_answers_points_by_time(service: Service) -> None:
     now = service.world.clock.now()
     times = [now - n * MINUTE for n in (3, 2, 1)]

@@ -22,6 +22,7 @@ def outcome(found: Finding) -> tuple[Level | None, Cause]:
     return found.level, found.cause
 
 
+@pytest.mark.claim("K3")
 async def test_postgresql_takes_a_login_and_answers_a_query(databases: Databases) -> None:
     port = int(databases.server().rpartition(":")[2])
     target = at(port, "postgresql", user="postgres", password="")

@@ -199,6 +199,7 @@ async def test_what_is_no_answer_is_named(raw: bytes, cause: Cause, words: str) 
     assert (found.level, found.cause, found.words) == (Level.FAILED, cause, words)
 
 
+@pytest.mark.claim("K3")
 async def test_a_slow_answer_is_a_warning_and_a_slower_one_more() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -24,7 +24,7 @@ from tocsin.muting.model import Maintenance
 pytestmark = pytest.mark.claim("M2")
 
 
-@pytest.mark.claim("A23")
+@pytest.mark.claim("A23", "M11", "K2")
 async def test_a_shop_goes_down_is_told_once_and_recovers(world: World) -> None:
     await world.people()
     shop = await Watched.make(world)
@@ -157,6 +157,7 @@ async def test_another_target_begins_anew_and_a_look_at_the_old_one_counts_for_n
     assert shop.check.status is Status.UNKNOWN
 
 
+@pytest.mark.claim("T6")
 async def test_what_was_found_is_kept_for_days_and_goes_a_little_at_a_time(world: World) -> None:
     shop = await Watched.make(world, a_check(retries=0))
     await shop.lives(FINE, FINE, FINE, DOWN, FINE, FINE)

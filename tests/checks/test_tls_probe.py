@@ -144,6 +144,7 @@ async def test_a_server_that_hangs_in_the_handshake_is_left(authority: Authority
     assert (found.cause, found.words) == (Cause.SILENT, "the TLS handshake did not end within 0.3 s")
 
 
+@pytest.mark.claim("M11")
 async def test_a_port_is_open_or_it_is_not(unused_port: int) -> None:
     async with serving(quiet) as port:
         assert (await asked(TcpTarget(host="localhost", port=port))).words == f"port {port} takes connections"

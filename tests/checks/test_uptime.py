@@ -41,6 +41,7 @@ def lived(*stretches: tuple[Status, int]) -> list[Span]:
     return spans
 
 
+@pytest.mark.claim("K16", "R2")
 def test_uptime_is_the_time_up_of_the_time_that_is_known() -> None:
     spans = lived((Status.UP, 90 * MINUTE), (Status.DOWN, 5 * MINUTE), (Status.DEGRADED, 5 * MINUTE), (Status.UNKNOWN, HOUR))
     found = uptime.uptime(uptime.clipped(CHECK, spans, NOW, NOW + 160 * MINUTE))
@@ -49,6 +50,7 @@ def test_uptime_is_the_time_up_of_the_time_that_is_known() -> None:
     assert (found.outages, found.longest) == (1, 5 * MINUTE)
 
 
+@pytest.mark.claim("K16", "R2")
 def test_maintenance_and_pauses_are_shown_and_do_not_count() -> None:
     spans = lived((Status.MAINTENANCE, HOUR), (Status.PAUSED, HOUR), (Status.UP, HOUR))
     found = uptime.uptime(uptime.clipped(CHECK, spans, NOW, NOW + 3 * HOUR))
@@ -72,6 +74,7 @@ def test_what_was_seen_last_is_not_taken_to_hold_for_ever() -> None:
     assert (found.up, found.unknown) == (HOUR + 3 * MINUTE, 57 * MINUTE)
 
 
+@pytest.mark.claim("P1")
 def test_a_promise_is_a_budget_of_minutes() -> None:
     spans = lived((Status.UP, 999 * MINUTE), (Status.DOWN, MINUTE))
     found = uptime.uptime(uptime.clipped(CHECK, spans, NOW, NOW + 1_000 * MINUTE))
@@ -87,6 +90,7 @@ def test_a_promise_is_a_budget_of_minutes() -> None:
 _stretches = st.lists(st.tuples(st.sampled_from(list(Status)), st.integers(1, 5_000)), max_size=20)
 
 
+@pytest.mark.claim("K16", "R2")
 @given(_stretches, st.integers(-2_000, 60_000), st.integers(1, 60_000))
 def test_whatever_happened_the_parts_add_up_to_the_period(stretches: Sequence[tuple[Status, int]], start: int, length: int) -> None:
     start, end = NOW + start, NOW + start + length
@@ -99,6 +103,7 @@ def test_whatever_happened_the_parts_add_up_to_the_period(stretches: Sequence[tu
     assert sum(half.down for half in halves) == found.down
 
 
+@pytest.mark.claim("K16", "R2", "P1")
 async def test_a_check_that_lives_through_a_day_has_the_figures_of_that_day(world: World) -> None:
     shop = await Watched.make(world, a_check(retries=1, retry_after=20, sla=99.0, group="shop", interval=600))
     await shop.lives_for(2 * HOUR, FINE)
@@ -122,6 +127,7 @@ async def test_a_check_that_lives_through_a_day_has_the_figures_of_that_day(worl
     assert outage.cause == "refuses the connection"
 
 
+@pytest.mark.claim("K3", "A14", "S10")
 async def test_response_times_are_kept_as_metrics_and_failures_have_none(world: World) -> None:
     from tocsin.metrics.model import SeriesFilter
 

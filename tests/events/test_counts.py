@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import pytest
+
 from tests.build import a_report
 from tests.fakes import NOW
 from tests.world import World
@@ -62,6 +64,7 @@ async def test_events_of_the_last_seconds_wait_but_are_seen_as_the_last(world: W
         assert counts.last_seen(connection, [1, 2]) == {1: NOW}
 
 
+@pytest.mark.claim("T6")
 async def test_old_counts_are_removed(world: World) -> None:
     await world.report(a_report("disk:/"))
     world.clock.advance(5 * SECOND)

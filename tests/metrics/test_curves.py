@@ -29,7 +29,7 @@ def expected(samples: list[Sample], name: str, start: int, end: int, step: int, 
     return [(at, say[agg](values) if agg in say else float(np.quantile(values, agg.share or 0))) for at, values in sorted(cells.items())]
 
 
-@pytest.mark.claim("H1", "U3")
+@pytest.mark.claim("H1", "U3", "R1", "origin:A2")
 @pytest.mark.parametrize("is_kept_small", [False, True])
 async def test_every_step_says_what_the_samples_say(world: World, *, is_kept_small: bool) -> None:
     world.clock.at = world.clock.at // DAY * DAY + 5 * HOUR
@@ -64,6 +64,7 @@ async def test_without_a_step_all_samples_come_while_they_are_few_and_means_with
     assert max(high for _, high in curve.envelope) == 6.0
 
 
+@pytest.mark.claim("origin:A2", "K13")
 async def test_roll_ups_answer_where_the_samples_are_gone(world: World) -> None:
     world.clock.at = world.clock.at // DAY * DAY + HOUR
     now = world.clock.now()

@@ -23,7 +23,7 @@ def midnight(world: World) -> int:
     return world.clock.at - HOUR
 
 
-@pytest.mark.claim("H1")
+@pytest.mark.claim("H1", "K13")
 async def test_what_is_older_than_two_days_is_sealed_and_reads_as_before(world: World) -> None:
     samples = samples_of(world, 9, until=midnight(world), step=HOUR)
     await record(world, samples)
@@ -157,6 +157,7 @@ async def test_dying_at_any_step_loses_nothing_and_doubles_nothing(world: World,
     assert sum(row[2] for row in rollups(world, tables.rollups_daily)) == len(samples)
 
 
+@pytest.mark.claim("K13", "origin:M7", "T6", "X6")
 async def test_raw_history_goes_after_its_days_and_roll_ups_of_hours_after_two_years(world: World) -> None:
     samples = samples_of(world, 30, until=midnight(world), series=2, step=12 * HOUR)
     await record(world, samples)

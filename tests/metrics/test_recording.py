@@ -31,12 +31,14 @@ def points(world: World, name: str = "cpu_percent", host: str = "web1") -> list[
         return list(world.core.history.points(connection, series.id, 0, world.clock.now() + HOUR))
 
 
+@pytest.mark.claim("origin:A2")
 async def test_samples_are_found_again_by_series_and_time(world: World) -> None:
     samples = [a_sample(world, value=n / 3, ago=n * MINUTE) for n in range(200)]
     assert await record(world, *samples) == Recorded(200)
     assert points(world) == [(one.at, one.value) for one in reversed(samples)]
 
 
+@pytest.mark.claim("origin:A2")
 async def test_a_sample_that_comes_again_does_no_harm_and_the_first_stays(world: World) -> None:
     await record(world, a_sample(world, value=1.0), a_sample(world, value=2.0, ago=MINUTE))
     assert await record(world, a_sample(world, value=9.0), a_sample(world, value=3.0, ago=2 * MINUTE)) == Recorded(1, 1)

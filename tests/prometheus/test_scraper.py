@@ -77,7 +77,7 @@ def the_target(world: World) -> Target:
     return target
 
 
-@pytest.mark.claim("M8")
+@pytest.mark.claim("M8", "T2")
 async def test_an_exporter_is_asked_at_its_interval_and_what_it_shows_is_kept(world: World, door: FakeDoor, scraper: Scraper) -> None:
     await make(world, token="hush")
     await look(scraper)

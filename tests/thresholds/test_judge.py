@@ -44,7 +44,7 @@ async def make(world: World, **changes: Any) -> Threshold:
     return made
 
 
-@pytest.mark.claim("M6")
+@pytest.mark.claim("M6", "K2")
 async def test_a_full_disk_pages_once_gets_louder_and_is_over_when_there_is_room(world: World) -> None:
     await world.people()
     await record(world, 40, 91, 92, 84)

@@ -123,7 +123,7 @@ async def test_every_page_fits_a_phone_and_a_thumb_at_night(somebody: Opener) ->
         assert await page.evaluate(GROUND) == "rgb(10, 18, 37)"
 
 
-@pytest.mark.claim("U1", "A19", "A20")
+@pytest.mark.claim("U1", "A19", "A20", "K17", "R6")
 async def test_a_new_alert_is_there_within_half_a_second_in_every_tab_by_one_connection(site: Site, somebody: Opener) -> None:
     async with somebody() as context:
         streams: list[str] = []

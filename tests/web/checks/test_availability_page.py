@@ -20,6 +20,7 @@ async def log_in(service: Service, only: str | None = None) -> Browser:
     return browser
 
 
+@pytest.mark.claim("R2", "R6")
 async def test_it_says_how_long_what_was_down_and_whether_a_promise_is_broken(sqlite_service: Service) -> None:
     watched = await Watched.make(sqlite_service.world, a_check(sla=99.9, group="Shop", retries=0))
     await watched.lives_for(HOUR, FINE)

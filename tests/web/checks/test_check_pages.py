@@ -69,6 +69,7 @@ async def test_a_mistake_stands_below_its_field_and_nothing_typed_is_lost(sqlite
     assert "Nothing is watched from outside yet" in marta.text
 
 
+@pytest.mark.claim("K17", "R6")
 async def test_the_list_says_how_all_are_and_is_filtered_by_state_and_words(sqlite_service: Service) -> None:
     await make(sqlite_service, name="Shop door", group="Shop")
     await make(sqlite_service, name="Mail", host="mx-1", paused=True)
@@ -118,6 +119,7 @@ async def test_a_secret_header_is_never_shown_and_stays_when_the_form_is_saved(s
     assert found.definition.target.headers == {"Authorization": "Bearer s3cret"}  # type: ignore[union-attr]  # it is an HttpTarget
 
 
+@pytest.mark.claim("K17", "R6")
 async def test_the_chart_has_the_response_times(sqlite_service: Service) -> None:
     async with serving(http(200, b"fine")) as port:
         made = await make(sqlite_service, target={"kind": "http", "url": f"http://127.0.0.1:{port}/"}, private=True)
