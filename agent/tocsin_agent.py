@@ -463,7 +463,7 @@ def units(this):
         name, active = words[0][: -len(".service")] if words[0].endswith(".service") else words[0], words[2]
         if active == "failed":
             failed += 1
-            this.trouble("host.unit_failed", "unit:" + name, "The service %s has failed" % name, 3, words[4] if len(words) > 4 else "")
+            this.trouble("host.unit_down", "unit:" + name, "The service %s has failed" % name, 3, words[4] if len(words) > 4 else "")
         if WATCHED.match(name):
             _service(this, name, active in ("active", "reloading", "activating"))
     if text:

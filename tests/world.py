@@ -141,7 +141,15 @@ class World:
         """What the engine does at this moment."""
         core = self.core
         actions = core.actions
-        steps = (actions.come_due, actions.calm, core.sweep.step, actions.escalate_due, core.pulse.expire, actions.find_company)
+        steps = (
+            actions.come_due,
+            actions.calm,
+            core.sweep.step,
+            actions.escalate_due,
+            core.pulse.expire,
+            core.roll.expire,
+            actions.find_company,
+        )
         while any(await asyncio.gather(*[self.write(step) for step in steps])):  # one transaction, as the writer groups what is at hand
             pass
         await self.delivery.look_up_unknown()
@@ -162,7 +170,8 @@ class World:
             await self.turn()
 
     async def _have_looked(self) -> None:
-        """The engine would have looked for late jobs all the while, each second: nobody was away."""
+        """The engine would have looked for late jobs and silent hosts all the while, each second: nobody was away."""
+        self.core.roll.note_look(self.clock.at)
         if self.count(tables.heartbeats):
             await self.write(lambda tx: note_look(tx, self.clock.at))
 
@@ -177,7 +186,7 @@ class World:
         now, faults = self.clock.at, self.delivery.faults
         outbox, alerts, escalations = tables.outbox.c, tables.alerts.c, tables.escalations.c
         moments = [self.core.mutes.at(now).until]
-        for column in (alerts.due_at, alerts.noise_at, escalations.next_at, tables.heartbeats.c.due_at):
+        for column in (alerts.due_at, alerts.noise_at, escalations.next_at, tables.heartbeats.c.due_at, tables.hosts.c.due_at):
             moments += [moment for (moment,) in self.rows(sa.select(column).where(column.is_not(None)))]
         waiting = sa.select(outbox.next_attempt_at, outbox.status, outbox.contact_id).where(outbox.next_attempt_at.is_not(None))
         for moment, status, contact_id in self.rows(waiting):

@@ -33,6 +33,7 @@ from tocsin.api.events import EventsApi
 from tocsin.api.health import HealthApi
 from tocsin.api.heartbeats import HeartbeatsApi, PingApi
 from tocsin.api.history import HistoryApi
+from tocsin.api.hosts import AgentsApi, HostsApi
 from tocsin.api.intake import PATH, Intake
 from tocsin.api.keys import KeysApi
 from tocsin.api.maintenance import MaintenanceApi
@@ -216,7 +217,7 @@ def _document(public_url: str) -> dict[str, Any]:
 
 _ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
 _QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
-_WATCHING = (HeartbeatsApi, PingApi)
+_WATCHING = (HostsApi, AgentsApi, HeartbeatsApi, PingApi)
 _LOOKING_BACK = (AuditApi, AnalyticsApi, WhyApi)
 _API = (
     EventsApi,

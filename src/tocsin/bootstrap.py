@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.replies import Replies
+    from tocsin.pipeline.roll import HostRoll
     from tocsin.pipeline.rounds import Rounds
     from tocsin.pipeline.survey import Surveyor
     from tocsin.pipeline.thresholds import Judge
@@ -116,6 +117,7 @@ class Core(Store):
     receiver: "Receiver"
     exporters: "ExporterDesk"
     pulse: "Pulse"
+    roll: "HostRoll"
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
@@ -237,6 +239,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.pulse import Pulse
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
+    from tocsin.pipeline.roll import HostRoll
     from tocsin.pipeline.thresholds import Judge
     from tocsin.pipeline.trouble import SeriesTrouble
     from tocsin.pipeline.watched import CheckDesk
@@ -285,6 +288,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         Receiver(store.writer, store.clock, history),
         ExporterDesk(store.clock, sites, history, ingest),
         Pulse(store.clock, ingest, sites.slug_of),
+        HostRoll(store.clock, ingest, sites.slug_of),
     )
     core.history.follow(core.judge)
     ingest.listen(BRIDGE_METRICS, BridgeFigures(history).heard)

@@ -157,14 +157,14 @@ def test_services_count_once_they_have_run_and_failed_ones_are_told(one: Any, ma
         "units_failed_count": 1,
     }
     assert [(e["type"], e["title"], e["message"]) for e in events] == [
-        ("host.unit_failed", "The service backup has failed", "Nightly backup")
+        ("host.unit_down", "The service backup has failed", "Nightly backup")
     ]
     machine.systemctl(
         "nginx.service loaded inactive dead A high performance web server", "backup.service loaded active exited Nightly backup"
     )
     found, events = collect(one, AT + MINUTE)
     assert found["service_up{nginx}"] == 0
-    assert sorted((e["type"], e["status"]) for e in events) == [("host.service_down", "problem"), ("host.unit_failed", "recovery")]
+    assert sorted((e["type"], e["status"]) for e in events) == [("host.service_down", "problem"), ("host.unit_down", "recovery")]
 
 
 def test_what_is_slow_to_learn_is_asked_once_a_minute_and_stands_in_between(one: Any, machine: Files) -> None:

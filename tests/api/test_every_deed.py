@@ -13,6 +13,7 @@ from tocsin.core.clock import HOUR
 from tocsin.core.times import to_text
 from tocsin.db import tables
 from tocsin.db.writer import Tx
+from tocsin.hosts.model import Card
 from tocsin.identity import sessions, store
 from tocsin.identity.model import Permission, Role
 from tocsin.identity.permissions import TABLE
@@ -125,6 +126,9 @@ DEEDS: tuple[Deed, ...] = (
     ("PATCH /api/v1/checks/{check_id}", {}, {"name": "d"}, ""),
     ("POST /api/v1/checks/{check_id}/run", {}, {}, ""),
     ("DELETE /api/v1/checks/{check_id}", {}, {}, ""),
+    ("PATCH /api/v1/hosts/{host_id}", {}, {"paused": True}, ""),
+    ("DELETE /api/v1/hosts/{host_id}", {}, {}, ""),
+    ("POST /api/v1/agents/tokens", {}, {}, ""),
     ("POST /api/v1/heartbeats", {}, {"name": "backup", "period_seconds": 3600}, "heartbeat_id"),
     ("PATCH /api/v1/heartbeats/{heartbeat_id}", {}, {"paused": True}, ""),
     ("POST /api/v1/heartbeats/{heartbeat_id}/token", {}, {}, ""),
@@ -200,7 +204,10 @@ async def _before(service: Service, me: Comer) -> dict[str, str]:
     own = await service.server.core.writer.run(lambda tx: tx.sql.execute(sa.select(tables.users.c.id)).scalar_one())
     message = service.world.rows(sa.select(tables.outbox.c.id))[0][0]
     assert me.session
-    return {"me": own, "other_session": again[0], "third_session": again[1], "message_id": message}
+    card = Card("agent-1", "web-1", "1.0", 60, NOW)
+    await service.world.write(lambda tx: service.world.core.roll.hear(tx, service.world.core.sites.get("main").id, card))
+    host = service.world.rows(sa.select(tables.hosts.c.id))[0][0]
+    return {"host_id": host, "me": own, "other_session": again[0], "third_session": again[1], "message_id": message}
 
 
 async def a_session(service: Service, email: str, count: int) -> list[str]:

@@ -15,6 +15,7 @@ from tests.fakes import NOW
 from tocsin.core.clock import DAY
 from tocsin.core.times import to_text
 from tocsin.db import tables
+from tocsin.hosts.model import Card
 from tocsin.identity import permissions
 from tocsin.identity.model import Permission
 
@@ -87,6 +88,8 @@ async def _furnish(service: Service) -> dict[str, list[str]]:
     check = await admin.post("/checks", {"name": MARK, "target": target, "site": FOREIGN, "group": MARK, "paused": True}, 201)
     job = await admin.post("/heartbeats", {"name": MARK, "site": FOREIGN, "period_seconds": 3600}, 201)
     await admin.ask("POST", job["url"].removeprefix("https://alarm.example.com"), content=MARK)
+    card = Card(MARK, MARK.lower(), "1.0", 60, NOW, {"os": MARK})
+    await world.write(lambda tx: world.core.roll.hear(tx, world.core.sites.get(FOREIGN).id, card))
     messages = [row[0] for row in world.rows(sa.select(tables.outbox.c.id))]
     quarantined = [row[0] for row in world.rows(sa.select(tables.quarantine.c.id))]
     return {
@@ -98,6 +101,7 @@ async def _furnish(service: Service) -> dict[str, list[str]]:
         "quarantine_id": quarantined,
         "check_id": [check["id"]],
         "heartbeat_id": [job["id"]],
+        "host_id": [row[0] for row in world.rows(sa.select(tables.hosts.c.id))],
         "slug": [FOREIGN],
         "name": ["their-own"],
         "event_type": ["disk.full1"],
@@ -132,6 +136,7 @@ def proper(ids: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
         "POST /api/v1/checks": {"name": "c", "site": FOREIGN, "target": NOWHERE},
         "POST /api/v1/checks/try": {"name": "c", "target": NOWHERE},
         "PATCH /api/v1/checks/{check_id}": {"name": "hush", "paused": True},
+        "PATCH /api/v1/hosts/{host_id}": {"paused": True},
         "POST /api/v1/heartbeats": {"name": "h", "site": FOREIGN, "period_seconds": 60},
         "PATCH /api/v1/heartbeats/{heartbeat_id}": {"name": "hush", "paused": True},
         "POST /alerts/act": {"id": numbers, "do": "resolve", "back": "/alerts"},

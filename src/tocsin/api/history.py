@@ -10,7 +10,7 @@ from litestar import Controller, get, post
 from litestar.response import Stream
 from msgspec import Meta
 
-from tocsin.api.context import AnyRequest, Given, TheCaller, TheServer, chosen_site, visible_sites
+from tocsin.api.context import AnyRequest, Given, TheCaller, TheServer, chosen_site, own_site, visible_sites
 from tocsin.api.csv import csv_lines
 from tocsin.api.fields import Cursor, Host, Limit, Moment, Page, Slug, Time
 from tocsin.api.intake import MAX_BACKLOG, SMALL, unzip
@@ -23,6 +23,8 @@ from tocsin.core.times import from_datetime, to_text, to_text_or_none
 from tocsin.db.writer import Tx
 from tocsin.events.model import MAX_BODY
 from tocsin.events.sites import SiteBook
+from tocsin.hosts import rules as host_rules
+from tocsin.hosts.model import Card
 from tocsin.identity.model import Caller
 from tocsin.metrics import rules, store
 from tocsin.metrics.decode import Decoded, Refused, Samples, decode
@@ -184,8 +186,9 @@ class HistoryApi(Controller):
             raise Unavailable("the intake is full: more arrives than can be stored", retry_after=1)
         body = await request.body()
         work = (server, caller, body, request.headers.get("content-encoding", ""), request.headers.get("content-type", ""))
+        card = host_rules.read_card(request.headers.get(host_rules.HEADER))
         decoded = await asyncio.to_thread(_read, *work) if len(body) > SMALL else _read(*work)
-        batch = Batch(server, tuple(decoded.samples))
+        batch = Batch(server, tuple(decoded.samples), server.core.sites.get(own_site(server.core.sites, caller)).id, card)
         recorded = await server.core.writer.submit(_record, batch, 1 + len(decoded.samples) // WEIGHT)
         return _taken(server, decoded, recorded)
 
@@ -232,10 +235,15 @@ class Batch(msgspec.Struct, frozen=True):
 
     server: Server
     samples: tuple[Sample, ...]
+    site_id: int  # the sender's own
+    card: Card | None  # of an agent
 
 
 def _record(tx: Tx, batches: Sequence[Batch]) -> list[Recorded]:
-    """A group for `Writer.submit`."""
+    """A group for `Writer.submit`. An agent is heard with what it sends."""
+    for one in batches:
+        if one.card is not None:
+            one.server.core.roll.hear(tx, one.site_id, one.card)
     return [one.server.core.history.record(tx, one.samples, one.server.core.clock.now()) for one in batches]
 
 

@@ -68,6 +68,7 @@ _PARAMETERS = {
     "check_id": "A check's id.",
     "dependency_id": "A dependency's id.",
     "heartbeat_id": "A heartbeat's id.",
+    "host_id": "A host's id.",
     "token": "The secret part of a heartbeat's address.",
     "what": "`start`, `fail`, or the exit code of the job: 0 is a success.",
 }
@@ -258,6 +259,8 @@ def _refusals(path: str, handler: HTTPRouteHandler, row: Row) -> Iterator[int]:
         yield from (401, 403, 429)
     elif handler.opt.get("paced"):
         yield 429
+    if handler.opt.get("proved"):
+        yield 403
     fields = set(asked.__struct_fields__) if asked is not None else set()
     if "{" in path or fields & {"site", "alert", "schedule"}:
         yield 404

@@ -592,6 +592,32 @@ def heartbeats_list(start: Start, *, as_json: bool) -> None:
     work.show_heartbeats(start, as_json=as_json)
 
 
+@tocsin.group(epilog=example("tocsin hosts list", "tocsin hosts token"))
+def hosts() -> None:
+    """Servers that an agent reports for."""
+
+
+@hosts.command("list", epilog=example("tocsin hosts list"))
+@as_json
+@click.pass_obj
+def hosts_list(start: Start, *, as_json: bool) -> None:
+    """All hosts by name, and when each was last heard of."""
+    from tocsin.cli import hosts as work
+
+    work.show_hosts(start, as_json=as_json)
+
+
+@hosts.command("token", epilog=example("tocsin hosts token", "tocsin hosts token --site acme"))
+@click.option("--site", default="main", show_default=True, help="The site that the new server belongs to.")
+@as_json
+@click.pass_obj
+def hosts_token(start: Start, *, site: str, as_json: bool) -> None:
+    """Prints a token, alone, on standard output, with which one new server fetches a key of its own within an hour."""
+    from tocsin.cli import hosts as work
+
+    work.token(start, site, as_json=as_json)
+
+
 @tocsin.command(
     epilog=example(
         "tocsin agent --server https://alarm.example.com --key-file /etc/tocsin-agent.key",

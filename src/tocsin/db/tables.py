@@ -934,3 +934,38 @@ late_days = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),  # rises with each batch
     sqlite_with_rowid=False,
 )
+
+# Servers that an agent reports for (M1), by name. The token with which a new one fetches its key is stored as its digest only.
+hosts = sa.Table(
+    "hosts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("agent_id", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("interval", Millis, nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),  # JSON
+    sa.Column("clock_off", Millis, nullable=False),
+    sa.Column("first_seen_at", Millis, nullable=False),
+    sa.Column("last_seen_at", Millis, nullable=False),
+    sa.Column("due_at", Millis),  # when its silence is told
+    sa.Column("silent_at", Millis),
+    sa.Column("clock_told_at", Millis),
+    sa.Column("paused_at", Millis),
+    sa.Index("hosts_name", "site_id", "name", unique=True),
+    sa.Index("hosts_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
+)
+
+agent_tokens = sa.Table(
+    "agent_tokens",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("expires_at", Millis, nullable=False),
+    sa.Column("used_at", Millis),
+    sa.Column("used_by", sa.Text),
+)

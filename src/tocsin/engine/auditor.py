@@ -19,7 +19,7 @@ log = structlog.get_logger()
 EVERY = 15 * SECOND  # found, found again, mended: within a minute
 HANGS = 2 * MINUTE  # beyond its own interval
 # The steps without which nobody is paged; when charts are late, `/health` says so, and nobody need be woken.
-VITAL = ("come due", "calm", "mute", "escalate", "expire heartbeats", "find company", "deliver")
+VITAL = ("come due", "calm", "mute", "escalate", "expire heartbeats", "find silent hosts", "find company", "deliver")
 
 
 class Auditor:

@@ -94,6 +94,14 @@ async def _expire_heartbeats(server: Server) -> None:
             pass
 
 
+async def _find_silent_hosts(server: Server) -> None:
+    """Servers whose agent has not reported for two intervals."""
+    core = server.core
+    if await asyncio.to_thread(core.roll.is_due, core.database):
+        while await core.writer.run(core.roll.expire):
+            pass
+
+
 async def _find_company(server: Server) -> None:
     """Alerts of which nobody could be told, once somebody can be."""
     core = server.core
@@ -208,6 +216,7 @@ STEPS: tuple[Step, ...] = (
     Step("mute", SECOND, _mute),
     Step("escalate", SECOND, _escalate),
     Step("expire heartbeats", SECOND, _expire_heartbeats),
+    Step("find silent hosts", SECOND, _find_silent_hosts),
     Step("find company", 2 * SECOND, _find_company),
     Step("fall silent", 10 * SECOND, _fall_silent),
     Step("hand over", 5 * SECOND, _hand_over),

@@ -43,6 +43,7 @@ TABLE: tuple[Row, ...] = (
             "GET /live",
             "GET /ready",
             "GET /api/openapi.json",
+            "POST /api/v1/agents/register",
             "GET /api/v1/ping/{token}",
             "POST /api/v1/ping/{token}",
             "GET /api/v1/ping/{token}/{what}",
@@ -165,6 +166,8 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/metrics/series",
             "GET /api/v1/metrics/query",
             "GET /api/v1/metrics/export.csv",
+            "GET /api/v1/hosts",
+            "GET /api/v1/hosts/{host_id}",
             "GET /api/v1/heartbeats",
             "GET /api/v1/heartbeats/{heartbeat_id}",
         ),
@@ -291,7 +294,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         permission=Permission.WATCH,
-        meaning="Set up what is watched at the sites that one may see: checks, looks at them out of turn, and heartbeats.",
+        meaning="Set up what is watched at the sites that one may see: checks, looks at them out of turn, hosts, and heartbeats.",
         roles=ADMINS,
         scope=Scope.ADMIN,
         calls=(
@@ -300,6 +303,8 @@ TABLE: tuple[Row, ...] = (
             "PATCH /api/v1/checks/{check_id}",
             "DELETE /api/v1/checks/{check_id}",
             "POST /api/v1/checks/{check_id}/run",
+            "PATCH /api/v1/hosts/{host_id}",
+            "DELETE /api/v1/hosts/{host_id}",
             "POST /api/v1/heartbeats",
             "PATCH /api/v1/heartbeats/{heartbeat_id}",
             "DELETE /api/v1/heartbeats/{heartbeat_id}",
@@ -441,11 +446,11 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         permission=Permission.KEYS,
-        meaning="Make and end API keys.",
+        meaning="Make and end API keys, and tokens with which new servers fetch theirs.",
         roles=ADMINS,
         scope=Scope.ADMIN,
         whole=True,
-        calls=("GET /api/v1/keys", "POST /api/v1/keys", "DELETE /api/v1/keys/{key_id}"),
+        calls=("GET /api/v1/keys", "POST /api/v1/keys", "DELETE /api/v1/keys/{key_id}", "POST /api/v1/agents/tokens"),
         pages=("GET /settings/keys", "POST /settings/keys", "POST /settings/keys/{key_id}/revoke", "POST /welcome/key"),
     ),
     Row(

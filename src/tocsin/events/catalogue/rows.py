@@ -1,7 +1,7 @@
 """The whole catalogue as WHMCS and Tocsin know it, before any site's changes."""
 
 from tocsin.events.catalogue.model import ActivityPattern, CatalogueRow, HookMetric
-from tocsin.events.catalogue.types import checks, invoices, jobs, orders, servers, support, system, users
+from tocsin.events.catalogue.types import checks, hosts, invoices, jobs, orders, servers, support, system, users
 
 # One row for each hook that is forwarded as an event.
 HOOK_ROWS: tuple[CatalogueRow, ...] = (
@@ -14,7 +14,14 @@ HOOK_ROWS: tuple[CatalogueRow, ...] = (
 )
 
 # What no hook says: read out of other events, or told by the bridge about itself.
-DERIVED_ROWS: tuple[CatalogueRow, ...] = (*users.DERIVED, *invoices.DERIVED, *system.DERIVED, *checks.DERIVED, *jobs.DERIVED)
+DERIVED_ROWS: tuple[CatalogueRow, ...] = (
+    *users.DERIVED,
+    *invoices.DERIVED,
+    *system.DERIVED,
+    *checks.DERIVED,
+    *jobs.DERIVED,
+    *hosts.DERIVED,
+)
 
 ROWS: tuple[CatalogueRow, ...] = (*HOOK_ROWS, *DERIVED_ROWS)
 
