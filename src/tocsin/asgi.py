@@ -85,6 +85,7 @@ from tocsin.web.policies.page import PolicyPages
 from tocsin.web.quiet.page import QuietPages
 from tocsin.web.ruling.page import RulePages
 from tocsin.web.settings.audit import AuditPages
+from tocsin.web.settings.channels import ChannelPages
 from tocsin.web.settings.contacts import OwnContactPages, PersonContactPages
 from tocsin.web.settings.health import HealthPage
 from tocsin.web.settings.keys import KeyPages
@@ -169,6 +170,7 @@ def _application() -> Litestar:
             QuietPages,
             RulePages,
             WelcomePages,
+            ChannelPages,
             HealthPage,
             SitePages,
             DesignPage,

@@ -62,6 +62,7 @@ PAGES = {
     "welcome-phone": "/welcome?step=phone",
     "welcome-test": "/welcome?step=test",
     "settings-thresholds": "/settings/thresholds",
+    "settings-channels": "/settings/channels",
     "settings-people": "/settings/people",
     "settings-keys": "/settings/keys",
     "settings-audit": "/settings/audit",

@@ -16,6 +16,7 @@ from tocsin.core.errors import InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.db.writer import Tx
+from tocsin.identity.model import Caller
 from tocsin.notify import shared
 from tocsin.notify.delivery import Fault
 from tocsin.notify.model import Contact
@@ -134,30 +135,30 @@ class ChannelsApi(Controller):
     @post(status_code=201, opt={"conflict": True})
     async def add_channel(self, server: TheServer, caller: TheCaller, sent: Given[NewChannel]) -> Response[NewChannelOut]:
         """Makes a channel that belongs to no single person."""
-        target, now = _target(server, sent.kind, sent.target), server.core.clock.now()
-        made = await _write(server, lambda tx: shared.add(tx, caller.who, sent.name.strip(), sent.kind, target, now))
+        target, now = target_of(server, sent.kind, sent.target), server.core.clock.now()
+        made = await written(server, lambda tx: shared.add(tx, caller.who, sent.name.strip(), sent.kind, target, now))
         return Response(_new(made, target, server))
 
     @get("/{channel:str}", sync_to_thread=True)
     def show_channel(self, server: TheServer, channel: InPath) -> ChannelOut:
         """Shows one channel; `channel` is its id."""
         with server.core.database.read() as connection:
-            return _out(shared.find(connection, _id(channel)), dict(server.delivery.faults))
+            return _out(shared.find(connection, channel_id_of(channel)), dict(server.delivery.faults))
 
     @patch("/{channel:str}", opt={"conflict": True})
     async def change_channel(
         self, server: TheServer, caller: TheCaller, channel: InPath, sent: Given[ChannelChange]
     ) -> Response[NewChannelOut]:
         """Changes the name, the address or whether it is written to; `channel` is its id."""
-        now, channel_id = server.core.clock.now(), _id(channel)
+        now, channel_id = server.core.clock.now(), channel_id_of(channel)
 
         def work(tx: Tx) -> tuple[SharedContact, Target | None]:
             kind = shared.find(tx.sql, channel_id).kind
-            target = None if sent.target is None else _target(server, kind, sent.target)
+            target = None if sent.target is None else target_of(server, kind, sent.target)
             wanted = Change(None if sent.name is None else sent.name.strip(), target, sent.enabled)
             return shared.change(tx, caller.who, channel_id, wanted, now), target
 
-        changed, target = await _write(server, work)
+        changed, target = await written(server, work)
         if target is not None:
             server.delivery.look_again(channel_id)
         return Response(_new(changed, target, server))
@@ -165,8 +166,8 @@ class ChannelsApi(Controller):
     @delete("/{channel:str}", status_code=204)
     async def remove_channel(self, server: TheServer, caller: TheCaller, channel: InPath) -> None:
         """Removes a channel; what still waits for it is cancelled. `channel` is its id."""
-        now, channel_id = server.core.clock.now(), _id(channel)
-        await _write(server, lambda tx: shared.remove(tx, caller.who, channel_id, now))
+        now, channel_id = server.core.clock.now(), channel_id_of(channel)
+        await written(server, lambda tx: shared.remove(tx, caller.who, channel_id, now))
 
     @post("/{channel:str}/test", status_code=200)
     async def test_channel(self, server: TheServer, caller: TheCaller, channel: InPath) -> TrialOut:
@@ -174,21 +175,28 @@ class ChannelsApi(Controller):
 
         `channel` is the id of a channel, or a kind: then each contact of that kind that may be written to gets one (at most 50).
         """
-        contacts = _chosen(server, channel)
-        trial = server.trial
-        outcomes = await asyncio.gather(*[trial(contact, caller.name) for contact in contacts])
-        came_to, now = {contact.id: outcome.result for contact, outcome in zip(contacts, outcomes, strict=True)}, server.core.clock.now()
-        await server.core.writer.run(lambda tx: audit.record(tx, caller.who, "channel.tested", f"channel:{channel}", now, after=came_to))
-        return TrialOut([Tried(c.id, c.kind, c.target, o.result.value, o.error) for c, o in zip(contacts, outcomes, strict=True)])
+        return TrialOut(await try_channel(server, caller, channel))
 
 
-def _id(channel: str) -> str:
+async def try_channel(server: Server, caller: Caller, channel: str) -> list[Tried]:
+    """Sends a test message to a channel, or to each contact of a kind, and says how each ended. Raises `NotFound`."""
+    contacts = _chosen(server, channel)
+    trial = server.trial
+    outcomes = await asyncio.gather(*[trial(contact, caller.name) for contact in contacts])
+    came_to, now = {contact.id: outcome.result for contact, outcome in zip(contacts, outcomes, strict=True)}, server.core.clock.now()
+    await server.core.writer.run(lambda tx: audit.record(tx, caller.who, "channel.tested", f"channel:{channel}", now, after=came_to))
+    return [Tried(c.id, c.kind, c.target, o.result.value, o.error) for c, o in zip(contacts, outcomes, strict=True)]
+
+
+def channel_id_of(channel: str) -> str:
+    """An id from an address. Raises `NotFound` for what can be none."""
     if not is_uuid(channel.lower()):
         raise NotFound(f"there is no channel {channel[:40]}")
     return channel.lower()
 
 
-def _target(server: Server, kind: str, text: str) -> Target:
+def target_of(server: Server, kind: str, text: str) -> Target:
+    """An address as a target of a kind that is set up here. Raises `InvalidInput`."""
     if kind not in server.channels:
         raise InvalidInput.of("kind", f"{kind} is not set up here: docs/reference/channels.md says which setting it needs")
     return read_target(kind, text, private=server.core.settings.private_targets)
@@ -197,7 +205,7 @@ def _target(server: Server, kind: str, text: str) -> Target:
 def _chosen(server: Server, channel: str) -> Sequence[Contact]:
     if channel in KINDS:
         return [contact for contact in server.core.contacts.all if contact.kind == channel][:MAX_TRIED]
-    contact = server.core.contacts.find(_id(channel))
+    contact = server.core.contacts.find(channel_id_of(channel))
     if contact is None or contact.user_id is not None:
         raise NotFound(f"there is no channel {channel[:40]}, or it is switched off")
     return [contact]
@@ -228,7 +236,8 @@ def _kind(kind: str, server: Server, faults: Mapping[str, Fault]) -> KindOut:
     return KindOut(kind, set_up, len(contacts), not suffering if set_up and contacts else None, suffering)
 
 
-async def _write(server: Server, work: Callable[[Tx], Result]) -> Result:
+async def written(server: Server, work: Callable[[Tx], Result]) -> Result:
+    """Does *work*, then has this node know it at once."""
     done = await server.core.writer.run(work)
     await asyncio.to_thread(server.core.refresh)
     return done

@@ -184,8 +184,32 @@ def waiting(connection: sa.Connection) -> int:
 
 def counts_since(connection: sa.Connection, since: int) -> dict[str, int]:
     """How many messages decided from *since* (ms) on are in each state. Ids are in the order of time."""
-    first = f"{since:012x}"
     found = {state.value: 0 for state in State}
-    query = sa.select(_OUTBOX.c.status, sa.func.count()).where(_OUTBOX.c.id >= f"{first[:8]}-{first[8:]}").group_by(_OUTBOX.c.status)
+    query = sa.select(_OUTBOX.c.status, sa.func.count()).where(_OUTBOX.c.id >= _first_id(since)).group_by(_OUTBOX.c.status)
     found.update((row[0], row[1]) for row in connection.execute(query))
     return found
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How the last message to a contact ended, of those that have. Times in ms."""
+
+    contact_id: str
+    status: str
+    decided_at: int
+    sent_at: int | None
+    error: str | None
+
+
+def last_ended(connection: sa.Connection, since: int) -> list[Ended]:
+    """For each contact its last message that ended well or badly, of those decided from *since* (ms) on."""
+    o = _OUTBOX.c
+    ended = (State.SENT.value, State.DELIVERED.value, State.FAILED.value, State.UNKNOWN.value)
+    last = sa.select(sa.func.max(o.id)).where(o.id >= _first_id(since), o.status.in_(ended)).group_by(o.contact_id)
+    query = sa.select(o.contact_id, o.status, o.created_at, o.sent_at, o.last_error).where(o.id.in_(last))
+    return [Ended(*row) for row in connection.execute(query)]
+
+
+def _first_id(since: int) -> str:
+    """What the ids of messages decided from *since* (ms) on are not below."""
+    text = f"{since:012x}"
+    return f"{text[:8]}-{text[8:]}"

@@ -38,6 +38,7 @@ SETTINGS: tuple[Place, ...] = (
     Place("health", "Health", "i-pulse", "/settings/health", permission="look-at-the-whole"),
     Place("sites", "Sites", "i-server", "/settings/sites"),
     Place("thresholds", "Thresholds", "i-bars", "/settings/thresholds"),
+    Place("channels", "Channels", "i-link", "/settings/channels", permission="look-at-the-whole"),
     Place("people", "People", "i-users", "/settings/people", permission="people"),
     Place("keys", "Keys", "i-key", "/settings/keys", permission="keys"),
     Place("audit", "Audit", "i-book", "/settings/audit", permission="audit"),
