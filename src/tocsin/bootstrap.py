@@ -302,11 +302,14 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     return core
 
 
-def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bool = True) -> Server:
+def build_server(
+    settings: Settings, clock: Clock | None = None, *, delivers: bool = True, sends_by: "dict[str, Channel] | None" = None
+) -> Server:
     """Everything that serves. Raises `TocsinError` if another process already sends for this data folder.
 
-    With *delivers* False (`serve --http-only`) no message is leased to this process: new ones wait in the outbox for the
-    process that runs the engine, and no lock is taken, so that both can share a data folder.
+    *sends_by*: the channels, by the kind of contact; None: those of the settings. With *delivers* False (`serve
+    --http-only`) no message is leased to this process: new ones wait in the outbox for the process that runs the engine, and
+    no lock is taken, so that both can share a data folder.
     """
     from tocsin.audit.refusals import Refusals
     from tocsin.db.checkpoint import Checkpointer
@@ -334,7 +337,7 @@ def build_server(settings: Settings, clock: Clock | None = None, *, delivers: bo
     carriers = providers(settings, door)
     core = build_core(settings, the_clock)
     vapid = Vapid(core.writer, _subject(settings))
-    the_channels = channels(settings, door, carriers, vapid)
+    the_channels = channels(settings, door, carriers, vapid) if sends_by is None else sends_by
     secret = core.writer.call(_instance_secret)
     if delivers:  # who only takes requests may have other settings, or none: they are not what messages go by
         core.writer.call(lambda tx: contact_store.follow_settings(tx, wanted_contacts(settings), the_clock.now()))

@@ -34,6 +34,7 @@ from tocsin.engine.loop import Engine
 from tocsin.engine.steps import HTTP_ONLY_STEPS, STEPS
 from tocsin.identity import people, store as identity_store
 from tocsin.identity.model import PassKind
+from tocsin.notify.model import Channel
 from tocsin.settings import Settings
 
 log = structlog.get_logger()
@@ -63,15 +64,26 @@ class Parts:
 
 def run(start: Start, *, http: bool, engine: bool) -> None:
     """Serves until a signal. Raises `TocsinError` when it cannot start."""
-    parts = Parts(http, engine)
-    settings = start.settings()
+    serve(start.settings(), Parts(http, engine))
+
+
+def serve(
+    settings: Settings,
+    parts: Parts,
+    sends_by: dict[str, Channel] | None = None,
+    beside: Callable[[Server], Awaitable[None]] | None = None,
+) -> None:
+    """Serves until a signal. *sends_by*: other channels than those of the settings. *beside*: what else runs as long.
+
+    Raises `TocsinError` when it cannot start.
+    """
     logs.configure(settings.whmcs_env)
     with ExitStack() as at_the_end:
-        place = at_the_end.enter_context(bound(settings)) if http else None
+        place = at_the_end.enter_context(bound(settings)) if parts.http else None
         with understood():
             refuse_unknown_schema(settings)
-            server = build_server(settings, delivers=engine)
-        uvloop.run(_Process(settings, parts, server, place).live())
+            server = build_server(settings, delivers=parts.engine, sends_by=sends_by)
+        uvloop.run(_Process(settings, parts, server, place, beside).live())
 
 
 def bound(settings: Settings) -> socket.socket:
@@ -112,8 +124,15 @@ class _Http(uvicorn.Server):
 class _Process:
     """The life of one `tocsin serve`."""
 
-    def __init__(self, settings: Settings, parts: Parts, server: Server, place: socket.socket | None) -> None:
-        self._settings, self._parts, self._server, self._place = settings, parts, server, place
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        server: Server,
+        place: socket.socket | None,
+        beside: Callable[[Server], Awaitable[None]] | None,
+    ) -> None:
+        self._settings, self._parts, self._server, self._place, self._beside = settings, parts, server, place, beside
         self._engine = Engine(server, STEPS if parts.engine else HTTP_ONLY_STEPS, delivers=parts.engine)
         self._auditor = Auditor(server, self._engine.health, {step.name: step.every for step in STEPS}) if parts.engine else None
         url = settings.heartbeat_url if parts.engine else None
@@ -170,6 +189,9 @@ class _Process:
             tasks.append(asyncio.create_task(supervised("auditor", self._auditor.run)))
         if self._heartbeat is not None:
             tasks.append(asyncio.create_task(supervised("heartbeat", self._heartbeat.run)))
+        if self._beside is not None:
+            beside = self._beside
+            tasks.append(asyncio.create_task(supervised("beside", lambda: beside(self._server))))
         if self._parts.engine and not self._settings.is_sqlite:
             from tocsin.engine.listen import listen  # noqa: PLC0415 - PostgreSQL only
 
