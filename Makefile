@@ -28,6 +28,10 @@ run: $(BIN)/.run ## Start Tocsin on the embedded database; it says what to do ne
 system:
 	@scripts/system-packages test
 
+.PHONY: demo
+demo: $(BIN)/.run ## Look around: a made-up hosting company with 90 days behind it, in ./demo-data. Sends nothing
+	$(BIN)/tocsin demo
+
 .PHONY: test
 test: system $(BIN)/.dev check ## All checks and all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q

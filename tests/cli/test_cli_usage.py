@@ -23,7 +23,7 @@ def every_command(group: click.Group = tocsin, path: tuple[str, ...] = ()) -> It
 
 
 COMMANDS = dict(every_command())
-PRINTS_NO_DATA = {("serve",), ("agent",), ("key", "revoke")}
+PRINTS_NO_DATA = {("serve",), ("demo",), ("agent",), ("key", "revoke")}
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

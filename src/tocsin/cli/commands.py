@@ -47,6 +47,24 @@ def serve(start: Start, *, http_only: bool, engine_only: bool) -> None:
     work.run(start, http=not engine_only, engine=not http_only)
 
 
+@tocsin.command(epilog=example("tocsin demo", "tocsin demo --folder /tmp/demo --listen 127.0.0.1:8500 --new"))
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-data"),
+    show_default=True,
+    help="Its data folder: a new one, or that of an earlier demonstration.",
+)
+@click.option("--listen", default="127.0.0.1:8400", show_default=True, help="Address and port.")
+@click.option("--new", is_flag=True, help="Throw the earlier demonstration in this folder away and make another.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=7, show_default=True, help="Another number makes another past.")
+def demo(*, folder: Path, listen: str, new: bool, seed: int) -> None:
+    """Shows Tocsin with a made-up hosting company: 90 days of it, and trouble that comes and goes. Sends nothing."""
+    from tocsin.cli import demo as work
+
+    work.run(folder, listen, seed, new=new)
+
+
 @tocsin.command(epilog=example("tocsin version"))
 @as_json
 def version(*, as_json: bool) -> None:

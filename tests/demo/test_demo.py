@@ -1,0 +1,148 @@
+"""The made-up company: its past is what the rules make of it, its present goes on, and nothing of it leaves the machine."""
+
+import random
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.build import a_letter
+from tests.cli.program import Inside
+from tocsin import bootstrap
+from tocsin.alerts.model import Alert
+from tocsin.audit import store as audit
+from tocsin.bootstrap import Core
+from tocsin.cli import demo as command, serve
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.errors import Conflict
+from tocsin.db import tables
+from tocsin.demo import history, live, sink, troubles
+from tocsin.demo.business import Business
+from tocsin.notify.model import Result
+from tocsin.pipeline import promises
+from tocsin.settings import Settings, load
+
+pytestmark = pytest.mark.claim("O8")
+NOW = int(datetime(2026, 11, 24, 9, tzinfo=UTC).timestamp()) * 1000  # a Tuesday
+SHORT = 3  # days
+
+
+def settings_in(folder: Path) -> Settings:
+    return load({"TOCSIN_DATA_DIR": str(folder), "TOCSIN_LISTEN": "127.0.0.1:8499"})
+
+
+def lived(folder: Path, seed: int = 7) -> Core:
+    """A company with a short past."""
+    clock = history.TimeMachine(NOW - SHORT * DAY)
+    core = bootstrap.build_core(settings_in(folder), clock)
+    assert list(history.live_through(core, clock, NOW, seed, SHORT)) == [1, 2, 3]
+    return core
+
+
+def alerts_of(core: Core) -> list[Alert]:
+    with core.database.read() as connection:
+        return [Alert(*row) for row in connection.execute(sa.select(tables.alerts).order_by(tables.alerts.c.number))]
+
+
+def test_the_past_is_what_the_pipeline_would_have_written(tmp_path: Path) -> None:
+    with closing(lived(tmp_path / "a")) as core, core.database.read() as connection:
+        alerts = alerts_of(core)
+        lines = connection.execute(sa.select(tables.alert_history.c.alert_number, tables.alert_history.c.action)).all()
+        done = Counter(map(tuple, lines))
+        for alert in alerts:
+            assert done[alert.number, "opened"] == 1
+            assert (done[alert.number, "resolved"] > 0) == (alert.resolved_at is not None)
+            assert alert.acknowledged_at is None or alert.acknowledged_at >= alert.first_seen_at
+        assert {"open", "acknowledged", "resolved"} == {alert.status for alert in alerts}
+        assert [one for one in alerts if one.severity == 5 and one.status == "acknowledged"], "somebody has srv-12"
+        assert promises.look(connection, NOW) == []
+        assert audit.verify(connection)[1] is None
+        told = connection.execute(sa.select(tables.outbox.c.status, sa.func.count()).group_by(tables.outbox.c.status)).all()
+        assert dict(map(tuple, told))["sent"] > 20
+        assert {status for status, _ in told} <= {"sent", "cancelled", "pending"}
+        counted = connection.execute(sa.select(sa.func.sum(tables.event_counts.c.events))).scalar_one()
+        assert counted == connection.execute(sa.select(sa.func.count()).select_from(tables.events)).scalar_one() > 1_000
+
+
+def test_the_same_seed_makes_the_same_past(tmp_path: Path) -> None:
+    def seen(folder: str, seed: int) -> list[tuple[object, ...]]:
+        with closing(lived(tmp_path / folder, seed)) as core:
+            return [(a.title, a.status, a.first_seen_at, a.acknowledged_by, a.resolved_at, a.occurrences) for a in alerts_of(core)]
+
+    first = seen("a", 7)
+    assert first == seen("b", 7)
+    assert first != seen("c", 8)
+
+
+def test_business_has_the_rhythm_of_the_week_and_of_the_month() -> None:
+    business = Business(random.Random(1))
+
+    def day(of_month: int) -> Counter[str]:
+        begins = int(datetime(2026, 11, of_month, tzinfo=UTC).timestamp()) * 1000
+        return Counter(one.input.type for hour in range(24) for one in business.between(begins + hour * HOUR, begins + (hour + 1) * HOUR))
+
+    tuesday, sunday, last = day(17), day(22), day(30)
+    assert sunday.total() < tuesday.total() * 0.7
+    assert last["invoice.created"] > 300
+    assert tuesday["invoice.created"] == 0
+
+
+def test_ninety_days_have_two_outages_and_people_who_take_minutes() -> None:
+    found = list(troubles.past(random.Random(7), NOW - 90 * DAY, NOW))
+    assert 250 < len(found) < 700
+    assert sum(one.host == "srv-12" and one.began == NOW - 19 * DAY - 3 * HOUR for one in found) == 1
+    taken = sorted(one.taken_after for one in found if one.taken_after is not None and one.severity >= 4)
+    assert 2 * MINUTE < taken[len(taken) // 2] < 10 * MINUTE
+
+
+def test_trouble_comes_and_goes_while_it_runs() -> None:
+    script = live.Script(random.Random(3), NOW)
+    begun, over = Counter[str](), Counter[str]()
+    for at in range(NOW, NOW + 2 * HOUR, 2 * SECOND):
+        for deed in script.due(at):
+            (begun if deed.what == "happens" else over if deed.what == "over" else Counter())[deed.trouble.key] += 1
+            assert begun.total() - over.total() <= live.MOST
+    assert begun.total() > 15
+    assert begun.total() - over.total() <= live.MOST
+
+
+async def test_a_message_becomes_a_line_in_a_file_and_goes_nowhere(tmp_path: Path) -> None:
+    channel = sink.channels(tmp_path)["ntfy"]
+    left = []
+    outcome = await channel.send(a_letter(), lambda: left.append(1))
+    assert outcome.result is Result.SENT
+    (line,) = (tmp_path / sink.MESSAGES).read_text().splitlines()
+    assert " ntfy to " in line
+    assert left
+
+
+def test_a_folder_with_other_data_is_left_alone(inside: Inside, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    answer = inside.run("demo", "--folder", str(tmp_path / "mine"), "--new")
+    assert answer.is_one_complaint()
+    assert "holds other data" in answer.err
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+def test_it_is_made_once_and_says_how_to_come_in(inside: Inside, tmp_path: Path) -> None:
+    monkeypatch = inside.patch
+    served = []
+    monkeypatch.setattr(serve, "serve", lambda settings, *_: served.append(settings.data_dir))
+    monkeypatch.setattr(serve, "bound", lambda _: StringIO())
+    monkeypatch.setattr(command, "make", lambda settings, seed, make=command.make: make(settings, seed, 1))
+    folder, passwords = tmp_path / "demo-data", []
+    for _ in range(2):
+        command.run(folder, "127.0.0.1:8499", 7, new=False)
+        said = inside.capture.readouterr().err
+        assert "http://127.0.0.1:8499" in said
+        assert str(folder / sink.MESSAGES) in said
+        passwords.append(said.partition("password ")[2].split()[0])
+    assert served == [folder, folder]
+    assert len(set(passwords)) == 2
+    with pytest.raises(Conflict, match="of its own"):
+        command.refuse_other_data(tmp_path)
