@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
-from bench import alerts_list, checks, escalation, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - the path comes first
+from bench import alerts_list, checks, escalation, history, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - the path comes first
 from bench.figures import Options, Part  # noqa: E402
 from bench.machine import facts  # noqa: E402
 from bench.servers import Alertmanager, BenchError, Cluster, Tocsin, TocsinOnPostgres, cluster, postgres_programs  # noqa: E402
@@ -75,6 +75,10 @@ class Bench:
         """A thousand checks a minute."""
         return checks.measure(self._work, self._options)
 
+    def history(self) -> list[Part]:
+        """History of metrics, beside VictoriaMetrics."""
+        return history.measure(self._tocsin, self._work, self._options)
+
     def hook(self) -> list[Part]:
         """The PHP bridge."""
         part = hook.measure(self._options)
@@ -92,6 +96,7 @@ PARTS: dict[str, Callable[[Bench], list[Part]]] = {
     "escalation": Bench.escalation,
     "rules": Bench.rules,
     "checks": Bench.checks,
+    "history": Bench.history,
     "hook": Bench.hook,
 }
 

@@ -91,6 +91,7 @@ class _Gate:
 
     def __init__(self, find_site: FindSite, now: int) -> None:
         self._now, self._find_site = now, lru_cache(100)(find_site)
+        self._times: dict[datetime | None, int] = {None: now}  # most samples of a body were measured at once
         self.decoded = Decoded([], [], [])
 
     def examine(self, index: int, raw: bytes) -> None:
@@ -102,11 +103,15 @@ class _Gate:
 
     def take(self, index: int, one: SampleInput) -> None:
         """The sample at *index*, taken or refused."""
-        at = self._now if one.at is None else from_datetime(one.at)
+        at = self._times.get(one.at)
+        if at is None:
+            at = self._times[one.at] = from_datetime(one.at)  # type: ignore[arg-type]  # None is known from the beginning
         labels = tuple(sorted(one.labels.items())) if one.labels else NO_LABELS
         site, host = self._find_site(one.site), one.host or ""
-        errors = (*_series_errors(one.name, host, labels), *rules.check_point(at, one.value, self._now))
-        if isinstance(site, int) and not errors:
+        errors = _series_errors(one.name, host, labels)
+        if not rules.is_good_point(at, one.value, self._now):
+            errors = (*errors, *rules.check_point(at, one.value, self._now))
+        if not errors and isinstance(site, int):
             self.decoded.samples.append(Sample(site, one.name, at, one.value, host, labels))
             self.decoded.places.append(index)
             return

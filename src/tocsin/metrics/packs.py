@@ -74,20 +74,18 @@ def unpack(data: bytes, wanted: frozenset[int] | None = None) -> dict[int, Colum
 
 
 def columns_of(rows: Sequence[tuple[int, int, float]]) -> dict[int, Columns]:
-    """Rows of series, moment and value as columns, by series; within a series they are in order already."""
+    """Rows of series, moment and value as columns, by series, in the order of time."""
     lists: dict[int, tuple[list[int], list[float]]] = {}
     for series_id, at, value in rows:
         times, values = lists.setdefault(series_id, ([], []))
         times.append(at)
         values.append(value)
-    return {series_id: (np.array(times, np.int64), np.array(values, np.float64)) for series_id, (times, values) in lists.items()}
+    return {series_id: join([(np.array(times, np.int64), np.array(values, np.float64))]) for series_id, (times, values) in lists.items()}
 
 
 def join(parts: Sequence[Columns]) -> Columns:
     """All *parts* of a series in the order of time; of two samples of one moment that of the earlier part."""
-    if len(parts) == 1:
-        return parts[0]
-    times, values = np.concatenate([one[0] for one in parts]), np.concatenate([one[1] for one in parts])
+    times, values = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
     if np.all(times[1:] > times[:-1]):
         return times, values
     order = np.argsort(times, kind="stable")

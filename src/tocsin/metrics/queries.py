@@ -16,7 +16,7 @@ from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.db import tables
 from tocsin.metrics import rolling
 from tocsin.metrics.model import Series
-from tocsin.metrics.store import HistoryStore
+from tocsin.metrics.store import HistoryStore, by_key
 
 if TYPE_CHECKING:
     from tocsin.metrics.buckets import Buckets
@@ -185,15 +185,12 @@ def _pieces(stretch: _Stretch, step: int) -> Iterator[_Stretch]:
 def _rows(connection: sa.Connection, ids: Sequence[int], stretch: _Stretch, agg: Agg) -> dict[int, list[_Row]]:
     """The roll-ups of a stretch, by series."""
     length = stretch.length or HOUR
-    table = tables.rollups_daily if length == DAY else tables.rollups_hourly
-    place = table.c.day if length == DAY else table.c.hour
-    share = table.c[agg.value] if agg.share is not None else table.c.p50
-    query = sa.select(table.c.series_id, place, table.c.count, table.c.sum, table.c.min, table.c.max, share)
-    # A list of days, not a span: each series is then found by the key.
-    days = range(stretch.start // DAY, (stretch.end - 1) // DAY + 1)
-    query = query.where(table.c.day.in_([*days]), table.c.series_id.in_(ids))
-    query = query.where(place >= stretch.start // length, place < stretch.end // length).order_by(table.c.series_id, place)
+    place, table = ("day", tables.rollups_daily) if length == DAY else ("hour", tables.rollups_hourly)
+    select = f"SELECT series_id, {place}, count, sum, min, max, {agg if agg.share else 'p50'} FROM {table.name}"  # noqa: S608 - our own names
+    found = by_key(connection, select, "day", range(stretch.start // DAY, (stretch.end - 1) // DAY + 1), ids)
+    within = range(stretch.start // length, stretch.end // length)
     rows: dict[int, list[_Row]] = {}
-    for series_id, *figures in connection.execute(query):
-        rows.setdefault(series_id, []).append(tuple(figures))
+    for series_id, *figures in sorted(found):
+        if figures[0] in within:
+            rows.setdefault(series_id, []).append(tuple(figures))
     return rows

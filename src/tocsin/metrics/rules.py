@@ -44,6 +44,11 @@ def check(sample: Sample, now: int) -> tuple[FieldError, ...]:
     return (*check_series(sample.name, sample.host, sample.labels), *check_point(sample.at, sample.value, now))
 
 
+def is_good_point(at: int, value: float, now: int) -> bool:
+    """Whether `check_point` finds nothing: what is asked first, a hundred thousand times a second."""
+    return now - LATEST <= at <= now + AHEAD and isfinite(value)
+
+
 def check_point(at: int, value: float, now: int) -> tuple[FieldError, ...]:
     """What is wrong with a time and a value. A clock that is hours off is named, not stored."""
     errors = []

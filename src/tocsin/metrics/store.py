@@ -107,8 +107,8 @@ class SqlHistory:
 
 
 def hours_of_rows(connection: sa.Connection) -> tuple[int, int]:
-    """The first and the last hour of which there are rows; (0, -1) if there are none."""
-    first, last = connection.execute(sa.select(sa.func.min(_SAMPLES.c.hour), sa.func.max(_SAMPLES.c.hour))).one()
+    """The first and the last hour of which there are rows; (0, -1) if there are none. Two questions: of one, SQLite would read all."""
+    first, last = connection.exec_driver_sql("SELECT (SELECT min(hour) FROM samples), (SELECT max(hour) FROM samples)").one()
     return (0, -1) if first is None else (first, last)
 
 
@@ -120,20 +120,23 @@ def _rows(connection: sa.Connection, series_ids: Sequence[int], start: int, end:
 
 
 def rows_within(connection: sa.Connection, hours: range, series_ids: Sequence[int]) -> list[Row]:
-    """The samples of some series in some hours that are rows. Through the driver: these may be a hundred thousand."""
-    if not hours or not series_ids:
+    """The samples of some series in some hours that are rows."""
+    return by_key(connection, "SELECT series_id, at, value FROM samples", "hour", hours, series_ids)
+
+
+def by_key(connection: sa.Connection, select: str, first: str, cells: Sequence[int], series_ids: Sequence[int]) -> list[Any]:
+    """Rows by the two first columns of their key, *first* and the series, in any order.
+
+    Lists and not spans, so that each is found by the key; and through the driver: these may be a hundred thousand.
+    """
+    if not cells or not series_ids:
         return []
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        found: list[Row] = driver.execute(_ROWS, (json.dumps([*hours]), json.dumps([*series_ids]))).fetchall()
-    else:
-        found = driver.execute(_ROWS_PG, ([*hours], [*series_ids])).fetchall()
-    return found
-
-
-_SELECT_ROWS = "SELECT series_id, at, value FROM samples WHERE"
-_ROWS = f"{_SELECT_ROWS} hour IN (SELECT value FROM json_each(?)) AND series_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own words
-_ROWS_PG = f"{_SELECT_ROWS} hour = ANY(%s::integer[]) AND series_id = ANY(%s::bigint[])"
+        where = f"{first} IN (SELECT value FROM json_each(?)) AND series_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own name
+        return list(driver.execute(f"{select} WHERE {where}", (json.dumps([*cells]), json.dumps([*series_ids]))).fetchall())
+    where = f"{first} = ANY(%s::integer[]) AND series_id = ANY(%s::bigint[])"
+    return list(driver.execute(f"{select} WHERE {where}", ([*cells], [*series_ids])).fetchall())
 
 
 def packs_of(connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> list[bytes]:
