@@ -82,6 +82,7 @@ from tocsin.web.pages import notice
 from tocsin.web.passes import PassPages
 from tocsin.web.phone import PhoneFiles
 from tocsin.web.policies.page import PolicyPages
+from tocsin.web.quiet.depending import DependencyPages
 from tocsin.web.quiet.page import QuietPages
 from tocsin.web.ruling.page import RulePages
 from tocsin.web.settings.audit import AuditPages
@@ -167,6 +168,7 @@ def _application() -> Litestar:
             CheckPages,
             HeartbeatPages,
             ThresholdPages,
+            DependencyPages,
             QuietPages,
             RulePages,
             WelcomePages,

@@ -57,6 +57,7 @@ PAGES = {
     "rules": "/rules",
     "rule-new": "/rules/new",
     "quiet": "/silences",
+    "dependency-new": "/dependencies/new",
     "silence-new": "/silences/new?host=srv-12",
     "welcome-whmcs": "/welcome?step=whmcs",
     "welcome-phone": "/welcome?step=phone",

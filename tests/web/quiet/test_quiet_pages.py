@@ -11,7 +11,7 @@ from tocsin.core.clock import HOUR, MINUTE
 from tocsin.core.errors import InvalidInput
 from tocsin.core.times import to_text
 from tocsin.identity.model import Role
-from tocsin.muting.model import Matcher, Op
+from tocsin.muting.model import Maintenance, Matcher, Op
 from tocsin.web.quiet import rules
 from tocsin.web.quiet.rules import QuietForm
 
@@ -157,3 +157,114 @@ def test_times_are_from_now_for_so_long_or_until_a_moment() -> None:
 def test_maintenance_begins_at_the_next_full_hour() -> None:
     begun = rules.begun("maintenance", (), UTC, 90 * MINUTE)
     assert (begun.starts_at, begun.ends_at) == ("1970-01-01T02:00", "1970-01-01T04:00")
+
+
+def address(browser: Browser, pattern: str) -> str:
+    """The first link of the page at hand that looks like this."""
+    found = re.search(rf'href="(?:\.\./)*({pattern})"', browser.page.text)
+    assert found, browser.text
+    return f"/{found[1]}"
+
+
+async def test_a_silence_is_changed_and_keeps_its_beginning(sqlite_service: Service) -> None:
+    marta = await log_in(sqlite_service)
+    await down(sqlite_service, "web-2")
+    await marta.get("/silences/new")
+    csrf = marta.csrf
+    await marta.fill("/silences/new", a_silence(csrf))
+    before = (await sqlite_service.admin.get("/silences"))["items"][0]
+    sqlite_service.world.clock.at += 10 * MINUTE
+    await marta.get("/silences")
+    where = address(marta, "silences/silence/[0-9a-f-]{36}")
+    await marta.get(where)
+    assert 'value="web-1"' in marta.page.text
+    sent = a_silence(csrf, "preview", **{"m0.value": "web-2", "comment": "the other one"})
+    await marta.fill(where, sent)
+    assert "1 open alert would go quiet" in marta.text
+    await marta.fill(where, {**sent, "do": "save", "lasts": str(2 * HOUR)})
+    assert "done=changed" in marta.place
+    after = (await sqlite_service.admin.get("/silences"))["items"][0]
+    assert after["starts_at"] == before["starts_at"]
+    assert after["ends_at"] == to_text(sqlite_service.world.clock.at + 2 * HOUR)
+    assert (after["comment"], after["matchers"][0]["value"]) == ("the other one", "web-2")
+    assert (await marta.fill(where, {**sent, "do": "save", "comment": ""})).status_code == 422
+    assert (await marta.get("/silences/moon/" + where.rpartition("/")[2])).status_code == 404
+
+
+async def test_what_is_over_is_not_changed_any_more(sqlite_service: Service) -> None:
+    marta = await log_in(sqlite_service)
+    await marta.get("/silences/new")
+    csrf = marta.csrf
+    await marta.fill("/silences/new", a_silence(csrf))
+    await marta.get("/silences")
+    where = address(marta, "silences/silence/[0-9a-f-]{36}")
+    sqlite_service.world.clock.at += 2 * HOUR
+    await marta.get("/silences")
+    assert where.removeprefix("/") + '"' not in marta.page.text
+    assert (await marta.fill(where, a_silence(csrf))).status_code == 422
+    assert "This silence is over; make a new one." in marta.text
+
+
+def test_a_maintenance_that_was_only_looked_at_stays_to_the_second() -> None:
+    kept = Maintenance("m", "Kernel", (Matcher("host", Op.EQUAL, "a"),), 90_500, 3_690_500, "", "FREQ=YEARLY", "UTC", "x", 0)
+    sent = rules.written(kept, UTC)
+    changed = rules.changes(kept, sent, UTC, 0)
+    assert changed == {
+        "starts_at": 90_500,
+        "ends_at": 3_690_500,
+        "name": "Kernel",
+        "rrule": "FREQ=YEARLY",
+        "matchers": kept.matchers,
+        "comment": "",
+    }
+    assert ("FREQ=YEARLY", "FREQ=YEARLY") in rules.repeats_offered(kept.rrule or "")
+
+
+def a_dependency(csrf: str, do: str = "save", **more: str) -> dict[str, str]:
+    parent = {"p0.field": "type", "p0.op": "=", "p0.value": "server.down"}
+    children = {"c0.field": "type", "c0.op": "^", "c0.value": "http."}
+    return {"csrf": csrf, "name": "Server and sites", **parent, **children, "same": "host", "do": do, **more}
+
+
+async def test_a_dependency_shows_what_each_side_matches_and_is_kept_changed_and_removed(service: Service) -> None:
+    marta = await log_in(service, role=Role.ADMIN)
+    await down(service)
+    await marta.get("/silences")
+    await marta.get(address(marta, "dependencies/new"))
+    csrf = marta.csrf
+    await marta.fill("/dependencies/new", a_dependency(csrf, "preview"))
+    assert "1 open alert matches now" in marta.text
+    assert "0 open alerts would be quiet" in marta.text
+    await marta.fill("/dependencies/new", a_dependency(csrf))
+    assert "done=depends" in marta.place
+    await marta.get("/silences?done=depends")
+    assert "Server and sites" in marta.text
+    kept = (await service.admin.get("/dependencies"))["items"][0]
+    assert (kept["name"], kept["same"]) == ("Server and sites", ["host"])
+    where = f"/dependencies/{kept['id']}"
+    await marta.fill(where, a_dependency(csrf, name="Sites"))
+    assert (await service.admin.get(where))["name"] == "Sites"
+    await marta.post(f"{where}/remove", csrf=csrf)
+    assert (await marta.get(where)).status_code == 404
+
+
+async def test_a_dependency_that_cannot_be_says_why(sqlite_service: Service) -> None:
+    marta = await log_in(sqlite_service, role=Role.ADMIN)
+    await marta.get("/dependencies/new")
+    csrf = marta.csrf
+    for more, says in (
+        ({"name": ""}, "Must have 1 to 100 characters."),
+        ({"p0.value": ""}, "Is empty and would match everything"),
+        ({"c0.op": "~", "c0.value": "("}, "missing )"),
+        ({"c0.op": "is"}, "Choose a comparison from the list."),
+        ({"same": "moon"}, "'moon' is none of site, type, host, subject."),
+    ):
+        assert (await marta.fill("/dependencies/new", a_dependency(csrf, **more))).status_code == 422, more
+        assert says in marta.text, says
+
+
+async def test_a_responder_changes_silences_and_no_dependencies(sqlite_service: Service) -> None:
+    lena = await log_in(sqlite_service, "lena@example.com")
+    await lena.get("/silences")
+    assert "Add a dependency" not in lena.text
+    assert (await lena.get("/dependencies/new")).status_code == 403

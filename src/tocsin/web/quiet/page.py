@@ -1,7 +1,6 @@
 """``/silences``: what is kept quiet, by what and until when; and the form that shows what it would mute before it is saved."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,7 @@ from tocsin.alerts.model import Alert
 from tocsin.api.context import Given
 from tocsin.api.muting import sites_of, write
 from tocsin.bootstrap import Server
-from tocsin.core.errors import Conflict, InvalidInput
+from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.core.ids import new_id
 from tocsin.identity.model import Viewer
 from tocsin.muting import preview as previews, rules as muting_rules, service
@@ -34,11 +33,13 @@ from tocsin.web.viewer import TheViewer
 MOST = 100
 OVER = 20  # that are over, and still shown
 SHOWN = 5  # alerts of a preview
-COMMENT = 1_000
 DONE = {
     "silence": "Quiet from now on, as far as it matches. Everything is still recorded.",
     "maintenance": "Planned. In its windows nobody is told; what is still open at the end pages.",
     "ended": "Ended. What is still open pages at once.",
+    "changed": "Changed. What no longer matches, and is still open, pages.",
+    "depends": "Kept. It holds from now on, for what is open too.",
+    "removed": "The dependency is removed. What it kept quiet, and is still open, pages.",
 }
 
 Text = Annotated[str, Meta(max_length=500)]
@@ -47,7 +48,7 @@ Text = Annotated[str, Meta(max_length=500)]
 class QuietQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What was just done."""
 
-    done: Literal["silence", "maintenance", "ended"] | None = None
+    done: Literal["silence", "maintenance", "ended", "changed", "depends", "removed"] | None = None
 
 
 class NewQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +120,35 @@ class QuietPages(Controller):
         begun = rules.begun(asked.kind, given, _zone(viewer), server.core.clock.now())
         return _page(request, server, viewer, begun, Problems())
 
+    @get("/{kind:str}/{kept_id:str}", sync_to_thread=True)
+    def edit(self, request: AnyRequest, server: TheServer, viewer: TheViewer, kind: InPath, kept_id: InPath) -> Response[bytes]:
+        """The form of one that is not over, with what it would mute."""
+        kept = _find(server, viewer, kind, kept_id)
+        return _page(request, server, viewer, rules.written(kept, _zone(viewer)), Problems(), kept)
+
+    @post("/{kind:str}/{kept_id:str}", status_code=200)
+    async def change(self, request: AnyRequest, server: TheServer, viewer: TheViewer, kind: InPath, kept_id: InPath) -> Response[bytes]:
+        """Shows what the change would mute, or makes it."""
+        kept = await asyncio.to_thread(_find, server, viewer, kind, kept_id)
+        sent = rules.form_of(read_fields(await request.body()))
+        if sent.do != "save":
+            return await asyncio.to_thread(_page, request, server, viewer, sent, Problems(), kept)
+        caller, now = viewer.calling(address_of(request)), server.core.clock.now()
+        try:
+            wanted = rules.changes(kept, sent, _zone(viewer), now)
+            sites = sites_of(server, caller)
+            if isinstance(kept, Silence):
+                await write(server, lambda tx: service.change(tx, caller.who, Silence, kept.id, wanted, now, sites))
+            else:
+                await write(server, lambda tx: service.change(tx, caller.who, Maintenance, kept.id, wanted, now, sites))
+        except InvalidInput as error:
+            return await asyncio.to_thread(_page, request, server, viewer, sent, _problems(error), kept)
+        except Conflict as error:
+            return await asyncio.to_thread(
+                _page, request, server, viewer, sent, Problems(form=f"{error.message[:1].upper()}{error.message[1:]}."), kept
+            )
+        return go("/silences?done=changed", depth=2)
+
     @post("/new", status_code=200)
     async def make(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
         """Shows what it would mute, or saves it."""
@@ -177,18 +207,27 @@ def _entries(server: Server, viewer: Viewer, connection: sa.Connection, now: int
     return sorted(found, key=lambda entry: entry.window.starts_at if entry.window else -entry.kept.ends_at)
 
 
+def _find(server: Server, viewer: Viewer, kind: str, kept_id: str) -> Silence | Maintenance:
+    """One that is not over. Raises `NotFound`."""
+    sites = sites_of(server, viewer.calling(""))
+    with server.core.database.read() as connection:
+        kept: Silence | Maintenance
+        if kind == "maintenance":
+            kept = service.find(connection, Maintenance, kept_id, sites)
+        elif kind == "silence":
+            kept = service.find(connection, Silence, kept_id, sites)
+        else:
+            raise NotFound(f"there is nothing quiet of the kind {kind[:40]}")
+    return kept
+
+
 def _planned(sent: QuietForm, viewer: Viewer, actor: str, now: int) -> Silence | Maintenance:
     """What the form says. Raises `InvalidInput` for what cannot be read; the rest is the service's to check."""
     matchers = rules.matchers_of(sent)
     starts_at, ends_at = rules.times_of(sent, _zone(viewer), now)
-    if len(sent.comment) > COMMENT:
-        raise InvalidInput.of("comment", f"must have at most {COMMENT} characters")
+    rules.check_words(sent)
     if sent.kind == "silence":
-        if not sent.comment:
-            raise InvalidInput.of("comment", "say why, for those who wonder why it is quiet")
         return Silence(new_id(now), matchers, starts_at, ends_at, sent.comment, actor, now)
-    if not 1 <= len(sent.name) <= 100:
-        raise InvalidInput.of("name", "must have 1 to 100 characters")
     zone = viewer.time_zone or "UTC"
     return Maintenance(new_id(now), sent.name, matchers, starts_at, ends_at, sent.comment, sent.rrule or None, zone, actor, now)
 
@@ -201,7 +240,9 @@ def _problems(error: InvalidInput) -> Problems:
     return found
 
 
-def _page(request: AnyRequest, server: Server, viewer: Viewer, sent: QuietForm, wrong: Problems) -> Response[bytes]:
+def _page(
+    request: AnyRequest, server: Server, viewer: Viewer, sent: QuietForm, wrong: Problems, kept: Silence | Maintenance | None = None
+) -> Response[bytes]:
     seen = None
     if sent.matchers and "matchers" not in wrong:
         try:
@@ -216,23 +257,18 @@ def _page(request: AnyRequest, server: Server, viewer: Viewer, sent: QuietForm, 
         status=422 if wrong else 200,
         here="quiet",
         sent=sent,
+        kept=kept,
         wrong=wrong,
         seen=seen,
         shown=SHOWN,
-        rows=[*sent.matchers, *[("", "=", "")] * max(1, rules.PLACES - len(sent.matchers))],
-        fields=_fields_of(sent.matchers),
+        rows=rules.with_places(sent.matchers),
+        fields=rules.fields_of(sent.matchers),
         ops=rules.OPS,
         lengths=[(str(ms), words) for ms, words in rules.LENGTHS],
-        repeats=rules.REPEATS,
+        repeats=rules.repeats_offered(sent.rrule),
         sites=[(site.slug, site.name) for site in desk.sites(viewer)],
         site_name=desk.site_name,
     )
-
-
-def _fields_of(matchers: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    """What a condition can be about; an attribute that is asked for already among them."""
-    known = [field for field, _ in rules.FIELDS]
-    return [*rules.FIELDS, *((field, field) for field in dict.fromkeys(field for field, _, _ in matchers) if field not in known)]
 
 
 def _see(server: Server, viewer: Viewer, matchers: Matchers) -> Seen:
