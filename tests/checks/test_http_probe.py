@@ -10,6 +10,7 @@ import pytest
 from tests.checks.servers import Authority, answering, asked, http, serving
 from tocsin.checks.model import Cause, HttpTarget, Level
 from tocsin.checks.probes import dns
+from tocsin.checks.probes.http import _Hop
 from tocsin.checks.probes.kit import Means
 
 pytestmark = pytest.mark.claim("M2")
@@ -133,10 +134,26 @@ async def test_what_proves_who_we_are_goes_to_the_first_host_only() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     async with serving(listen) as other, serving(http(302, b"", Location=f"http://127.0.0.1:{other}/")) as port:
-        found = await asked(page(port, headers={"Authorization": "Bearer abc", "X-Other": "1"}))
+        found = await asked(page(port, headers={"Authorization": "Bearer abc", "X-Api-Key": "k3y", "X-Other": "1"}))
     assert found.level is Level.OK
     assert b"Bearer abc" not in heard[0]
+    assert b"k3y" not in heard[0]
     assert b"X-Other: 1" in heard[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "goes_home"),
+    [
+        ("https://a.example.com/x", "https://a.example.com/y", True),
+        ("http://a.example.com/", "https://a.example.com/", True),
+        ("https://a.example.com/", "http://a.example.com/", False),
+        ("https://a.example.com/", "https://b.example.com/", False),
+        ("https://a.example.com/", "https://a.example.com:8443/", False),
+        ("https://a.example.com:8443/", "https://a.example.com:8443/z", True),
+    ],
+)
+def test_home_is_the_same_place_or_the_same_host_by_https(first: str, then: str, *, goes_home: bool) -> None:
+    assert _Hop(then).is_at(_Hop(first)) is goes_home
 
 
 async def test_a_server_that_drips_one_byte_at_a_time_is_left_when_the_time_is_over() -> None:

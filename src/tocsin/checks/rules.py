@@ -36,6 +36,7 @@ MIN_DOMAIN = 3_600
 _STATUSES = re.compile(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?(,[1-5][0-9]{2}(-[1-5][0-9]{2})?)*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _URL = re.compile(r"(?i)(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[!-~]*|\?[!-~]*)?")
+_SECRETS = ("auth", "cookie", "token", "key", "secret", "password")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -97,6 +98,11 @@ def _json(target: HttpTarget) -> list[FieldError]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_secret(header: str) -> bool:
+    """Whether a header of this name proves who we are: it is not shown again, and goes to the host that it was given for alone."""
+    return any(word in header.lower() for word in _SECRETS)
 
 
 def is_right_status(statuses: str, status: int) -> bool:

@@ -34,7 +34,6 @@ from tocsin.db.writer import Tx
 MAX_CHECKS = 5_000
 MAX_EVIDENCE = 24_000  # characters of JSON
 MAX_WORDS = 500
-_SECRET_HEADERS = ("authorization", "cookie", "token", "key", "secret", "password", "auth")
 _JUDGED = frozenset({Status.UP, Status.DEGRADED, Status.DOWN})
 Sites = Collection[int] | None
 
@@ -148,7 +147,7 @@ def masked(definition: Definition) -> Definition:
         return msgspec.structs.replace(definition, target=msgspec.structs.replace(target, password=MASK))
     if not isinstance(target, HttpTarget):
         return definition
-    headers = {name: MASK if _is_secret(name) else value for name, value in target.headers.items()}
+    headers = {name: MASK if rules.is_secret(name) else value for name, value in target.headers.items()}
     return msgspec.structs.replace(definition, target=msgspec.structs.replace(target, headers=headers))
 
 
@@ -163,10 +162,6 @@ def unmasked(new: Definition, old: Definition | None) -> Definition:
     known: Mapping[str, str] = old.target.headers
     headers = {name: known.get(name, value) if value == MASK else value for name, value in new.target.headers.items()}
     return msgspec.structs.replace(new, target=msgspec.structs.replace(new.target, headers=headers))
-
-
-def _is_secret(header: str) -> bool:
-    return any(word in header.lower() for word in _SECRET_HEADERS)
 
 
 # --- Looks ------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ SMALL, LARGE = 64 * 1024, 1024 * 1024  # how much of a body is read: where nothi
 MAX_HEADERS = 40
 _SAFE = "%/?:=&~#+!$,;'@()*[]|"  # what may stand in a path as it is
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SECRET = ("authorization", "cookie", "proxy-authorization")
 _NOT_SHOWN = ("set-cookie",)
 
 
@@ -32,6 +31,12 @@ class _Hop:
         usual = self.port == (443 if self.is_secure else 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.authority = name if usual else f"{name}:{self.port}"
+
+    def is_at(self, first: "_Hop") -> bool:
+        """Whether it goes where *first* went, or there by HTTPS instead: never back to what can be listened to."""
+        if self.host != first.host or self.port not in (first.port, 443):
+            return False
+        return self.is_secure or not first.is_secure
 
 
 async def probe(target: HttpTarget, kit: Kit) -> Finding:
@@ -54,12 +59,12 @@ async def fetch(target: HttpTarget, kit: Kit) -> Reply | None:
 async def _last(target: HttpTarget, kit: Kit) -> tuple[Reply, dict[str, Any], Expiry | None]:
     """The answer at the end of all redirects, its evidence, and when its certificate ends. Raises `_Unwanted`, `DialFault`."""
     hop, method, body = _Hop(target.url), target.method, None if target.body is None else target.body.encode()
-    first, seen = hop.authority, {target.url}
+    first, seen = hop, {target.url}
     expiry: Expiry | None = None
     evidence: dict[str, Any] = {}
     for _ in range(target.redirects + 1):
         try:
-            reply, facts, expiry = await _ask(hop, target, method, body, kit, goes_home=hop.authority == first)
+            reply, facts, expiry = await _ask(hop, target, method, body, kit, goes_home=hop.is_at(first))
         except NotHttp as error:
             cause = Cause.BROKE_OFF if "broke off" in str(error) else Cause.PROTOCOL
             raise _Unwanted(kit.failed(cause, str(error), {"url": hop.url})) from None
@@ -144,7 +149,7 @@ async def _certificate_anyway(hop: _Hop, kit: Kit) -> bytes | None:
 
 def _headers(hop: _Hop, target: HttpTarget, *, goes_home: bool) -> list[tuple[str, str]]:
     """What is sent; what proves who we are goes only to the host that it was given for."""
-    own = [(name, value) for name, value in target.headers.items() if goes_home or name.lower() not in _SECRET]
+    own = [(name, value) for name, value in target.headers.items() if goes_home or not rules.is_secret(name)]
     given = {name.lower() for name, _ in own}
     usual = [("User-Agent", "tocsin"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
     return [("Host", hop.authority), *[(name, value) for name, value in usual if name.lower() not in given], *own]
