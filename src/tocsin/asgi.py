@@ -23,7 +23,7 @@ from tocsin.api.audit import AuditApi
 from tocsin.api.availability import AvailabilityApi
 from tocsin.api.callbacks import CallbacksApi
 from tocsin.api.channels import ChannelsApi
-from tocsin.api.checks import ChecksApi
+from tocsin.api.checks import ChecksApi, check_out
 from tocsin.api.contacts import ContactsApi, OwnContactsApi, WebPushApi
 from tocsin.api.context import DEPENDENCIES, MAX_BODY, AuditState, EngineWatch, HeartbeatState
 from tocsin.api.dependencies import DependenciesApi
@@ -54,6 +54,7 @@ from tocsin.api.whmcs import WhmcsApi
 from tocsin.api.why import WhyApi
 from tocsin.api.wishes import OwnWishesApi, WishesApi
 from tocsin.bootstrap import Server
+from tocsin.checks.model import Check
 from tocsin.core.errors import NotAuthenticated, TocsinError
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import STEPS
@@ -264,7 +265,10 @@ def _hub(server: Server) -> Hub:
     def write_event(event: StoredEvent) -> bytes:
         return msgspec.json.encode(shapes.event_out(event, core.sites.slug_of))
 
-    hub = Hub(core.database, core.clock.now, write_alerts, write_event, server.news)
+    def write_check(check: Check) -> bytes:
+        return msgspec.json.encode(check_out(server, check))
+
+    hub = Hub(core.database, core.clock.now, write_alerts, write_event, write_check, server.news)
     hub.follow(core.writer)
     return hub
 

@@ -43,6 +43,8 @@ async def serving(speak: Speak, context: ssl.SSLContext | None = None) -> AsyncI
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    for _ in range(3):
+        await asyncio.sleep(0)  # what was cut off is closed in the loop's next turns
 
 
 def answering(raw: bytes) -> Speak:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.build import a_report
+from tests.checks.build import DOWN, FINE, Watched, a_check
 from tests.stream.ear import EVERYTHING, Ear
 from tests.world import World
+from tocsin.core.clock import MINUTE, SECOND
 from tocsin.core.errors import NotAuthenticated, Unavailable
 from tocsin.stream import hub as hubs
 from tocsin.stream.hub import Hub, Listener
@@ -22,6 +24,7 @@ def hub_of(world: World, news: News | None = None) -> Hub:
         world.clock.now,
         lambda _, alerts: [b'{"number":%d,"status":"%s","times":%d}' % (a.number, a.status.encode(), a.occurrences) for a in alerts],
         lambda event: b'{"event":"%s"}' % (event.subject or "").encode(),
+        lambda check: b'{"check":"%s"}' % check.status.value.encode(),
         news,
     )
     hub.follow(world.core.writer)
@@ -196,3 +199,48 @@ async def test_another_process_is_heard_on_postgresql(postgresql_url: str, tmp_p
     hub.stop()
     await here.close()
     await there.close()
+
+
+async def test_a_check_is_heard_when_its_status_changes_and_each_change_once(world: World, hub: Hub) -> None:
+    shop = await Watched.make(world, a_check(retries=0))
+    ear = await Ear.at(hub, topics=frozenset({Topic.CHECK}))
+    for found in (FINE, FINE, DOWN, DOWN, FINE):
+        await shop.sees(found)
+        world.clock.advance(SECOND)
+    await ear.until(lambda: ear.heard and ear.heard[-1] == ("check", {"check": "up"}) and len(ear.heard) > 1)
+    changes = [data["check"] for _, data in ear.heard]
+    assert changes[-1] == "up"
+    assert len(changes) <= 4
+    await world.report(a_report("disk:/"))
+    await shop.sees(DOWN)
+    await ear.until(lambda: ear.heard[-1] == ("check", {"check": "down"}))
+    await asyncio.sleep(2 * hubs.PAUSE)
+    assert len(ear.heard) == len(changes) + 1
+    await ear.close()
+
+
+async def test_who_was_away_hears_which_checks_have_changed_meanwhile(sqlite_world: World, sqlite_hub: Hub) -> None:
+    world = sqlite_world
+    first, second = [await Watched.make(world, a_check(retries=0)) for _ in range(2)]
+    for one in (first, second):
+        await one.sees(FINE)
+    world.clock.advance(MINUTE)
+    ear = await Ear.at(sqlite_hub, topics=frozenset({Topic.CHECK}))
+    place = ear.place
+    await ear.close()
+    world.clock.advance(MINUTE)
+    await second.sees(DOWN)
+    later = await Ear.at(sqlite_hub, after=place, topics=frozenset({Topic.CHECK}))
+    assert later.heard == [("check", {"check": "down"})]
+    await later.close()
+
+
+async def test_a_place_without_a_time_means_reading_the_checks_anew_and_other_sites_are_not_heard(
+    sqlite_world: World, sqlite_hub: Hub
+) -> None:
+    ear = await Ear.at(sqlite_hub, after="0-0", topics=frozenset({Topic.CHECK}), sites=frozenset({99}))
+    shop = await Watched.make(sqlite_world)
+    await shop.sees(FINE)
+    await asyncio.sleep(3 * hubs.PAUSE)
+    assert ear.heard == [("reload", {"topic": "check", "reason": "what changed while you did not listen is not kept"})]
+    await ear.close()

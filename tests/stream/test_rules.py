@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies as st
 
 from tocsin.core.clock import SECOND
 from tocsin.stream.model import Place
-from tocsin.stream.rules import MAX_HOLES, PATIENCE, Tail, advance, read_place
+from tocsin.stream.rules import MAX_HOLES, PATIENCE, Seen, Tail, advance, fresh, read_place, since
 
 
 @settings(max_examples=60)
@@ -36,5 +36,21 @@ def test_a_great_leap_leaves_no_holes() -> None:
 
 def test_places_travel_as_text() -> None:
     assert read_place(str(Place(12, 3))) == Place(12, 3)
-    for text in ("", "12", "12-", "-3", "a-b", "1-2-3", "\u0661-\u0662", "9" * 19 + "-1"):
+    assert read_place(str(Place(12, 3, 1_764_028_800_000))) == Place(12, 3, 1_764_028_800_000)
+    for text in ("", "12", "12-", "-3", "a-b", "1-2-3-4", "\u0661-\u0662", "9" * 19 + "-1"):
         assert read_place(text) is None, text
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, PATIENCE)), max_size=30))
+def test_whatever_is_committed_late_each_change_is_told_once(changes: list[tuple[str, int]]) -> None:
+    """Each change has its moment and is seen up to five seconds after it."""
+    seen, told, now = Seen(PATIENCE), list[tuple[str, int]](), 0
+    committed: dict[tuple[str, int], int] = {}
+    for turn, (name, delay) in enumerate(changes):
+        committed[name, turn * SECOND] = turn * SECOND + min(delay, PATIENCE - SECOND)
+    for now in range(0, (len(changes) + 10) * SECOND, SECOND // 2):
+        there = [one for one, at in committed.items() if at <= now and one[1] >= since(seen)]
+        new, seen = fresh(seen, there, now)
+        told += new
+    assert sorted(told) == sorted(committed)

@@ -249,13 +249,13 @@ class ChecksApi(Controller):
         with server.core.database.read() as connection:
             found = store.page(connection, sites, statuses, after[0] if after else None, asked.limit + 1)
         items, cursor = cut_page(found, asked.limit, "checks", lambda one: (one.id,))
-        return CheckPage(cursor, [_out(server, one) for one in items])
+        return CheckPage(cursor, [check_out(server, one) for one in items])
 
     @get("/{check_id:str}", sync_to_thread=True)
     def show_check(self, server: TheServer, caller: TheCaller, check_id: InPath) -> CheckOut:
         """Shows one check, and where it stands."""
         with server.core.database.read() as connection:
-            return _out(server, service.find(connection, check_id, caller.site_ids))
+            return check_out(server, service.find(connection, check_id, caller.site_ids))
 
     @get("/{check_id:str}/results", sync_to_thread=True)
     def list_results(self, server: TheServer, caller: TheCaller, check_id: InPath, asked: Given[ResultQuery]) -> ResultPage:
@@ -272,7 +272,7 @@ class ChecksApi(Controller):
     @post(status_code=201, opt={"conflict": True})
     async def add_check(self, server: TheServer, caller: TheCaller, sent: Given[NewCheck]) -> CheckOut:
         """Makes a check. It is looked at at once, and from then on at its interval."""
-        return _out(server, await make(server, caller, sent))
+        return check_out(server, await make(server, caller, sent))
 
     @post("/try", status_code=200)
     async def try_check(self, server: TheServer, caller: TheCaller, sent: Given[NewCheck]) -> FindingOut:
@@ -282,7 +282,7 @@ class ChecksApi(Controller):
     @patch("/{check_id:str}")
     async def change_check(self, server: TheServer, caller: TheCaller, check_id: InPath, sent: Given[CheckChange]) -> CheckOut:
         """Changes, pauses (`paused` true) or resumes a check. A pause ends its alerts; another target begins anew."""
-        return _out(server, await change(server, caller, check_id, sent))
+        return check_out(server, await change(server, caller, check_id, sent))
 
     @delete("/{check_id:str}", status_code=204)
     async def remove_check(self, server: TheServer, caller: TheCaller, check_id: InPath) -> None:
@@ -293,7 +293,7 @@ class ChecksApi(Controller):
     async def run_check(self, server: TheServer, caller: TheCaller, check_id: InPath) -> RunOut:
         """Looks now, with a full trace. It counts like any other look; at a paused check it does not."""
         check, found = await run(server, caller, check_id)
-        return RunOut(_finding_out(found), _out(server, check))
+        return RunOut(_finding_out(found), check_out(server, check))
 
 
 # What the pages do, too.
@@ -387,7 +387,8 @@ def _expect_allowed(caller: Caller, new: Definition, old: Definition | None) -> 
         raise NotAllowed("only somebody who may see every site can have a script run")
 
 
-def _out(server: Server, check: Check) -> CheckOut:
+def check_out(server: Server, check: Check) -> CheckOut:
+    """A check for the wire."""
     one = service.masked(check.definition)
     return CheckOut(
         id=check.id,

@@ -20,11 +20,11 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Ty
 Topics = Annotated[
     str,
     Meta(
-        pattern=r"^(alert|event|summary)(,(alert|event|summary))*$",
+        pattern=r"^(alert|event|check|summary)(,(alert|event|check|summary))*$",
         max_length=60,
-        description="What to hear of, with commas between: `alert`, `event`, `summary`.",
+        description="What to hear of, with commas between: `alert`, `event`, `check`, `summary`.",
         examples=["alert,event"],
-        extra={"must": "be one or more of alert, event, summary, with commas between"},
+        extra={"must": "be one or more of alert, event, check, summary, with commas between"},
     ),
 ]
 
@@ -32,7 +32,7 @@ Topics = Annotated[
 class StreamQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What to listen to."""
 
-    topics: Topics = "alert,event"
+    topics: Topics = "alert,event,check"
     site: Slug | None = None
     last_event_id: (
         Annotated[str, Meta(max_length=40, description="Like the header `Last-Event-ID`, for programs that cannot send it.")] | None
@@ -48,7 +48,8 @@ class StreamApi(Controller):
     async def stream(self, request: Request[Any, Any, State], server: TheServer, caller: TheCaller, asked: Given[StreamQuery]) -> Stream:
         """Sends what happens as it happens, as server-sent events, until you go.
 
-        `event: alert` has an alert as it now is, whenever it changed; `event: event` an event that came in; `event: reload` says that
+        `event: alert` has an alert as it now is, whenever it changed; `event: event` an event that came in; `event: check` a
+        check whose status or definition has changed; `event: reload` says that
         more happened than is sent one by one: read the list again. `id` is the place in the stream: with it as `Last-Event-ID` you are
         sent what you missed. What you have heard may come again; nothing is left out without a `reload`.
         """

@@ -321,6 +321,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     last_words: str | None = None
     last_cause: str | None = None
     expires_at: int | None = None
+    changed_at: int | None = None
 
 
 class Reason(enum.StrEnum):

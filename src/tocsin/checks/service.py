@@ -83,6 +83,7 @@ def add(tx: Tx, who: Who, site_id: int, definition: Definition, now: int, *, is_
         created_by=who.name,
         updated_at=now,
         due_at=None if is_paused else now,
+        changed_at=now,
     )
     store.add(tx, check)
     store.turn(tx, check.id, now, check.status, check.status.value, None)
@@ -112,9 +113,24 @@ def change(tx: Tx, who: Who, check: Check, definition: Definition, now: int, *, 
         expires_at=None if is_other else check.expires_at,
         fence=check.fence + 1,  # a look under way was at the old one
         updated_at=now,
+        changed_at=now,
     )
     store.replace(
-        tx, new, ("definition", "version", "is_paused", "state", "status", "status_since", "due_at", "expires_at", "fence", "updated_at")
+        tx,
+        new,
+        (
+            "definition",
+            "version",
+            "is_paused",
+            "state",
+            "status",
+            "status_since",
+            "due_at",
+            "expires_at",
+            "fence",
+            "updated_at",
+            "changed_at",
+        ),
     )
     tx.sql.execute(sa.text("UPDATE checks SET lease_until = NULL WHERE id = :id"), {"id": check.id})
     if status is not check.status:
@@ -192,6 +208,7 @@ def record(tx: Tx, looked: Looked, now: int, first_warning_days: int) -> Recorde
         last_words=found.words,
         last_cause=found.cause.value,
         expires_at=found.expiry.ends_at if found.expiry is not None else check.expires_at,
+        changed_at=check.changed_at if status is check.status else now,
     )
     store.save_look(tx, new)
     store.keep(tx, check.id, _result(found, status, at, with_evidence=_is_evident(tx, check, found, verdict, now)))

@@ -92,6 +92,12 @@ def page(
     return [_read(row) for row in connection.execute(query)]
 
 
+def changed_since(connection: sa.Connection, since: int, limit: int) -> list[Check]:
+    """Those whose status, or definition, was written since a moment (ms), in the order of that."""
+    query = sa.select(*_COLUMNS).where(_c.changed_at >= since).order_by(_c.changed_at, _c.id).limit(limit)
+    return [_read(row) for row in connection.execute(query)]
+
+
 # --- Who looks --------------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +137,7 @@ def release_all(tx: Tx) -> None:
 
 def save_look(tx: Tx, check: Check) -> None:
     """Where a check stands after a look, and that nobody looks at it any more."""
-    names = ("status", "status_since", "state", "due_at", "last_at", "last_ms", "last_words", "last_cause", "expires_at")
+    names = ("status", "status_since", "state", "due_at", "last_at", "last_ms", "last_words", "last_cause", "expires_at", "changed_at")
     tx.sql.execute(tables.checks.update().where(_c.id == check.id).values(**_values(check, names), lease_until=None))
 
 

@@ -776,8 +776,10 @@ checks = sa.Table(
     sa.Column("last_words", sa.Text),
     sa.Column("last_cause", sa.Text),
     sa.Column("expires_at", Millis),  # the certificate
+    sa.Column("changed_at", Millis),  # when its status, or what people decide about it, was last written: for those who listen
     sa.Index("checks_due", "due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")),
     sa.Index("checks_site", "site_id"),
+    sa.Index("checks_changed_at", "changed_at"),
 )
 
 # Each look of the last days; those at which something was wrong or changed have their evidence and stay longer.

@@ -18,13 +18,15 @@ import structlog
 
 from tocsin.alerts import queries as alert_queries
 from tocsin.alerts.model import Alert
+from tocsin.checks import store as check_store
+from tocsin.checks.model import Check
 from tocsin.core.errors import TocsinError, Unavailable
 from tocsin.db.engine import Database
 from tocsin.db.writer import Writer
 from tocsin.events.queries import StoredEvent
 from tocsin.stream import rules, store
 from tocsin.stream.model import Place, Reload, Topic
-from tocsin.stream.rules import Tail
+from tocsin.stream.rules import Seen, Tail
 
 if TYPE_CHECKING:
     from tocsin.stream.news import News  # which loads PostgreSQL's driver
@@ -43,6 +45,7 @@ MAX_LISTENERS = 5_000
 AT_ONCE = 5_000  # rows of a log in one look
 MAX_ALERTS = 200  # that are sent one by one after one look; more: read the list anew
 MAX_EVENTS = 100
+MAX_CHECKS = 200
 
 _encode = msgspec.json.Encoder().encode
 
@@ -100,14 +103,16 @@ class Batch:
 
     alerts: list[tuple[int, bytes]]
     events: list[tuple[int, bytes]]
+    checks: list[tuple[int, bytes]]
     too_many_alerts: bool
     too_many_events: bool
+    too_many_checks: bool
     place: Place
     any_event: bool
 
 
 class Hub:
-    """See the module. *write_alerts* and *write_event* give the JSON of the API."""
+    """See the module. *write_alerts*, *write_event* and *write_check* give the JSON of the API."""
 
     def __init__(
         self,
@@ -115,14 +120,15 @@ class Hub:
         now: Callable[[], int],
         write_alerts: Callable[[sa.Connection, Sequence[Alert]], list[bytes]],
         write_event: Callable[[StoredEvent], bytes],
+        write_check: Callable[[Check], bytes],
         news: "News | None" = None,
     ) -> None:
         self._database, self._now = database, now
-        self._write_alerts, self._write_event, self._news = write_alerts, write_event, news
+        self._write_alerts, self._write_event, self._write_check, self._news = write_alerts, write_event, write_check, news
         self._listeners: set[Listener] = set()
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._events, self._lines = Tail(0), Tail(0)
+        self._events, self._lines, self._checks = Tail(0), Tail(0), Seen(0)
         self._ended = False
 
     def follow(self, writer: Writer) -> None:
@@ -178,7 +184,7 @@ class Hub:
 
     async def _greet(self, listener: Listener, after: str | None) -> bytes:
         """The first words: where the stream is, and what was missed since the last time."""
-        place = Place(self._events.last, self._lines.last)
+        place = Place(self._events.last, self._lines.last, self._now())
         head = b"retry: 2000\nid: %s\n\n" % str(place).encode()
         if after is None:
             return head
@@ -187,7 +193,10 @@ class Hub:
             return head + told(Topic.ALERT, Reload.UNKNOWN_PLACE)
         # On PostgreSQL something just below the place may have been committed after it was told.
         back = 0 if self._database.is_sqlite else 50
-        missed = await asyncio.to_thread(self._read, Tail(max(0, since.event - back)), Tail(max(0, since.line - back)), place)
+        if Topic.CHECK in listener.topics and not since.at:
+            head += told(Topic.CHECK, Reload.NOT_KEPT)
+        events, lines = Tail(max(0, since.event - back)), Tail(max(0, since.line - back))
+        missed = await asyncio.to_thread(self._read, events, lines, place, since.at)
         return head + _chunk(missed[0], listener.sites, listener.topics)
 
     # --- reading
@@ -200,6 +209,7 @@ class Hub:
         if any(not task.done() for task in self._tasks):
             return  # somebody else was faster
         self._events, self._lines = Tail(place.event), Tail(place.line)
+        self._checks = Seen(self._now() + rules.PATIENCE)  # what was changed before is no news
         self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._keep_alive())]
         if self._news is not None:
             self._tasks.append(asyncio.create_task(self._news.listen(self.wake)))
@@ -233,7 +243,7 @@ class Hub:
 
     async def _look(self) -> None:
         batch, self._events, self._lines = await asyncio.to_thread(self._read, self._events, self._lines, None)
-        if not (batch.alerts or batch.any_event or batch.too_many_alerts):
+        if not (batch.alerts or batch.any_event or batch.too_many_alerts or batch.checks or batch.too_many_checks):
             return
         groups: dict[tuple[Sites, frozenset[Topic]], list[Listener]] = {}
         for listener in self._listeners:
@@ -248,8 +258,8 @@ class Hub:
                 if listener.over:
                     self._listeners.discard(listener)
 
-    def _read(self, events: Tail, lines: Tail, until: Place | None) -> tuple[Batch, Tail, Tail]:
-        """What was committed after these ends of the logs."""
+    def _read(self, events: Tail, lines: Tail, until: Place | None, since: int = 0) -> tuple[Batch, Tail, Tail]:
+        """What was committed after these ends of the logs; for somebody who was away *until* now, also which checks changed *since*."""
         with self._database.read() as connection:
             fresh = store.events_after(connection, events, AT_ONCE)
             steps = store.lines_after(connection, lines, AT_ONCE)
@@ -260,17 +270,29 @@ class Hub:
             written = self._write_alerts(connection, alerts) if alerts else []
             wanted = any(Topic.EVENT in listener.topics for listener in self._listeners) or until is not None
             rows = store.events(connection, numbers) if wanted and numbers and len(numbers) <= MAX_EVENTS else []
+            checks = self._changed_checks(connection) if until is None else _checks_since(connection, since)
         now = self._now()
         events, lines = rules.advance(events, numbers, now), rules.advance(lines, [number for number, _ in steps], now)
         batch = Batch(
             alerts=[(alert.site_id, text) for alert, text in zip(alerts, written, strict=True)],
             events=[(row.site_id, self._write_event(row)) for row in rows],
+            checks=[(check.site_id, self._write_check(check)) for check in checks[:MAX_CHECKS]],
             too_many_alerts=too_many,
             too_many_events=len(numbers) > MAX_EVENTS,
-            place=until or Place(events.last, lines.last),
+            too_many_checks=len(checks) > MAX_CHECKS,
+            place=until or Place(events.last, lines.last, now),
             any_event=bool(numbers),
         )
         return batch, events, lines
+
+    def _changed_checks(self, connection: sa.Connection) -> list[Check]:
+        """Those that have changed since the last look, if anybody wants to hear of them."""
+        if not any(Topic.CHECK in listener.topics for listener in self._listeners):
+            self._checks = Seen(self._now() + rules.PATIENCE)
+            return []
+        found = {(one.id, one.changed_at or 0): one for one in check_store.changed_since(connection, rules.since(self._checks), AT_ONCE)}
+        new, self._checks = rules.fresh(self._checks, found, self._now())
+        return [found[one] for one in new]
 
     async def _summaries(self, wanted: Iterable[Sites], batch: Batch) -> dict[Sites, bytes]:
         """For each set of sites: how many alerts need somebody; and that an event has just come, if one has."""
@@ -294,7 +316,7 @@ class Hub:
         while True:
             await asyncio.sleep(BEAT / 3)
             now = loop.time()
-            beat = b": still here\nid: %d-%d\n\n" % (self._events.last, self._lines.last)
+            beat = b": still here\nid: %s\n\n" % str(Place(self._events.last, self._lines.last, self._now())).encode()
             for listener in list(self._listeners):
                 if now - listener.heard_at >= BEAT:
                     listener.heard_at = now
@@ -302,6 +324,10 @@ class Hub:
                 if listener.may is not None and now - listener.checked_at >= CHECKED_EVERY:
                     listener.checked_at = now
                     await _check(listener, listener.may)
+
+
+def _checks_since(connection: sa.Connection, since: int) -> list[Check]:
+    return check_store.changed_since(connection, since - rules.PATIENCE, AT_ONCE) if since else []
 
 
 async def _check(listener: Listener, may: Callable[[], Awaitable[None]]) -> None:
@@ -325,6 +351,10 @@ def _chunk(batch: Batch, sites: Sites, topics: frozenset[Topic], summary: bytes 
         parts += [_message(Topic.ALERT, data) for site, data in batch.alerts if sites is None or site in sites]
         if batch.too_many_alerts:
             parts.append(told(Topic.ALERT, Reload.TOO_MUCH))
+    if Topic.CHECK in topics:
+        parts += [_message(Topic.CHECK, data) for site, data in batch.checks if sites is None or site in sites]
+        if batch.too_many_checks:
+            parts.append(told(Topic.CHECK, Reload.TOO_MUCH))
     if summary:
         parts.append(summary)
     parts.append(b"id: %s\n\n" % str(batch.place).encode())

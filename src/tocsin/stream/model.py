@@ -10,18 +10,20 @@ class Topic(enum.StrEnum):
 
     ALERT = "alert"  # an alert as it now is, whenever it changed
     EVENT = "event"  # an event that came in
+    CHECK = "check"  # a check as it now is, whenever its status or its definition changed
     SUMMARY = "summary"  # how many alerts need somebody, when the last event came: what pages show in a corner
 
 
 class Place(msgspec.Struct, frozen=True):
-    """How far somebody has heard: the running numbers of the last event and the last line of history."""
+    """How far somebody has heard: the running numbers of the last event and the last line of history, and until when (ms)."""
 
     event: int
     line: int
+    at: int = 0  # 0: not known
 
     def __str__(self) -> str:
         """As it travels in ``id:`` and ``Last-Event-ID``."""
-        return f"{self.event}-{self.line}"
+        return f"{self.event}-{self.line}-{self.at}" if self.at else f"{self.event}-{self.line}"
 
 
 class Reload(enum.StrEnum):
@@ -30,3 +32,4 @@ class Reload(enum.StrEnum):
     TOO_MUCH = "more has happened than is sent one by one"
     TOO_SLOW = "you did not read as fast as things happened"
     UNKNOWN_PLACE = "this is no place in this stream"
+    NOT_KEPT = "what changed while you did not listen is not kept"

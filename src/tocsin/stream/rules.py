@@ -35,9 +35,29 @@ def advance(tail: Tail, seen: Iterable[int], now: int) -> Tail:
     return Tail(max(last, tail.last), tuple(holes[-MAX_HOLES:]))
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """Up to when changes were told (ms), and those of the last seconds: another process may commit an earlier one a moment later."""
+
+    until: int
+    lately: frozenset[tuple[str, int]] = frozenset()
+
+
+def fresh(seen: Seen, found: Iterable[tuple[str, int]], now: int) -> tuple[list[tuple[str, int]], Seen]:
+    """Of the changes (of what, when) that were *found* since `since`, those that were not told yet; and what is seen then."""
+    known = list(found)
+    since = max(seen.until, now) - PATIENCE
+    new = [one for one in known if one not in seen.lately]
+    return new, Seen(max(seen.until, now), frozenset(one for one in known if one[1] >= since))
+
+
+def since(seen: Seen) -> int:
+    """From when on changes are looked for."""
+    return seen.until - PATIENCE
+
+
 def read_place(text: str) -> Place | None:
     """A place that came back in ``Last-Event-ID``; None for anything that is none."""
-    event, dash, line = text.strip().partition("-")
-    if not dash or not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in (event, line)):
+    parts = text.strip().split("-")
+    if len(parts) not in (2, 3) or not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in parts):
         return None
-    return Place(int(event), int(line))
+    return Place(*map(int, parts))
