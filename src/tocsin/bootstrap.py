@@ -257,7 +257,6 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     ingest = Ingest(store.clock, sites, event_rules, impacts.figures, announcer, policy)
     actions = Actions(store.clock, ingest, announcer, policy)
     sweep = Sweep(store.clock, mutes, event_rules, announcer)
-    reminders = Reminders(store.clock, sites, contacts, announcer)
     response = (settings.response_time_warning, settings.response_time_critical)
     thresholds = ThresholdBook(threshold_rules.defaults(settings.cpu_warning, settings.memory_warning, settings.disk_warning, response))
     duty = DutyWatch(store.clock, ingest, announcer, contacts, sites)
@@ -276,7 +275,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         actions,
         announcer,
         sweep,
-        reminders,
+        Reminders(store.clock, sites, contacts, announcer),
         duty,
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
         impacts,
