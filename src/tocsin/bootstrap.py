@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from tocsin.pipeline.auditor import Mender
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
-    from tocsin.pipeline.lookout import Lookout
     from tocsin.pipeline.muting import Sweep
     from tocsin.pipeline.prometheus import ExporterDesk, Receiver, Scraper
     from tocsin.pipeline.pulse import Pulse
@@ -63,14 +62,14 @@ if TYPE_CHECKING:
     from tocsin.pipeline.replies import Replies
     from tocsin.pipeline.roll import HostRoll
     from tocsin.pipeline.rounds import Rounds
-    from tocsin.pipeline.survey import Surveyor
     from tocsin.pipeline.thresholds import Judge
     from tocsin.pipeline.watched import CheckDesk
+    from tocsin.pipeline.whmcs import WhmcsWatch
     from tocsin.ruling.book import RuleBook
     from tocsin.stream.news import News
     from tocsin.thresholds.book import ThresholdBook
-    from tocsin.whmcs.book import ImpactBook
-    from tocsin.whmcs.client import WhmcsApi
+    from tocsin.whmcs.book import ConnectionBook, ImpactBook
+    from tocsin.whmcs.model import Connection
 
 WRITERS_ON_POSTGRESQL = 3
 LOCK_FILE = "serve.lock"
@@ -109,6 +108,7 @@ class Core(Store):
     duty: "DutyWatch"
     readiness: "ReadinessWatch"
     impacts: "ImpactBook"
+    connections: "ConnectionBook"
     mender: "Mender"
     checks: "CheckDesk"
     thresholds: "ThresholdBook"
@@ -132,6 +132,7 @@ class Core(Store):
             self.rules.load(connection)
             self.mutes.load(connection, self.clock.now())
             self.impacts.load(connection)
+            self.connections.load(connection)
             self.thresholds.load(connection)
 
 
@@ -165,8 +166,7 @@ class Server:
     vapid: "Vapid"
     news: "News | None" = None  # PostgreSQL: what other processes commit
     phone: Phone | None = None  # None: no provider of texts and calls is set up
-    surveyor: "Surveyor | None" = None  # None: WHMCS is not to be asked, or another process asks it
-    lookout: "Lookout | None" = None  # the same
+    whmcs: "WhmcsWatch | None" = None  # None: another process asks WHMCS
     scraper: "Scraper | None" = None  # None: another process asks exporters
     rounds: "Rounds | None" = None  # None: this one looks at no checks
 
@@ -184,10 +184,8 @@ class Server:
 
     async def close(self, drain: float = 5.0) -> None:
         """Ends everything in the opposite order of its making; messages under way get *drain* seconds."""
-        if self.surveyor is not None:
-            await self.surveyor.close()
-        if self.lookout is not None:
-            await self.lookout.close()
+        if self.whmcs is not None:
+            await self.whmcs.close()
         if self.scraper is not None:
             await self.scraper.close()
         if self.rounds is not None:
@@ -244,9 +242,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.trouble import SeriesTrouble
     from tocsin.pipeline.watched import CheckDesk
     from tocsin.ruling.book import RuleBook
-    from tocsin.thresholds import rules as threshold_rules
-    from tocsin.thresholds.book import ThresholdBook
-    from tocsin.whmcs.book import ImpactBook
+    from tocsin.whmcs.book import ConnectionBook, ImpactBook
 
     store = build_store(settings, clock)
     now = store.clock.now
@@ -257,8 +253,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     ingest = Ingest(store.clock, sites, event_rules, impacts.figures, announcer, policy)
     actions = Actions(store.clock, ingest, announcer, policy)
     sweep = Sweep(store.clock, mutes, event_rules, announcer)
-    response = (settings.response_time_warning, settings.response_time_critical)
-    thresholds = ThresholdBook(threshold_rules.defaults(settings.cpu_warning, settings.memory_warning, settings.disk_warning, response))
+    thresholds = _thresholds(settings)
     duty = DutyWatch(store.clock, ingest, announcer, contacts, sites)
     history = History(SqlHistory(), settings.series_limit, SeriesTrouble(ingest, sites.slug_of))
     core = Core(
@@ -279,6 +274,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         duty,
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
         impacts,
+        ConnectionBook(lambda: connection_of(settings, sites)),
         Mender(store.clock, ingest, actions, announcer),
         CheckDesk(store.clock, sites, mutes, ingest, history, settings.ssl_expiry_warning_days),
         thresholds,
@@ -299,6 +295,14 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     core.writer.call(begin)
     core.refresh()
     return core
+
+
+def _thresholds(settings: Settings) -> "ThresholdBook":
+    from tocsin.thresholds import rules
+    from tocsin.thresholds.book import ThresholdBook
+
+    response = (settings.response_time_warning, settings.response_time_critical)
+    return ThresholdBook(rules.defaults(settings.cpu_warning, settings.memory_warning, settings.disk_warning, response))
 
 
 def build_server(
@@ -385,8 +389,7 @@ def build_server(
         vapid=vapid,
         news=news,
         phone=_phone(core, delivery, till, carriers) if carriers else None,
-        surveyor=_surveyor(core, door) if delivers else None,
-        lookout=_lookout(core, door) if delivers else None,
+        whmcs=whmcs_watch(core, door) if delivers else None,
         scraper=_scraper(core, door) if delivers else None,
         rounds=rounds_of(core),
     )
@@ -403,31 +406,30 @@ def impact_of(core: Core) -> "Callable[[Alert, int], str]":
     return say
 
 
-def _whmcs(core: Core, door: "HttpDoor") -> "WhmcsApi | None":
-    settings = core.settings
-    if settings.whmcs_url is None or settings.whmcs_api_id is None or settings.whmcs_api_secret is None:
-        return None
+def whmcs_watch(core: Core, door: "HttpDoor") -> "WhmcsWatch":
+    """What asks WHMCS of each site that is connected."""
+    from tocsin.pipeline.lookout import Lookout
+    from tocsin.pipeline.survey import Place, Surveyor
+    from tocsin.pipeline.whmcs import Pair, WhmcsWatch
     from tocsin.whmcs.client import WhmcsApi
 
-    return WhmcsApi(door, settings.whmcs_url, settings.whmcs_api_id, settings.whmcs_api_secret)
+    def make(connection: "Connection") -> Pair:
+        api = WhmcsApi(door, connection.url, connection.identifier, connection.secret)
+        site = Place(connection.site_id, core.sites.slug_of(connection.site_id))
+        lookout = Lookout(api, core.writer, core.clock, core.ingest, core.history, site)
+        return Pair(lookout, Surveyor(api, core.writer, core.clock, core.ingest, site, core.refresh))
+
+    return WhmcsWatch(core.connections, make)
 
 
-def _surveyor(core: Core, door: "HttpDoor") -> "Surveyor | None":
-    api = _whmcs(core, door)
-    if api is None:
+def connection_of(settings: Settings, sites: "SiteBook") -> "Connection | None":
+    """How WHMCS is reached by the settings: that of the first site."""
+    from tocsin.whmcs.model import Connection
+
+    site_id = sites.id_of("main")
+    if site_id is None or settings.whmcs_url is None or settings.whmcs_api_id is None or settings.whmcs_api_secret is None:
         return None
-    from tocsin.pipeline.survey import SITE, Surveyor
-
-    return Surveyor(api, core.writer, core.clock, core.ingest, lambda: core.sites.get(SITE).id, core.refresh)
-
-
-def _lookout(core: Core, door: "HttpDoor") -> "Lookout | None":
-    api = _whmcs(core, door)
-    if api is None:
-        return None
-    from tocsin.pipeline.lookout import SITE, Lookout
-
-    return Lookout(api, core.writer, core.clock, core.ingest, core.history, lambda: core.sites.get(SITE).id)
+    return Connection(site_id, settings.whmcs_url, settings.whmcs_api_id, settings.whmcs_api_secret, from_settings=True)
 
 
 def _scraper(core: Core, door: "HttpDoor") -> "Scraper":

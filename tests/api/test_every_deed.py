@@ -103,6 +103,13 @@ DEEDS: tuple[Deed, ...] = (
     ("PATCH /api/v1/teams/{team_id}", {}, {"name": "B"}, ""),
     ("DELETE /api/v1/teams/{team_id}", {}, {}, ""),
     ("DELETE /api/v1/channels/{channel}", {}, {}, ""),
+    (
+        "PUT /api/v1/sites/{slug}/whmcs",
+        {"slug": "main"},
+        {"url": "https://billing.example.com", "identifier": "kX7", "secret": "hush"},
+        "",
+    ),
+    ("DELETE /api/v1/sites/{slug}/whmcs", {"slug": "main"}, {}, ""),
     ("POST /api/v1/prometheus/exporters", {}, {"url": "http://web01.example.com:9100/metrics", "token": "hush"}, "exporter_id"),
     ("PATCH /api/v1/prometheus/exporters/{exporter_id}", {}, {"keep_all": True}, ""),
     ("DELETE /api/v1/prometheus/exporters/{exporter_id}", {}, {}, ""),

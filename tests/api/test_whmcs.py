@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.api.service import Service
+from tests.api.service import OTHER_SITE, Service
 from tests.web.browser import Browser, a_person
 from tests.world import World
 from tocsin.core.clock import HOUR, MINUTE
@@ -86,5 +86,55 @@ async def test_the_page_of_the_site_shows_it_and_what_is_refused(sqlite_url: str
             assert words in browser.text, words
         assert "SECRET-OF-WHMCS" not in browser.page.text
         assert (await service.reader.get("/sites/main/whmcs"))["connected"] is True
+    finally:
+        await service.close()
+
+
+REACHED = {"url": "https://billing.kiez.example/", "identifier": "kX7", "secret": "hush-hush"}
+
+
+@pytest.mark.claim("M4", "S5")
+async def test_a_site_is_connected_over_the_api_and_its_secret_is_never_shown(service: Service) -> None:
+    path = f"/sites/{OTHER_SITE}/whmcs"
+    answer = await service.admin.ask("PUT", path, json=REACHED)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["connected"], found["url"], found["origin"]) == (True, "https://billing.kiez.example", "user")
+    assert "hush-hush" not in answer.text + (await service.admin.ask("GET", "/audit")).text
+    assert (await service.reader.get("/sites/main/whmcs"))["connected"] is False
+    for caller in (service.tenant, service.writer):
+        await caller.refused("PUT", path, 403, json=REACHED)
+    assert (await service.admin.ask("DELETE", path)).status_code == 204
+    assert (await service.reader.get(path))["connected"] is False
+    await service.admin.refused("DELETE", path, 404)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"url": "ftp://billing.example.com"}, "url"),
+        ({"url": "https://billing.example.com/?a=b"}, "url"),
+        ({"url": "https://me:you@billing.example.com"}, "url"),
+        ({"url": "https://"}, "url"),
+        ({"identifier": "a b"}, "identifier"),
+        ({"secret": "a\0b"}, "secret"),
+        ({"secret": ""}, "secret"),
+    ],
+)
+async def test_a_connection_that_cannot_be_is_refused_by_field(sqlite_service: Service, changes: dict[str, str], field: str) -> None:
+    problem = await sqlite_service.admin.refused("PUT", "/sites/main/whmcs", 422, json=REACHED | changes)
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+async def test_what_a_person_says_takes_the_place_of_the_settings(sqlite_url: str, tmp_path: Path) -> None:
+    reached: dict[str, Any] = {"whmcs_url": "https://billing.example.com", "whmcs_api_id": "id", "whmcs_api_secret": "SECRET-OF-WHMCS"}
+    service = await Service.start(World(sqlite_url, tmp_path, **reached))
+    try:
+        assert (await service.reader.get("/sites/main/whmcs"))["origin"] == "settings"
+        await service.admin.ask("PUT", "/sites/main/whmcs", json=REACHED)
+        assert (await service.reader.get("/sites/main/whmcs"))["url"] == "https://billing.kiez.example"
+        await service.admin.ask("DELETE", "/sites/main/whmcs")
+        found = await service.reader.get("/sites/main/whmcs")
+        assert (found["url"], found["origin"]) == ("https://billing.example.com", "settings")
     finally:
         await service.close()

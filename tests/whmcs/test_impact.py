@@ -1,7 +1,6 @@
 """What an alert costs: the services behind a server, the dues of a gateway (A12)."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +84,9 @@ async def door() -> AsyncIterator[HttpDoor]:
 def surveyor(world: World, whmcs: WhmcsStandIn, door: HttpDoor, secret: str = SECRET) -> Surveyor:
     """What the server builds from WHMCS_URL, WHMCS_API_ID and WHMCS_API_SECRET."""
     settings = load({"WHMCS_URL": f"{whmcs.url}/whmcs", "WHMCS_API_ID": IDENTIFIER, "WHMCS_API_SECRET": secret})
-    built = bootstrap._surveyor(replace(world.core, settings=settings), door)
-    assert built is not None
-    return built
+    connection = bootstrap.connection_of(settings, world.core.sites)
+    assert connection is not None
+    return bootstrap.whmcs_watch(world.core, door).make(connection).surveyor
 
 
 async def one_alert(world: World, **event: Any) -> Alert:

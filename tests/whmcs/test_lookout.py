@@ -14,6 +14,7 @@ from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.metrics.model import SeriesFilter
 from tocsin.net.http import HttpDoor
 from tocsin.pipeline.lookout import EVERY, Lookout
+from tocsin.pipeline.survey import Place
 from tocsin.whmcs import judging, store
 from tocsin.whmcs.client import WhmcsApi
 from tocsin.whmcs.facts import ACTIONS, moment
@@ -53,7 +54,7 @@ def lookout(world: World, whmcs: WhmcsStandIn, door: HttpDoor) -> Lookout:
 def a_lookout(world: World, whmcs: WhmcsStandIn, door: HttpDoor) -> Lookout:
     core = world.core
     api = WhmcsApi(door, f"{whmcs.url}/whmcs", IDENTIFIER, SECRET)
-    return Lookout(api, core.writer, core.clock, core.ingest, core.history, lambda: core.sites.get("main").id, lambda: 0.0)
+    return Lookout(api, core.writer, core.clock, core.ingest, core.history, Place(core.sites.get("main").id, "main"), lambda: 0.0)
 
 
 def looks(world: World) -> dict[str, Look]:

@@ -1,21 +1,41 @@
 """``/sites/{slug}/whmcs``: what is known of a site's WHMCS by its API."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Literal
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, delete, get, put
 from msgspec import Meta
 
-from tocsin.api.context import InPath, TheCaller, TheServer, visible_site
+from tocsin.api.context import Given, InPath, TheCaller, TheServer, visible_site
 from tocsin.api.fields import Time
+from tocsin.api.muting import write
 from tocsin.bootstrap import Server
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.events.sites import Site
-from tocsin.whmcs import store
-from tocsin.whmcs.model import HealthCheck, Look
+from tocsin.whmcs import service, store
+from tocsin.whmcs.model import Connection, HealthCheck, Look
 from tocsin.whmcs.summary import Summary, summary
 
-CONNECTED_SITE = "main"
+Secret = Annotated[str, Meta(min_length=1, max_length=200, extra={"must": "have 1 to 200 characters, as WHMCS shows it once"})]
+Address = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=500,
+        description="The address of WHMCS.",
+        examples=["https://billing.example.com"],
+        extra={"must": "be an address such as https://billing.example.com, of at most 500 characters"},
+    ),
+]
+
+
+class WhmcsConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """How WHMCS is reached, and with which API credentials."""
+
+    url: Address
+    identifier: Annotated[Secret, Meta(description="Of the API credentials.")]
+    secret: Annotated[Secret, Meta(description="Of the API credentials. Never shown again.")]
 
 
 class WhmcsActionOut(msgspec.Struct, frozen=True):
@@ -55,6 +75,8 @@ class WhmcsOut(msgspec.Struct, frozen=True):
 
     site: str
     connected: Annotated[bool, Meta(description="Whether Tocsin has an address and credentials for it.")]
+    url: Annotated[str | None, Meta(description="Its address.")]
+    origin: Annotated[Literal["settings", "user"] | None, Meta(description="Who has said how it is reached.")]
     version: str | None
     daily_cron_at: Annotated[Time | None, Meta(description="When the daily cron last ran, by our clock.")]
     health: WhmcsHealthOut | None
@@ -78,12 +100,26 @@ class WhmcsApi(Controller):
     def show_whmcs(self, server: TheServer, caller: TheCaller, slug: InPath) -> WhmcsOut:
         """Shows what is known of a site's WHMCS by its API."""
         site = visible_site(server.core.sites, caller, slug)
-        return _out(site.slug, is_connected(server, site), seen(server, site))
+        return _out(server, site)
+
+    @put("/sites/{slug:str}/whmcs")
+    async def connect_whmcs(self, server: TheServer, caller: TheCaller, slug: InPath, sent: Given[WhmcsConnection]) -> WhmcsOut:
+        """Says how WHMCS of a site is reached; it is asked within a quarter of a minute. It takes the place of what the settings say."""
+        site, now = visible_site(server.core.sites, caller, slug), server.core.clock.now()
+        wanted = Connection(site.id, sent.url.rstrip("/"), sent.identifier, sent.secret)
+        await write(server, lambda tx: service.connect(tx, caller.who, site.slug, wanted, now))
+        return await asyncio.to_thread(_out, server, site)
+
+    @delete("/sites/{slug:str}/whmcs", status_code=204)
+    async def disconnect_whmcs(self, server: TheServer, caller: TheCaller, slug: InPath) -> None:
+        """Forgets how WHMCS of a site is reached; what the settings say counts again."""
+        site, now = visible_site(server.core.sites, caller, slug), server.core.clock.now()
+        await write(server, lambda tx: service.disconnect(tx, caller.who, site.slug, site.id, now))
 
 
 def is_connected(server: Server, site: Site) -> bool:
-    """Whether WHMCS of this site is asked: it is the first one, and the settings say how to reach it."""
-    return site.slug == CONNECTED_SITE and server.core.settings.whmcs_api_secret is not None
+    """Whether WHMCS of this site is asked."""
+    return server.core.connections.of(site.id) is not None
 
 
 def seen(server: Server, site: Site) -> Summary:
@@ -92,11 +128,14 @@ def seen(server: Server, site: Site) -> Summary:
         return summary(store.looks(connection, site.id))
 
 
-def _out(slug: str, connected: bool, found: Summary) -> WhmcsOut:  # noqa: FBT001 - a field of the answer
+def _out(server: Server, site: Site) -> WhmcsOut:
+    found, connection = seen(server, site), server.core.connections.of(site.id)
     health = found.health
     return WhmcsOut(
-        site=slug,
-        connected=connected,
+        site=site.slug,
+        connected=connection is not None,
+        url=None if connection is None else connection.url,
+        origin=None if connection is None else "settings" if connection.from_settings else "user",
         version=found.version,
         daily_cron_at=to_text_or_none(found.last_daily),
         health=None if health is None else WhmcsHealthOut(health.told, health.well, health.warnings, health.dangers),

@@ -347,6 +347,17 @@ thresholds = sa.Table(
     sa.Column("updated_at", Millis, nullable=False),
 )
 
+# How WHMCS of a site is reached; that of the first site may be in the settings instead.
+whmcs_connections = sa.Table(
+    "whmcs_connections",
+    metadata,
+    sa.Column("site_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("identifier", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),  # never shown or logged
+    sa.Column("changed_at", Millis, nullable=False),
+)
+
 # Exporters of Prometheus that are asked.
 exporters = sa.Table(
     "exporters",

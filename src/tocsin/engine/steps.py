@@ -133,14 +133,14 @@ async def _chase_receipts(server: Server) -> None:
 
 async def _survey(server: Server) -> None:
     """What hangs on the servers of WHMCS, asked in the background."""
-    if server.surveyor is not None:
-        server.surveyor.begin_if_due()
+    if server.whmcs is not None:
+        await server.whmcs.begin_surveys()
 
 
 async def _look_at_whmcs(server: Server) -> None:
     """Cron, queue, health, servers and administrators of WHMCS, asked in the background."""
-    if server.lookout is not None:
-        server.lookout.begin_if_due()
+    if server.whmcs is not None:
+        await server.whmcs.begin_looks()
 
 
 async def _look_at_checks(server: Server) -> None:

@@ -349,6 +349,8 @@ TABLE: tuple[Row, ...] = (
             "POST /api/v1/rules/{rule_id}/restore",
             "POST /api/v1/rules/try",
             "POST /api/v1/rules/backtest",
+            "PUT /api/v1/sites/{slug}/whmcs",
+            "DELETE /api/v1/sites/{slug}/whmcs",
             "POST /api/v1/prometheus/exporters",
             "PATCH /api/v1/prometheus/exporters/{exporter_id}",
             "DELETE /api/v1/prometheus/exporters/{exporter_id}",

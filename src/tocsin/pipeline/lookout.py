@@ -18,6 +18,7 @@ from tocsin.events.model import EventInput, Incoming
 from tocsin.metrics.model import Sample
 from tocsin.metrics.service import History
 from tocsin.pipeline.ingest import Batch, Ingest
+from tocsin.pipeline.survey import Place
 from tocsin.whmcs import figures, judging, store
 from tocsin.whmcs.client import WhmcsApi
 from tocsin.whmcs.facts import ACTIONS, Action
@@ -25,7 +26,6 @@ from tocsin.whmcs.figures import Figure
 from tocsin.whmcs.model import Admins, Automation, Look, Problem
 from tocsin.whmcs.reading import WhmcsFault
 
-SITE = "main"
 EVERY = 5 * MINUTE
 SPREAD = 30 * SECOND  # so that many installations are not asked in step
 REFUSED = "tocsin.whmcs_actions"
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Lookout:
-    """For the site of the settings. That WHMCS cannot be asked at all is told by the survey, and noted here."""
+    """For one site. That WHMCS cannot be asked at all is told by the survey, and noted here."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Lookout:
         clock: Clock,
         ingest: Ingest,
         history: History,
-        site_id: Callable[[], int],
+        site: Place,
         spread: Callable[[], float] = random,
     ) -> None:
         self._api, self._writer, self._clock, self._ingest, self._history = api, writer, clock, ingest, history
-        self._site_id, self._spread = site_id, spread
+        self._site, self._spread = site, spread
         self._next = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -65,7 +65,7 @@ class Lookout:
 
     async def _look_and_log(self) -> None:
         try:
-            if await self._writer.run(lambda tx: store.claim_round(tx, self._site_id(), self._clock.now(), EVERY - SPREAD)):
+            if await self._writer.run(lambda tx: store.claim_round(tx, self._site.id, self._clock.now(), EVERY - SPREAD)):
                 await self.look()
         except Exception:
             log.exception("a look at WHMCS failed")
@@ -100,12 +100,12 @@ class Lookout:
 
     def _keep_fault(self, tx: Tx, action: Action, asked_at: int, fault: WhmcsFault) -> None:
         """The last facts, and the problems that they showed, stay: nothing shows that these are over."""
-        before = store.looks(tx.sql, self._site_id()).get(action.name) or Look(action.name, asked_at)
+        before = store.looks(tx.sql, self._site.id).get(action.name) or Look(action.name, asked_at)
         said, cure = cut(fault.reason, 400), cut(fault.cure, 400)
-        store.keep_look(tx, self._site_id(), msgspec.structs.replace(before, asked_at=asked_at, took=None, fault=said, cure=cure))
+        store.keep_look(tx, self._site.id, msgspec.structs.replace(before, asked_at=asked_at, took=None, fault=said, cure=cure))
 
     def _keep_facts(self, tx: Tx, action: Action, asked_at: int, facts: msgspec.Struct, took: int) -> None:
-        site_id, now = self._site_id(), self._clock.now()
+        site_id, now = self._site.id, self._clock.now()
         looks = store.looks(tx.sql, site_id)
         before = looks.get(action.name)
         standing = {} if before is None else before.standing
@@ -118,7 +118,7 @@ class Lookout:
 
     def _keep_refused(self, tx: Tx, refused: list[Problem]) -> None:
         """One alert for all actions that are refused, with a cure for each."""
-        site_id, now = self._site_id(), self._clock.now()
+        site_id, now = self._site.id, self._clock.now()
         before = store.looks(tx.sql, site_id).get(REFUSED) or Look(REFUSED, now)
         found = []
         if refused:
@@ -132,7 +132,7 @@ class Lookout:
     def _record(self, tx: Tx, found: list[Figure]) -> None:
         """Keeps figures of this moment."""
         now = self._clock.now()
-        self._history.record(tx, [Sample(self._site_id(), one.name, now, one.value, one.host, one.labels) for one in found], now)
+        self._history.record(tx, [Sample(self._site.id, one.name, now, one.value, one.host, one.labels) for one in found], now)
 
     def _tell(self, tx: Tx, told: list[Problem], over: list[str], now: int) -> None:
         events = [
@@ -152,7 +152,7 @@ class Lookout:
             for key in over
         ]
         if events:
-            self._ingest.take(tx, [Batch([Incoming(event, SITE, now) for event in events], None, None)])
+            self._ingest.take(tx, [Batch([Incoming(event, self._site.slug, now) for event in events], None, None)])
 
 
 _OVER = "WHMCS shows that it is over"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 import structlog
 
 from tocsin.core.clock import MINUTE, Clock
@@ -16,20 +17,24 @@ from tocsin.whmcs.client import WhmcsApi
 from tocsin.whmcs.model import Impact
 from tocsin.whmcs.reading import WhmcsFault
 
-SITE = "main"
 EVERY = 15 * MINUTE
 UNREACHABLE = "tocsin.whmcs_api"
 log = structlog.get_logger()
 
 
-class Surveyor:
-    """For the site of the settings. What it finds is in place after each survey; why it cannot ask becomes one alert."""
+class Place(msgspec.Struct, frozen=True):
+    """The site whose WHMCS is asked."""
 
-    def __init__(
-        self, api: WhmcsApi, writer: Writer, clock: Clock, ingest: Ingest, site_id: Callable[[], int], refresh: Callable[[], None]
-    ) -> None:
+    id: int
+    slug: str
+
+
+class Surveyor:
+    """For one site. What it finds is in place after each survey; why it cannot ask becomes one alert."""
+
+    def __init__(self, api: WhmcsApi, writer: Writer, clock: Clock, ingest: Ingest, site: Place, refresh: Callable[[], None]) -> None:
         self._api, self._writer, self._clock, self._ingest = api, writer, clock, ingest
-        self._site_id, self._refresh = site_id, refresh
+        self._site, self._refresh = site, refresh
         self._next = 0
         self._task: asyncio.Task[None] | None = None
         self._was_well = False  # an earlier process may have left the alert open
@@ -69,7 +74,7 @@ class Surveyor:
         await asyncio.to_thread(self._refresh)
 
     def _keep(self, tx: Tx, impacts: list[Impact]) -> None:
-        store.replace(tx, self._site_id(), impacts)
+        store.replace(tx, self._site.id, impacts)
         if not self._was_well:
             self._report(tx, "recovery", "WHMCS answers our questions again", "")
 
@@ -82,4 +87,4 @@ class Surveyor:
             message=message or None,
             subject="api",
         )
-        self._ingest.take(tx, [Batch([Incoming(event, SITE, self._clock.now())], None, None)])
+        self._ingest.take(tx, [Batch([Incoming(event, self._site.slug, self._clock.now())], None, None)])

@@ -1,12 +1,12 @@
 """What hangs on what, kept in memory, so that a message that is just being written need not ask."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import sqlalchemy as sa
 
 from tocsin.whmcs import rules, store
-from tocsin.whmcs.model import Impact
+from tocsin.whmcs.model import Connection, Impact
 
 
 class _Gateway(msgspec.Struct):
@@ -51,6 +51,28 @@ class ImpactBook:
     def figures(self, site_id: int, host: str | None, subject: str | None, attributes: str | None) -> Mapping[str, str]:
         """What rules see of the impact of such an event, as WHMCS last said."""
         return rules.figures(self.of(site_id, host, subject, attributes))
+
+
+class ConnectionBook:
+    """How WHMCS of each site is reached: as somebody has said, else (for one site) as the settings say."""
+
+    def __init__(self, of_settings: Callable[[], Connection | None]) -> None:
+        self._of_settings = of_settings
+        self._known: Mapping[int, Connection] = {}
+
+    def load(self, connection: sa.Connection) -> None:
+        """Reads what people have said."""
+        given = self._of_settings()
+        found = {} if given is None else {given.site_id: given}
+        self._known = found | {one.site_id: one for one in store.connections(connection)}
+
+    def of(self, site_id: int) -> Connection | None:
+        """How WHMCS of a site is reached, if it is."""
+        return self._known.get(site_id)
+
+    def all(self) -> list[Connection]:
+        """All of them, by site."""
+        return sorted(self._known.values(), key=lambda one: one.site_id)
 
 
 def _gateway_of(subject: str | None, attributes: str | None) -> str:

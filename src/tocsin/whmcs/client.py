@@ -36,7 +36,10 @@ class WhmcsApi:
         try:
             found = await self._door.request("POST", self._url, headers=headers, body=urlencode(asked).encode(), within=WITHIN, limit=LIMIT)
         except HttpFailure as failure:
-            raise WhmcsFault(f"WHMCS cannot be asked: {failure.reason}", "Check WHMCS_URL, and that this machine reaches WHMCS") from None
+            raise WhmcsFault(
+                f"WHMCS cannot be asked: {failure.reason}",
+                "Check the address of WHMCS (WHMCS_URL, or the site's own), and that this machine reaches it",
+            ) from None
         if found.cut:
             raise WhmcsFault(f"the answer to {action} is longer than {LIMIT >> 20} MiB", "Ask us: no installation was seen with so much")
         return answer(action, found.status, found.body)

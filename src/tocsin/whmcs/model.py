@@ -192,3 +192,17 @@ class Look(msgspec.Struct, frozen=True):
     cure: str | None = None
     facts: str | None = None
     standing: dict[str, Standing] = {}
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """How WHMCS of a site is reached. ``from_settings``: the settings say so, and not a person. The secret is shown nowhere."""
+
+    site_id: int
+    url: str
+    identifier: str
+    secret: str
+    from_settings: bool = False
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"Connection({self.site_id!r}, {self.url!r})"

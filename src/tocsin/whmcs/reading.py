@@ -54,7 +54,7 @@ def _no_json(status: int, body: bytes) -> WhmcsFault:
 _CURES = (
     (
         ("Authentication Failed", "Invalid or missing credentials"),
-        "In WHMCS: Configuration > System Settings > API Credentials: make a new pair and set WHMCS_API_ID and WHMCS_API_SECRET",
+        "In WHMCS: System Settings > API Credentials: make a new pair and set WHMCS_API_ID and WHMCS_API_SECRET, or give it to the site",
     ),
     (
         ("Invalid IP",),

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from tocsin.db import tables
 from tocsin.db.writer import Tx
-from tocsin.whmcs.model import Impact, Look, Standing
+from tocsin.whmcs.model import Connection, Impact, Look, Standing
 
 _decode = msgspec.json.Decoder(Impact).decode
 _standing = msgspec.json.Decoder(dict[str, Standing]).decode
@@ -68,3 +68,22 @@ def claim_round(tx: Tx, site_id: int, now: int, gap: int) -> bool:
     tx.driver.execute(insert.format("?" if tx.is_sqlite else "%s"), (site_id, _ROUND, 0))
     late_enough = sa.or_(table.c.asked_at <= now - gap, table.c.asked_at > now)  # a clock that was set back must not stop it
     return tx.sql.execute(table.update().where(here, late_enough).values(asked_at=now)).rowcount == 1
+
+
+def connections(connection: sa.Connection) -> list[Connection]:
+    """How WHMCS of each site is reached for which somebody has said it."""
+    c = tables.whmcs_connections.c
+    return [Connection(*row) for row in connection.execute(sa.select(c.site_id, c.url, c.identifier, c.secret).order_by(c.site_id))]
+
+
+def connect(tx: Tx, wanted: Connection, now: int) -> None:
+    """Puts a connection in the place of the site's own one before."""
+    disconnect(tx, wanted.site_id)
+    values = {"url": wanted.url, "identifier": wanted.identifier, "secret": wanted.secret, "changed_at": now}
+    tx.sql.execute(tables.whmcs_connections.insert().values(site_id=wanted.site_id, **values))
+
+
+def disconnect(tx: Tx, site_id: int) -> bool:
+    """Takes a site's own connection away; False: it had none."""
+    table = tables.whmcs_connections
+    return tx.sql.execute(table.delete().where(table.c.site_id == site_id)).rowcount == 1
