@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from tests.showcase_checks import stage_checks, stage_jobs
+from tests.showcase_checks import stage_checks, stage_jobs, stage_servers
 from tests.world import World
 from tocsin.alerts import rules
 from tocsin.alerts.model import Alert
@@ -311,6 +311,7 @@ async def stage(world: World) -> None:
     await world.write(lambda tx: _what_hangs_on_it(tx, NOW - 11 * MINUTE))
     await world.write(lambda tx: stage_checks(tx, NOW))
     await world.write(lambda tx: stage_jobs(tx, NOW))
+    await world.write(lambda tx: stage_servers(world.core, tx, NOW))
     world.core.refresh()
     await _live_until(world, NOW)
 

@@ -4,6 +4,7 @@ import random
 
 import msgspec
 
+from tocsin.bootstrap import Core
 from tocsin.checks import store
 from tocsin.checks.model import Cause, Check, Definition, HttpTarget, Level, Result, State, Status, Target, TcpTarget, TlsTarget, Told
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
@@ -12,6 +13,9 @@ from tocsin.db.writer import Tx
 from tocsin.events import sites
 from tocsin.heartbeats import store as heartbeats
 from tocsin.heartbeats.model import Heartbeat, Kind, Ping, Schedule
+from tocsin.hosts import store as hosts
+from tocsin.hosts.model import Host
+from tocsin.metrics.model import Sample, labels_of
 
 UP, SLOW, DOWN, UNKNOWN, MAINTENANCE = Status.UP, Status.DEGRADED, Status.DOWN, Status.UNKNOWN, Status.MAINTENANCE
 LEVELS = {UP: Level.OK, SLOW: Level.WARNING, DOWN: Level.FAILED, MAINTENANCE: Level.OK}
@@ -173,6 +177,62 @@ def stage_jobs(tx: Tx, now: int) -> None:
             took = round(job.took * chance.uniform(0.7, 1.2))
             ping = Ping(at, Kind.FAIL if failed else Kind.SUCCESS, took, 1 if failed else 0, "198.51.100.31", said)
             heartbeats.add_ping(tx, one, ping)
+
+
+MACHINES = (("srv-12", "nordlicht", 14 * MINUTE), ("srv-09", "nordlicht", 20 * SECOND), ("web-3", "kiezhost", 31 * SECOND))
+
+
+def stage_servers(core: Core, tx: Tx, now: int) -> None:
+    """Three servers, one of them gone, with what they measured in the last two days, five minutes at a time."""
+    chance = random.Random(3)
+    for number, (name, slug, gone) in enumerate(MACHINES):
+        site_id = sites.ensure(tx, slug, now)
+        silent = gone > 10 * MINUTE
+        facts = {"system": "Debian GNU/Linux 12", "kernel": "6.1.0-28-amd64", "cpu": "AMD EPYC 7443P", "panel": "cPanel 122"}
+        host = Host(
+            id=new_id(now - 80 * DAY + number),
+            site_id=site_id,
+            name=name,
+            agent_id=f"agent-{number}",
+            version="1.0",
+            interval=MINUTE,
+            facts=msgspec.json.encode(facts).decode(),
+            clock_off=0,
+            first_seen_at=now - 80 * DAY,
+            last_seen_at=now - gone,
+            silent_at=now - 12 * MINUTE if silent else None,
+        )
+        hosts.add(tx, host)
+        samples = [one for at in range(now - 2 * DAY, now - gone, 5 * MINUTE) for one in _measured(site_id, name, at, now, chance)]
+        for start in range(0, len(samples), 5_000):
+            core.history.record(tx, samples[start : start + 5_000], now)
+
+
+def _measured(site_id: int, host: str, at: int, now: int, chance: random.Random) -> list[Sample]:
+    """What an agent sends at once. By day there is more to do; the backup keeps the disks busy at half past two."""
+    hour = at // HOUR % 24
+    day = 1 if 8 <= hour <= 20 else 0.35
+    backup = 1 if at % DAY // MINUTE in range(90, 110) else 0
+    cpu = 18 + 42 * day * chance.uniform(0.8, 1.2) + 25 * backup
+    values: tuple[tuple[str, float, dict[str, str]], ...] = (
+        ("cpu_percent", min(99.0, cpu), {}),
+        ("memory_percent", 61 + 9 * day + chance.uniform(-1, 1), {}),
+        ("swap_percent", 3 + chance.uniform(0, 0.5), {}),
+        ("load_1m", cpu / 12 + chance.uniform(0, 0.6), {}),
+        ("load_5m", cpu / 13, {}),
+        ("load_15m", cpu / 14, {}),
+        ("cpu_count", 8, {}),
+        ("disk_percent", 88.0 - (now - at) / DAY * 0.4, {"mount": "/var"}),
+        ("disk_free_bytes", 61_000_000_000, {"mount": "/var"}),
+        ("disk_percent", 41.0, {"mount": "/"}),
+        ("network_receive_bytes_per_second", 2_400_000 * day * chance.uniform(0.6, 1.4), {}),
+        ("network_transmit_bytes_per_second", 7_900_000 * day * chance.uniform(0.6, 1.4), {}),
+        ("network_connections", 410 * day * chance.uniform(0.8, 1.2), {}),
+        ("service_up", 1, {"unit": "nginx"}),
+        ("service_up", 1, {"unit": "mariadb"}),
+        ("service_up", 0 if host == "web-3" else 1, {"unit": "exim"}),
+    )
+    return [Sample(site_id, name, at, float(value), host, labels_of(labels)) for name, value, labels in values]
 
 
 def _check(one: Watched, site_id: int, number: int, now: int) -> Check:

@@ -73,6 +73,7 @@ from tocsin.web.desk import Desk
 from tocsin.web.events.origins import OriginPages
 from tocsin.web.events.page import EventsPages
 from tocsin.web.heartbeats.page import HeartbeatPages
+from tocsin.web.hosts.page import HostPages
 from tocsin.web.links import LinkPages
 from tocsin.web.login import LoginPages
 from tocsin.web.oncall.covering import CoverPages
@@ -168,6 +169,7 @@ def _application() -> Litestar:
             AvailabilityPage,
             CheckPages,
             HeartbeatPages,
+            HostPages,
             ThresholdPages,
             DependencyPages,
             QuietPages,

@@ -20,6 +20,7 @@ from tocsin.checks import store as checks
 from tocsin.db import schema, tables
 from tocsin.db.engine import Database
 from tocsin.heartbeats import store as heartbeats
+from tocsin.hosts import store as hosts
 from tocsin.notify import links
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,8 @@ PAGES = {
     "check-new": "/checks/new",
     "availability": "/availability",
     "availability-sites": "/availability?by=site&days=90",
+    "hosts": "/hosts",
+    "host": "a server: srv-09",
     "heartbeats": "/heartbeats",
     "heartbeat-failed": "a job: Domain sync",
     "heartbeat-new": "/heartbeats/new",
@@ -93,6 +96,10 @@ async def address(site: Site, place: str) -> str:
         with site.service.server.core.database.read() as connection:
             jobs = heartbeats.heartbeats(connection, None, None, 100)
         return f"/heartbeats/{next(one.id for one in jobs if one.name == place.removeprefix('a job: '))}"
+    if place.startswith("a server: "):
+        with site.service.server.core.database.read() as connection:
+            servers = hosts.hosts(connection)
+        return f"/hosts/{next(one.id for one in servers if one.name == place.removeprefix('a server: '))}"
     return place if place.startswith("/") else f"/alerts/{showcase.find(site.service.world, place).number}"
 
 

@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
+import sqlalchemy as sa
 from litestar import Controller, Response, delete, get, patch, post
 from msgspec import Meta
 
@@ -172,11 +173,16 @@ def _is_token(server: Server, secret: str) -> bool:
         return store.is_token(connection, digest(secret))
 
 
-def _find(server: Server, host_id: str, site_ids: frozenset[int] | None) -> Host:
+def find(connection: sa.Connection, host_id: str, site_ids: frozenset[int] | None) -> Host:
+    """One that the caller may see. Raises `NotFound`."""
     if not is_uuid(host_id.lower()):
         raise NotFound(f"there is no host {host_id[:40]}")
+    return store.get(connection, host_id.lower(), site_ids)
+
+
+def _find(server: Server, host_id: str, site_ids: frozenset[int] | None) -> Host:
     with server.core.database.read() as connection:
-        return store.get(connection, host_id.lower(), site_ids)
+        return find(connection, host_id, site_ids)
 
 
 def host_out(server: Server, one: Host) -> HostOut:

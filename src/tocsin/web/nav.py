@@ -50,5 +50,6 @@ SETTINGS: tuple[Place, ...] = (
 WATCH: tuple[tuple[str, str, str], ...] = (
     ("checks", "/checks", "From outside"),
     ("heartbeats", "/heartbeats", "Heartbeats"),
+    ("hosts", "/hosts", "Servers"),
     ("availability", "/availability", "Availability"),
 )

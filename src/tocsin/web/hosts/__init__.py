@@ -1,0 +1,1 @@
+"""The pages about servers that report."""
