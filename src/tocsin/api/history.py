@@ -1,7 +1,6 @@
 """``/metrics``: samples in, and what was measured."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from tocsin.api.intake import MAX_BACKLOG, SMALL, unzip
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.api.problems import UnsupportedContent
 from tocsin.bootstrap import Server
-from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.clock import DAY, SECOND
 from tocsin.core.errors import FieldError, InvalidInput, Unavailable
 from tocsin.core.times import from_datetime, to_text, to_text_or_none
 from tocsin.db.writer import Tx
@@ -28,15 +27,14 @@ from tocsin.hosts.model import Card
 from tocsin.identity.model import Caller
 from tocsin.metrics import rules, store
 from tocsin.metrics.decode import Decoded, Refused, Samples, decode
-from tocsin.metrics.model import NO_LABELS, Labels, Reading, Recorded, Sample, Series, SeriesFilter
-from tocsin.metrics.queries import Agg, Curve, Question
+from tocsin.metrics.model import NO_LABELS, Reading, Recorded, Sample, Series, SeriesFilter
+from tocsin.metrics.queries import MAX_POINTS, Agg, Curve, Question
 
 CSV_COLUMNS = ("site", "host", "name", "labels", "at", "value")
 CSV_SERIES = 50  # looked up at once
 CSV_PIECE = 2 * DAY  # of one series, written at once
 USUAL = DAY
 MAX_CURVES = 100
-MAX_POINTS = 20_000
 LONGEST = 40 * 366 * DAY
 WEIGHT = 10  # samples that take the writer as long as an event
 LATELY = 2 * DAY  # how far back a series' last value is looked for
@@ -274,15 +272,9 @@ def _taken(server: Server, decoded: Decoded, recorded: Recorded) -> SamplesTaken
 def filter_of(sites: SiteBook, caller: Caller, asked: SeriesWanted) -> SeriesFilter:
     """The series that *caller* asks about. Raises `NotFound` for a site that is not there, or not for this caller."""
     site_ids = visible_sites(sites, caller, asked.site)
-    return SeriesFilter(site_ids=site_ids, name=asked.name, host=asked.host, labels=_labels(asked.labels))
-
-
-def _labels(text: str | None) -> Labels:
-    """``mount=/,device=sda1`` as labels; a comma that no name and ``=`` follow belongs to the value."""
-    if text is None:
-        return NO_LABELS
-    pairs = [part.partition("=") for part in re.split(r",(?=[a-zA-Z_][a-zA-Z0-9_]*=)", text)]
-    return tuple(sorted({name: value for name, _, value in pairs}.items()))
+    return SeriesFilter(
+        site_ids=site_ids, name=asked.name, host=asked.host, labels=NO_LABELS if asked.labels is None else rules.read_labels(asked.labels)
+    )
 
 
 def _period(asked: PeriodWanted, now: int) -> tuple[int, int]:
@@ -297,13 +289,10 @@ def _period(asked: PeriodWanted, now: int) -> tuple[int, int]:
 
 def _question(asked: CurveQuery, history_days: int, now: int) -> Question:
     start, end = _period(asked, now)
-    step = None if asked.step is None else int(asked.step[:-1]) * _UNITS[asked.step[-1]]
+    step = None if asked.step is None else rules.read_step(asked.step)
     if step is not None and (end - start) // step > MAX_POINTS:
         raise InvalidInput.of("step", f"makes more than {MAX_POINTS} points of that time: make it longer, or name a width")
     return Question(start, end, step, asked.width, asked.agg, now - history_days * DAY)
-
-
-_UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 
 
 def _curve_out(found: Curve, sites: SiteBook) -> CurveOut:

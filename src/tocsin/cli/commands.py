@@ -1,13 +1,15 @@
 """Every command, on one page: its name, what it takes, an example. What it does is in the module that its function loads."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import click
 
 from tocsin import __version__
 from tocsin.cli.start import Start
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 SEVERITIES = click.IntRange(1, 5)
 STATUSES = ("open", "acknowledged", "snoozed", "resolved")
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
@@ -519,6 +521,79 @@ def test_alert(start: Start, *, severity: int, site: str, seconds: int, as_json:
     from tocsin.cli import test_alert as work
 
     return work.run(start, severity, site, seconds, as_json=as_json)
+
+
+@tocsin.group()
+def history() -> None:
+    """What was measured: series, curves, samples."""
+
+
+_which_series = (
+    click.option("--site", metavar="SLUG", help="Of this site."),
+    click.option("--host", metavar="NAME", help="Of this host."),
+    click.option("--labels", metavar="NAME=VALUE,...", help="With these labels, such as mount=/var."),
+)
+_which_time = (
+    click.option("--from", "since", metavar="TIME", help="From this moment on, with a zone. Default: a day before the end."),
+    click.option("--to", "until", metavar="TIME", help="Before this moment. Default: now."),
+)
+
+
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options at once, in this order."""
+
+    def add(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+@history.command("series", epilog=example("tocsin history series --host web1", "tocsin history series --name disk_percent --json"))
+@click.option("--name", metavar="METRIC", help="Of this name.")
+@_options(*_which_series)
+@as_json
+@click.pass_obj
+def history_series(start: Start, /, *, as_json: bool, **which: str | None) -> None:
+    """Lists what is measured, and the newest values."""
+    from tocsin.cli import history as work
+
+    work.show_series(start, which, as_json=as_json)
+
+
+@history.command(
+    "query", epilog=example("tocsin history query cpu_percent --host web1 --step 1h", "tocsin history query load_1m --agg max")
+)
+@click.argument("name", metavar="METRIC")
+@_options(*_which_series, *_which_time)
+@click.option("--step", metavar="LENGTH", help="How long each point lasts: 30s, 5m, 1h, 7d. Default: at most 100 points.")
+@click.option(
+    "--agg",
+    type=click.Choice(["avg", "min", "max", "sum", "count", "p50", "p95", "p99"]),
+    default="avg",
+    show_default=True,
+    help="What is said of the samples of each step.",
+)
+@as_json
+@click.pass_obj
+def history_query(start: Start, /, *, step: str | None, agg: str, as_json: bool, **which: str | None) -> None:
+    """What some series were like over a time."""
+    from tocsin.cli import history as work
+
+    work.show_curves(start, which, step, agg, as_json=as_json)
+
+
+@history.command("export", epilog=example("tocsin history export --from 2026-01-01T00:00:00Z > metrics.csv"))
+@click.option("--name", metavar="METRIC", help="Of this name.")
+@_options(*_which_series, *_which_time)
+@as_json
+@click.pass_obj
+def history_export(start: Start, /, *, as_json: bool, **which: str | None) -> None:
+    """Writes samples as CSV, any number; with --json one object a line."""
+    from tocsin.cli import history as work
+
+    work.export(start, which, as_json=as_json)
 
 
 @tocsin.command(epilog=example("tocsin oncall", "tocsin oncall --at 2026-12-24T18:00:00+01:00 --json"))

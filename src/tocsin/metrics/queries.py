@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _Row = tuple[float, ...]  # place, count, sum, least, greatest, percentile
 
+MAX_POINTS = 20_000  # of one curve
 PIECE = 12 * DAY  # of samples, read at once
 STEPS = (
     *(SECOND * n for n in (1, 2, 5, 10, 15, 30)),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from math import fsum, isfinite
 
-from tocsin.core.clock import DAY, HOUR, MINUTE
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import FieldError
 from tocsin.core.text import cut, one_line
 from tocsin.core.times import to_text
@@ -21,12 +21,27 @@ MAX_LABEL_VALUE = 200
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+", re.ASCII)
 _FOREIGN_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
+_BETWEEN_LABELS = re.compile(r",(?=[a-zA-Z_][a-zA-Z0-9_]*=)", re.ASCII)
+_STEP = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
+_UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 def is_name(text: str) -> bool:
     """Whether *text* is a name of ours: lower case, at least two words, the last of which is the unit: ``cpu_percent``."""
     return len(text) <= MAX_NAME and _NAME.fullmatch(text) is not None
+
+
+def read_labels(text: str) -> Labels:
+    """``mount=/,device=sda1`` as labels; a comma that no name and ``=`` follow belongs to the value."""
+    pairs = [part.partition("=") for part in _BETWEEN_LABELS.split(text)]
+    return tuple(sorted({name: value for name, _, value in pairs}.items()))
+
+
+def read_step(text: str) -> int | None:
+    """``5m`` in milliseconds; None for what is no length of time."""
+    found = _STEP.fullmatch(text)
+    return None if found is None else int(found[1]) * _UNITS[found[2]]
 
 
 def is_foreign_name(text: str) -> bool:
