@@ -416,7 +416,11 @@ def whmcs_watch(core: Core, door: "HttpDoor") -> "WhmcsWatch":
     def make(connection: "Connection") -> Pair:
         api = WhmcsApi(door, connection.url, connection.identifier, connection.secret)
         site = Place(connection.site_id, core.sites.slug_of(connection.site_id))
-        lookout = Lookout(api, core.writer, core.clock, core.ingest, core.history, site)
+
+        def reads(line: str) -> bool:  # the catalogue of this moment
+            return core.sites.get(site.slug).catalogue.reads(line)
+
+        lookout = Lookout(api, core.writer, core.clock, core.ingest, core.history, site, reads)
         return Pair(lookout, Surveyor(api, core.writer, core.clock, core.ingest, site, core.refresh))
 
     return WhmcsWatch(core.connections, make)

@@ -24,6 +24,7 @@ _PARAMETERS = {
     "GetAdminUsers": {"roleid", "email", "include_disabled"},
     "GetTicketCounts": {"ignoreDepartmentAssignments", "includeCountsByStatus"},
     "GetStats": {"timeline_days"},
+    "GetActivityLog": {"limitstart", "limitnum", "clientid", "date", "user", "description", "ipaddress"},
 }
 REFUSALS = {one["case"]: one for one in CONTRACT["errors"]}
 

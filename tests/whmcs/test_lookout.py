@@ -11,6 +11,7 @@ from tests.standins.whmcs import CONTRACT, IDENTIFIER, SECRET, WhmcsStandIn
 from tests.world import World
 from tocsin.alerts.model import Alert
 from tocsin.core.clock import DAY, HOUR, MINUTE
+from tocsin.events.model import EventInput, Incoming
 from tocsin.metrics.model import SeriesFilter
 from tocsin.net.http import HttpDoor
 from tocsin.pipeline.lookout import EVERY, Lookout
@@ -54,7 +55,16 @@ def lookout(world: World, whmcs: WhmcsStandIn, door: HttpDoor) -> Lookout:
 def a_lookout(world: World, whmcs: WhmcsStandIn, door: HttpDoor) -> Lookout:
     core = world.core
     api = WhmcsApi(door, f"{whmcs.url}/whmcs", IDENTIFIER, SECRET)
-    return Lookout(api, core.writer, core.clock, core.ingest, core.history, Place(core.sites.get("main").id, "main"), lambda: 0.0)
+    return Lookout(
+        api,
+        core.writer,
+        core.clock,
+        core.ingest,
+        core.history,
+        Place(core.sites.get("main").id, "main"),
+        core.sites.get("main").catalogue.reads,
+        lambda: 0.0,
+    )
 
 
 def looks(world: World) -> dict[str, Look]:
@@ -286,6 +296,51 @@ async def test_what_the_role_may_not_ask_is_one_alert_that_names_each_and_the_re
     whmcs.forbidden = set()
     await lookout.look()
     assert [one.status for one in world.alerts()] == ["resolved"]
+
+
+def log_of(*texts: str, first: int = 100) -> dict[str, Any]:
+    """Lines of the activity log, the newest first."""
+    entries = [
+        {"id": first + place, "description": text, "date": "2026-03-14 09:39:00", "clientId": 0, "userid": 0, "ipaddress": "203.0.113.7"}
+        for place, text in enumerate(texts)
+    ]
+    return {"totalresults": len(texts), "activity": {"entry": entries[::-1]}}
+
+
+@pytest.mark.claim("E7", "M4")
+async def test_lines_of_the_activity_log_that_mean_something_become_alerts_once(
+    world: World, whmcs: WhmcsStandIn, lookout: Lookout
+) -> None:
+    old = "Failed Admin Login Attempt - Username: root"
+    whmcs.answers["GetActivityLog"] = log_of(old)
+    await lookout.look()
+    assert world.alerts() == [], "what was there before the first look is only counted"
+    whmcs.answers["GetActivityLog"] = log_of(old, "Invoice 5521 marked as paid", "Failed Admin Login Attempt - Username: mallory", old)
+    for _ in range(2):
+        await lookout.look()
+    assert {alert.subject: (alert.type, alert.occurrences) for alert in world.alerts()} == {
+        "admin:mallory": ("admin.login_failed", 1),
+        "admin:root": ("admin.login_failed", 1),
+    }
+    assert world.alerts()[0].first_seen_at == world.clock.now() - MINUTE, "as the server's clock says"
+    assert looks(world)["GetActivityLog"].facts == '{"last":103,"lines":[]}', "the lines are not kept"
+
+
+@pytest.mark.claim("E7")
+async def test_while_the_bridge_reports_the_activity_log_is_left_to_it(world: World, whmcs: WhmcsStandIn, lookout: Lookout) -> None:
+    whmcs.answers["GetActivityLog"] = log_of("a")
+    await lookout.look()
+    event = EventInput(type="whmcs.metrics", status="info", severity=1, source="bridge-1", sequence=1)
+    await world.report(Incoming(event, "main", world.clock.now()))
+    whmcs.answers["GetActivityLog"] = log_of("a", "Failed Admin Login Attempt - Username: root")
+    await lookout.look()
+    assert world.alerts() == []
+    world.clock.advance(2 * HOUR)
+    whmcs.answers["GetActivityLog"] = log_of(
+        "a", "Failed Admin Login Attempt - Username: root", "Failed Admin Login Attempt - Username: eve"
+    )
+    await lookout.look()
+    assert [alert.subject for alert in world.alerts()] == ["admin:eve"]
 
 
 async def test_an_answer_that_fails_ends_no_alert_and_keeps_the_last_facts(world: World, whmcs: WhmcsStandIn, lookout: Lookout) -> None:

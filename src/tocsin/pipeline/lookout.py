@@ -7,11 +7,13 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from random import random
+from uuid import UUID, uuid5
 
 import msgspec
 import structlog
 
-from tocsin.core.clock import MINUTE, SECOND, Clock, monotonic
+from tocsin.core.clock import HOUR, MINUTE, SECOND, Clock, monotonic
+from tocsin.core.redact import redact
 from tocsin.core.text import counted, cut
 from tocsin.db.writer import Tx, Writer
 from tocsin.events.model import EventInput, Incoming
@@ -23,10 +25,13 @@ from tocsin.whmcs import figures, judging, store
 from tocsin.whmcs.client import WhmcsApi
 from tocsin.whmcs.facts import ACTIONS, Action
 from tocsin.whmcs.figures import Figure
-from tocsin.whmcs.model import Admins, Automation, Look, Problem
+from tocsin.whmcs.model import Activity, Admins, Automation, LogLine, Look, Problem
 from tocsin.whmcs.reading import WhmcsFault
 
 EVERY = 5 * MINUTE
+BRIDGE_WITHIN = HOUR
+ACTIVITY = "system.activity"
+_LINES = UUID("5d0c1d3c-6b1e-4f6e-9d0a-7f0f7f4c2a11")  # the names of lines are made below it
 SPREAD = 30 * SECOND  # so that many installations are not asked in step
 REFUSED = "tocsin.whmcs_actions"
 log = structlog.get_logger()
@@ -43,10 +48,11 @@ class Lookout:
         ingest: Ingest,
         history: History,
         site: Place,
+        means_something: Callable[[str], bool],
         spread: Callable[[], float] = random,
     ) -> None:
         self._api, self._writer, self._clock, self._ingest, self._history = api, writer, clock, ingest, history
-        self._site, self._spread = site, spread
+        self._site, self._means_something, self._spread = site, means_something, spread
         self._next = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -113,6 +119,8 @@ class Lookout:
         told = telling.told + (judging.news(_admins(before), facts) if isinstance(facts, Admins) else [])
         self._tell(tx, told, telling.over, now)
         self._record(tx, figures.of_action(action.name, took, facts, _server_time(looks, now)))
+        if isinstance(facts, Activity):
+            facts = self._hear(tx, facts, before, _server_time(looks, now), now)
         kept = msgspec.json.encode(facts).decode()
         store.keep_look(tx, site_id, Look(action.name, asked_at, now, took, None, None, kept, telling.standing))
 
@@ -128,6 +136,31 @@ class Lookout:
         telling = judging.tell(found, before.standing, now)
         self._tell(tx, telling.told, telling.over, now)
         store.keep_look(tx, site_id, msgspec.structs.replace(before, asked_at=now, standing=telling.standing))
+
+    def _hear(self, tx: Tx, found: Activity, before: Look | None, server_time: int | None, now: int) -> Activity:
+        """Lines of the activity log that are new, and mean something, become events. The first time they are only counted.
+
+        While the bridge reports, nothing is told: it forwards these lines itself. Ids are made of the line, so that none is told twice.
+        """
+        if before is None or before.facts is None:
+            return Activity(found.last)
+        seen = msgspec.json.decode(before.facts, type=Activity).last
+        fresh = [line for line in found.lines if line.id > seen]
+        if fresh and not store.has_bridge(tx.sql, self._site.id, now - BRIDGE_WITHIN):
+            events = [self._heard(line, server_time, now) for line in fresh if self._means_something(line.text)]
+            if events:
+                self._ingest.take(tx, [Batch([*events], None, None)])
+        return Activity(max(seen, found.last))
+
+    def _heard(self, line: LogLine, server_time: int | None, now: int) -> Incoming:
+        age = 0 if line.at is None or server_time is None else max(0, server_time - line.at)
+        event = EventInput(
+            type=ACTIVITY,
+            id=str(uuid5(_LINES, f"{self._site.slug}/{line.id}")),
+            message=redact(line.text),
+            attributes=msgspec.Raw(msgspec.json.encode({"userid": line.client, "log_id": line.id})),
+        )
+        return Incoming(event, self._site.slug, now - min(age, BRIDGE_WITHIN))
 
     def _record(self, tx: Tx, found: list[Figure]) -> None:
         """Keeps figures of this moment."""

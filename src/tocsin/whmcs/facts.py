@@ -7,11 +7,26 @@ from typing import Any
 
 import msgspec
 
-from tocsin.whmcs.model import Admin, Admins, Automation, Capacities, Capacity, Counts, Health, HealthCheck, Queue, Row, Version
+from tocsin.whmcs.model import (
+    Activity,
+    Admin,
+    Admins,
+    Automation,
+    Capacities,
+    Capacity,
+    Counts,
+    Health,
+    HealthCheck,
+    LogLine,
+    Queue,
+    Row,
+    Version,
+)
 from tocsin.whmcs.reading import WhmcsFault, count, rows
 
 Document = dict[str, Any]
 TOLD = 5  # members of the queue that are named
+MAX_LINES, MAX_LINE = 250, 500
 MAX_CHECKS, MAX_SERVERS, MAX_ADMINS = 50, 2_000, 500
 STATS = (
     *("orders_pending", "orders_today_total", "orders_yesterday_total", "orders_thismonth_total"),
@@ -52,6 +67,14 @@ class _Admin(Row, frozen=True):
     twoFactorAuthModule: str = ""  # noqa: N815
     isDisabled: str = "0"  # noqa: N815
     loginAttempts: str = "0"  # noqa: N815
+
+
+class _Entry(Row, frozen=True):
+    id: str
+    description: str = ""
+    date: str = ""
+    clientId: str = "0"  # noqa: N815
+    userid: str = "0"
 
 
 def _clean(text: str, limit: int) -> str:
@@ -156,6 +179,16 @@ def _admins(found: Document) -> Admins:
     )
 
 
+def _activity(found: Document) -> Activity:
+    listed = rows(found, "activity", "entry", _Entry)[:MAX_LINES]
+    lines = [
+        LogLine(_number(one.id), moment(one.date), _clean(one.description, MAX_LINE), _number(one.clientId) or _number(one.userid))
+        for one in listed
+        if _number(one.id)
+    ]
+    return Activity(max((line.id for line in lines), default=0), tuple(sorted(lines, key=lambda line: line.id)))
+
+
 class Action(msgspec.Struct, frozen=True):
     """One thing to ask: how its answer is read, as what it is kept, and with which parameters it is asked."""
 
@@ -175,4 +208,5 @@ ACTIONS: tuple[Action, ...] = (
     Action("GetAdminUsers", _admins, Admins, {"include_disabled": "true"}),
     Action("GetTicketCounts", _tickets, Counts, {"ignoreDepartmentAssignments": "true"}),
     Action("GetStats", _stats, Counts),
+    Action("GetActivityLog", _activity, Activity, {"limitstart": "0", "limitnum": str(MAX_LINES)}),
 )

@@ -159,6 +159,22 @@ class Admins(msgspec.Struct, frozen=True):
     admins: tuple[Admin, ...]
 
 
+class LogLine(msgspec.Struct, frozen=True):
+    """One line of the activity log. ``at``: by the server's wall clock, None if it is not understood."""
+
+    id: int
+    at: int | None
+    text: str
+    client: int
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """``GetActivityLog``: the highest number seen, and the newest lines. The lines are not kept."""
+
+    last: int
+    lines: tuple[LogLine, ...] = ()
+
+
 class Problem(msgspec.Struct, frozen=True):
     """Something that is wrong now, and over when it is no longer found."""
 

@@ -70,6 +70,13 @@ def claim_round(tx: Tx, site_id: int, now: int, gap: int) -> bool:
     return tx.sql.execute(table.update().where(here, late_enough).values(asked_at=now)).rowcount == 1
 
 
+def has_bridge(connection: sa.Connection, site_id: int, since: int) -> bool:
+    """Whether somebody who numbers what he sends, as the bridge does, has reported for a site since then."""
+    c = tables.sequences.c
+    query = sa.select(c.source).where(c.site_id == site_id, c.last_seen_at >= since).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def connections(connection: sa.Connection) -> list[Connection]:
     """How WHMCS of each site is reached for which somebody has said it."""
     c = tables.whmcs_connections.c

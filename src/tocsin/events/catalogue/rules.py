@@ -278,6 +278,10 @@ class Catalogue(msgspec.Struct, frozen=True, eq=False):
         """The row of a type, or None where the catalogue does not know it."""
         return self.by_type.get(event_type)
 
+    def reads(self, line: str) -> bool:
+        """Whether a line of the activity log stands for something."""
+        return self.reader.read({}, line) is not None
+
     def describe(
         self,
         type: str,  # noqa: A002 - the word of the API
