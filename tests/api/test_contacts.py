@@ -60,7 +60,7 @@ def deeds(service: Service) -> list[str]:
     return [row[0] for row in service.world.rows(sa.select(a.action).where(a.action.like("contact.%")).order_by(a.number))]
 
 
-@pytest.mark.claim("N7")
+@pytest.mark.claim("N7", "Q6")
 async def test_a_contact_hears_of_alerts_once_its_code_has_come_back(marta: Person) -> None:
     world = marta.service.world
     made = await marta.add()

@@ -196,6 +196,7 @@ async def test_another_sites_alert_cannot_be_escalated(sqlite_service: Service, 
     await sqlite_service.reader.refused("POST", "/alerts/1/escalate", 403)
 
 
+@pytest.mark.claim("B10")
 async def test_the_preview_says_who_would_be_told_and_when(service: Service, crew: Crew) -> None:
     await crew.rules("ben", quiet=("22:00", "07:00"))
     made = await service.admin.post("/policies", for_two(crew), 201)

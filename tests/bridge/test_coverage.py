@@ -106,6 +106,7 @@ def test_firings_that_the_contract_calls_no_news_are_skipped(offline: Whmcs, fir
     assert offline.spooled() == []
 
 
+@pytest.mark.claim("origin:A12")
 def test_metric_hooks_become_one_event_a_minute(offline: Whmcs) -> None:
     firings = [
         fire("EmailPreSend", messagename="Invoice Payment Confirmation", relid=1),

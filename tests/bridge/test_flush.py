@@ -328,7 +328,7 @@ def test_a_certificate_for_another_name_gets_no_event(whmcs: Whmcs, tls_tocsin: 
     assert tls_tocsin.posts == 0
 
 
-@pytest.mark.claim("P5")
+@pytest.mark.claim("P5", "origin:A12")
 def test_a_hook_costs_the_page_far_less_than_a_millisecond() -> None:
     bench = subprocess.run(["php", REPOSITORY / "bench/bridge_hook.php", "3000"], capture_output=True, text=True, check=True)
     measured = json.loads(bench.stdout)

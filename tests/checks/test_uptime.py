@@ -127,7 +127,7 @@ async def test_a_check_that_lives_through_a_day_has_the_figures_of_that_day(worl
     assert outage.cause == "refuses the connection"
 
 
-@pytest.mark.claim("K3", "A14", "S10")
+@pytest.mark.claim("K3", "A14", "S10", "origin:A12")
 async def test_response_times_are_kept_as_metrics_and_failures_have_none(world: World) -> None:
     from tocsin.metrics.model import SeriesFilter
 

@@ -24,7 +24,7 @@ def _fault(result: Result, part: str) -> str:
     return str(finding["text"])
 
 
-@pytest.mark.claim("O4", "Q3")
+@pytest.mark.claim("O4", "Q3", "Q6")
 def test_a_sound_installation_has_no_fault_and_ends_with_zero(handy: Handy, locked_ntfy_url: str) -> None:
     handy.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_right", "WHMCS_ENV": "staging"}
     with handy.serving():
@@ -40,7 +40,7 @@ def test_a_sound_installation_has_no_fault_and_ends_with_zero(handy: Handy, lock
     assert "tk_right" not in checked.out
 
 
-@pytest.mark.claim("O4")
+@pytest.mark.claim("O4", "Q6")
 def test_each_fault_of_the_way_out_is_named_with_its_cure(handy: Handy, locked_ntfy_url: str) -> None:
     handy.settings |= {"NTFY_SERVER_URL": locked_ntfy_url, "NTFY_TOKEN": "tk_wrongwrong", "NOTIFICATION_EMAIL": "ops@example.com"}
     handy.settings["TOCSIN_SMTP_URL"] = f"smtp://robot:hush-hush@127.0.0.1:{free_port()}"

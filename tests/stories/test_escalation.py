@@ -14,6 +14,7 @@ from tocsin.alerts import rules as alert_rules
 from tocsin.audit.model import Who
 from tocsin.core.clock import HOUR, MINUTE
 from tocsin.core.errors import Conflict
+from tocsin.core.severity import Severity
 from tocsin.escalation.model import Target, TargetKind
 
 pytestmark = pytest.mark.claim("A4", "K6")
@@ -85,6 +86,26 @@ async def test_the_quieter_an_alert_the_fewer_hear_of_it_and_the_later(small_cre
     await crew.world.report(a_report(severity=severity, at=crew.begun_at))
     await crew.world.pass_time(24 * HOUR)
     assert crew.told == told
+
+
+@pytest.mark.claim("B10")
+async def test_a_test_alert_shows_what_a_night_would_be_like_and_who_was_reached_when(small_crew: Crew) -> None:
+    await small_crew.rota("anna", "ben", unit="week")
+    await small_crew.world.write(small_crew.world.core.actions.test_alert(Severity.HIGH, "main", Who("olga@example.com")))
+    await small_crew.world.settle()
+    await small_crew.world.pass_time(2 * HOUR)
+    assert small_crew.told == [
+        "00:00 ntfy anna: opened",
+        "00:00 sms +4915100000001: opened",
+        "00:30 email olga@example.com: escalated",
+        "01:00 sms +4915100000001: escalated",
+    ]
+    assert "Test" in small_crew.world.alert().title
+    reached = [(line["contact"], line["outcome"]) for line in small_crew.world.details(1, "notified")]
+    assert sorted(reached[:2]) == [("ntfy anna", "sent"), ("sms +4915100000001", "sent")]
+    assert reached[2:] == [("email olga@example.com", "sent"), ("sms +4915100000001", "sent")]
+    await small_crew.world.acknowledge(small_crew.world.alert(), "anna@example.com")
+    assert small_crew.world.alert().status == "acknowledged"
 
 
 async def test_without_schedules_everybody_who_may_act_is_on_call(small_crew: Crew) -> None:
