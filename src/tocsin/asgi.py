@@ -79,6 +79,7 @@ from tocsin.web.login import LoginPages
 from tocsin.web.oncall.covering import CoverPages
 from tocsin.web.oncall.editing import SchedulePages
 from tocsin.web.oncall.page import OnCallPage
+from tocsin.web.oncall.teams import TeamPages
 from tocsin.web.overview.page import OverviewPage
 from tocsin.web.pages import notice
 from tocsin.web.passes import PassPages
@@ -172,6 +173,7 @@ def _application() -> Litestar:
             HostPages,
             ThresholdPages,
             DependencyPages,
+            TeamPages,
             QuietPages,
             RulePages,
             WelcomePages,

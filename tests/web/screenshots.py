@@ -55,6 +55,8 @@ PAGES = {
     "heartbeat-new": "/heartbeats/new",
     "oncall": "/oncall",
     "oncall-month": "/oncall?by=month",
+    "teams": "/oncall/teams",
+    "team-new": "/oncall/teams/new",
     "policies": "/policies",
     "policy-new": "/policies/new",
     "rules": "/rules",

@@ -166,3 +166,23 @@ async def test_the_audit_log_tells_of_contacts_in_words(sqlite_service: Service)
         assert f"{words} sms +4915123456789" in marta.text
     assert "changed what rings when for Marta Weiss" in marta.text
     assert code not in marta.text
+
+
+async def test_contacts_get_other_names_and_another_order(sqlite_service: Service) -> None:
+    marta = await marta_of(sqlite_service)
+    first = await add(marta)
+    token = marta.csrf
+    await marta.post(PAGE, None, csrf=token, kind="email", target="marta@example.com", label="Post")
+    await marta.get(PAGE)
+    second = contact_on(marta, "marta@example.com")
+    await marta.post(f"{PAGE}/{first}/change", csrf=token, rename="yes", label="Pocket")
+    assert marta.place.endswith("?done=saved#contacts")
+    await marta.post(f"{PAGE}/{second}/change", csrf=token, position="1")
+    await marta.get(PAGE)
+    assert re.findall(r"contacts/([0-9a-f-]{36})/remove", marta.page.text) == [second, first]
+    assert "Pocket Text message" in marta.text
+    await marta.post(f"{PAGE}/{first}/change", csrf=token, rename="yes")
+    await marta.get(PAGE)
+    assert "Pocket" not in marta.text
+    assert (await marta.post(f"{PAGE}/{first}/change", csrf=token, position="0")).status_code == 422
+    assert (await marta.post(f"{PAGE}/nonsense/change", csrf=token, position="1")).status_code == 404

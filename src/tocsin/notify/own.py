@@ -98,6 +98,15 @@ def change(tx: Tx, who: Who, user_id: str, contact_id: str, wanted: Change, now:
     return new
 
 
+def put_at(tx: Tx, who: Who, user_id: str, contact_id: str, position: int, now: int) -> None:
+    """Gives one this position among those that are not removed (1 is first); the others keep their order. Raises `NotFound`."""
+    moved = find(tx.sql, user_id, contact_id)
+    others = [one for one in of_person(tx.sql, user_id) if one.disabled_at is None and one.id != moved.id]
+    for place, one in enumerate([*others[: position - 1], moved, *others[position - 1 :]]):
+        if one.place != place:
+            change(tx, who, user_id, one.id, Change(place=place), now)
+
+
 def remove(tx: Tx, who: Who, user_id: str, contact_id: str, now: int) -> None:
     """Has one written to no more, and forgets its secret and its code. Raises `NotFound`."""
     old = find(tx.sql, user_id, contact_id)

@@ -14,6 +14,8 @@ from tocsin.api.context import Given
 from tocsin.core.clock import DAY
 from tocsin.core.wall import wall_clock
 from tocsin.identity.model import Viewer
+from tocsin.notify.contacts import read_directory
+from tocsin.notify.readiness import NEEDED, OnDuty, on_duty_soon
 from tocsin.oncall import service, store
 from tocsin.oncall.model import Override, Schedule, Shifts
 from tocsin.web import people
@@ -57,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True):
     on: tuple[tuple[str, int], ...]  # who is on now, and until when
     made: list[Override]
     present: Schedule
+    unready: tuple[OnDuty, ...]  # who is on watch within a day and has too few ways to be reached
 
 
 class OnCallPage(Controller):
@@ -106,6 +109,7 @@ def _read(connection: sa.Connection, schedule: Schedule, start: int, end: int, n
         tuple((one.user, one.until) for one in duties),
         store.overrides(connection, [schedule.id], min(start, now), max(end, now + AHEAD))[schedule.id],
         present,
+        tuple(one for one in on_duty_soon(read_directory(connection, now), now) if not one.is_ready and schedule.name in one.schedules),
     )
 
 
@@ -145,6 +149,8 @@ def _show(
         starts_at=at[0],
         ends_at=at[-1],
         on=facts.on,
+        unready=facts.unready,
+        needed=NEEDED,
         names=names,
         next_shift=rules.following(facts.ahead.shifts, on, now),
         mine=mine[:MINE],

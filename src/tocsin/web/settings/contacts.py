@@ -15,6 +15,7 @@ from tocsin.bootstrap import Server
 from tocsin.core.clock import SECOND
 from tocsin.core.errors import Conflict, InvalidInput
 from tocsin.core.times import in_words
+from tocsin.db.writer import Tx
 from tocsin.identity import store
 from tocsin.identity.model import Viewer
 from tocsin.notify import own, readiness
@@ -76,6 +77,14 @@ class RulesForm(msgspec.Struct, frozen=True, kw_only=True):
     ends: Annotated[str, Meta(max_length=8)] = ""
 
 
+class ChangeForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Another name (``rename``), or another position: 1 is first."""
+
+    rename: Annotated[str, Meta(max_length=3)] = ""
+    label: Annotated[str, Meta(max_length=api.MAX_LABEL)] = ""
+    position: Annotated[int, Meta(ge=1, le=own.MAX_CONTACTS)] | None = None
+
+
 class NoFields(msgspec.Struct, frozen=True):
     """A button."""
 
@@ -133,6 +142,11 @@ class OwnContactPages(Controller):
         """A test message."""
         return await _test(request, server, viewer, _mine(viewer), contact_id)
 
+    @post("/{contact_id:str}/change", status_code=200)
+    async def change(self, request: AnyRequest, server: TheServer, viewer: TheViewer, contact_id: InPath) -> Response[bytes]:
+        """Another name, or another place."""
+        return await _change(request, server, viewer, _mine(viewer), contact_id)
+
     @post("/{contact_id:str}/remove", status_code=200)
     async def remove(self, request: AnyRequest, server: TheServer, viewer: TheViewer, contact_id: InPath) -> Response[bytes]:
         """Not there any more."""
@@ -178,6 +192,13 @@ class PersonContactPages(Controller):
     async def test(self, request: AnyRequest, server: TheServer, viewer: TheViewer, user_id: InPath, contact_id: InPath) -> Response[bytes]:
         """A test message."""
         return await _test(request, server, viewer, _theirs(user_id), contact_id)
+
+    @post("/{contact_id:str}/change", status_code=200)
+    async def change(
+        self, request: AnyRequest, server: TheServer, viewer: TheViewer, user_id: InPath, contact_id: InPath
+    ) -> Response[bytes]:
+        """Another name, or another place."""
+        return await _change(request, server, viewer, _theirs(user_id), contact_id)
 
     @post("/{contact_id:str}/remove", status_code=200)
     async def remove(
@@ -276,6 +297,23 @@ async def _test(request: AnyRequest, server: Server, viewer: Viewer, whose: Whos
         if tried.result != "sent":
             raise Conflict(f"{tried.kind} {tried.target} did not take the test message: {tried.error or tried.result}")
         return "tested#contacts"
+
+    return await _done(request, server, viewer, whose, act)
+
+
+async def _change(request: AnyRequest, server: Server, viewer: Viewer, whose: Whose, contact_id: str) -> Response[bytes]:
+    async def act(who: Who) -> str:
+        sent = await form(request, ChangeForm)
+        now, where = server.core.clock.now(), contact_id.lower()
+
+        def work(tx: Tx) -> None:
+            if sent.rename:
+                own.change(tx, who, whose.user_id, where, own.Change(label=sent.label.strip()), now)
+            if sent.position is not None:
+                own.put_at(tx, who, whose.user_id, where, sent.position, now)
+
+        await api.written(server, work)
+        return "saved#contacts"
 
     return await _done(request, server, viewer, whose, act)
 
