@@ -11,7 +11,6 @@ import errno
 import fcntl
 import json
 import os
-import random
 import re
 import select
 import signal
@@ -1097,8 +1096,10 @@ class Agent:
             self._say("spool", "what was measured cannot be kept: %s" % error)
 
     def drain(self, until):
-        """Sends what waits, in order, until a moment."""
-        while not self._stopping and time.time() < until and time.time() >= self._send_at:
+        """Sends what waits, in order, until a moment; one batch in any case, so that rounds that take long never starve it."""
+        is_first = True
+        while not self._stopping and (is_first or time.time() < until) and time.time() >= self._send_at:
+            is_first = False
             try:
                 found = self.spool.next(self._now())
             except OSError as error:
@@ -1157,7 +1158,7 @@ class Agent:
         """Waits longer each time, and never in step with others."""
         self._say("server", reason + "; it is kept, and sent again")
         self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, self._pause * 2))
-        wait = self._pause * random.uniform(0.5, 1.0)
+        wait = self._pause * (1.0 - ord(os.urandom(1)) / 512.0)
         if retry_after and retry_after.isdigit():
             wait = max(wait, min(LONGEST_PAUSE, float(retry_after)))
         self._send_at = time.time() + wait

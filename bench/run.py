@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
-from bench import alerts_list, checks, escalation, history, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - the path comes first
+from bench import agent, alerts_list, checks, escalation, history, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - the path comes first
 from bench.figures import Options, Part  # noqa: E402
 from bench.machine import facts  # noqa: E402
 from bench.servers import Alertmanager, BenchError, Cluster, Tocsin, TocsinOnPostgres, cluster, postgres_programs  # noqa: E402
@@ -79,6 +79,12 @@ class Bench:
         """History of metrics, beside VictoriaMetrics."""
         return history.measure(self._tocsin, self._work, self._options)
 
+    def agent(self) -> list[Part]:
+        """The server agent, beside node_exporter where that is installed."""
+        if shutil.which(agent.EXPORTER) is None:
+            print("  without a peer: it is not installed (apt-get install prometheus-node-exporter)")
+        return agent.measure(self._work, self._options)
+
     def hook(self) -> list[Part]:
         """The PHP bridge."""
         part = hook.measure(self._options)
@@ -97,6 +103,7 @@ PARTS: dict[str, Callable[[Bench], list[Part]]] = {
     "rules": Bench.rules,
     "checks": Bench.checks,
     "history": Bench.history,
+    "agent": Bench.agent,
     "hook": Bench.hook,
 }
 

@@ -254,7 +254,6 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     actions = Actions(store.clock, ingest, announcer, policy)
     sweep = Sweep(store.clock, mutes, event_rules, announcer)
     thresholds = _thresholds(settings)
-    duty = DutyWatch(store.clock, ingest, announcer, contacts, sites)
     history = History(SqlHistory(), settings.series_limit, SeriesTrouble(ingest, sites.slug_of))
     core = Core(
         settings,
@@ -271,7 +270,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         announcer,
         sweep,
         Reminders(store.clock, sites, contacts, announcer),
-        duty,
+        DutyWatch(store.clock, ingest, announcer, contacts, sites),
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
         impacts,
         ConnectionBook(lambda: connection_of(settings, sites)),
@@ -282,7 +281,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         history,
         Receiver(store.writer, store.clock, history),
         ExporterDesk(store.clock, sites, history, ingest),
-        Pulse(store.clock, ingest, sites.slug_of),
+        Pulse(store.clock, ingest, history, sites.slug_of),
         HostRoll(store.clock, ingest, sites.slug_of),
     )
     core.history.follow(core.judge)

@@ -59,6 +59,14 @@ def test_while_it_is_away_what_was_measured_waits_and_comes_in_order(one: Any, l
     assert one.spool.is_empty()
 
 
+def test_a_round_that_takes_long_does_not_starve_what_waits(one: Any, link: FakeLink) -> None:
+    link.answers = [GONE]
+    one.round()
+    one._send_at = 0.0
+    one.drain(time.time() - 1)
+    assert one.spool.is_empty()
+
+
 def test_a_new_round_never_overtakes_what_waits(one: Any, link: FakeLink) -> None:
     link.answers = [GONE]
     one.round()

@@ -11,6 +11,7 @@ from tocsin.core.ids import is_uuid
 from tocsin.db import tables
 from tocsin.heartbeats import store
 from tocsin.heartbeats.model import KEPT_PINGS, Kind, Ping, Schedule, Status
+from tocsin.metrics.model import SeriesFilter
 from tocsin.pipeline.pulse import Made, Wanted
 
 MARTA = Who("marta@example.com")
@@ -71,6 +72,9 @@ async def test_a_failure_shows_what_the_job_said_and_a_success_ends_it(world: Wo
     assert (alert.type, alert.title) == ("heartbeat.failed", "Backup of db-1: failed with exit code 3")
     assert alert.message is not None
     assert "disk full" in alert.message
+    with world.core.database.read() as connection:
+        (reading,) = world.core.history.newest(connection, SeriesFilter(name="heartbeat_run_ms"), 0)
+    assert (reading.value, reading.series.labels) == (90_000.0, (("heartbeat", "Backup of db-1"),))
     await ping(world, made)
     assert world.alert().status == "resolved"
     assert [(one.kind, one.took) for one in pings(world, made)] == [(Kind.SUCCESS, None), (Kind.FAIL, 90 * SECOND), (Kind.START, None)]

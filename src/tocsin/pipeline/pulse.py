@@ -11,15 +11,18 @@ from tocsin.audit.model import Who
 from tocsin.core.clock import MINUTE, SECOND, Clock
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.core.ids import new_id
-from tocsin.core.text import cut
+from tocsin.core.text import cut, one_line
 from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
 from tocsin.heartbeats import rules, store
 from tocsin.heartbeats.model import MOST, Away, Decision, Heartbeat, Kind, News, Ping, Schedule
+from tocsin.metrics.model import Sample, labels_of
+from tocsin.metrics.service import History
 from tocsin.pipeline.ingest import Batch, Ingest
 
 RECOVERED = "heartbeat.recovered"
+RUN_TIME = "heartbeat_run_ms"  # a series for each job, by its name
 AT_ONCE = 100  # decided in one transaction
 NOTED_EVERY = 20 * SECOND
 ABSENT = MINUTE  # nobody looked for so long: then pings may have been lost
@@ -46,8 +49,8 @@ class Made(msgspec.Struct, frozen=True):
 class Pulse:
     """All that can happen to heartbeats. Its methods run within a transaction of the writer."""
 
-    def __init__(self, clock: Clock, ingest: Ingest, slug_of: Callable[[int], str]) -> None:
-        self._clock, self._ingest, self._slug_of = clock, ingest, slug_of
+    def __init__(self, clock: Clock, ingest: Ingest, history: History, slug_of: Callable[[int], str]) -> None:
+        self._clock, self._ingest, self._history, self._slug_of = clock, ingest, history, slug_of
         self._noted_at = 0
 
     # A job reports.
@@ -61,6 +64,9 @@ class Pulse:
         decision, took = rules.on_ping(heartbeat, kind, now)
         ping = Ping(now, kind, took, exit_code, address, log)
         store.add_ping(tx, heartbeat, ping)
+        if took is not None:
+            labels = labels_of({"heartbeat": one_line(heartbeat.name)})
+            self._history.record(tx, [Sample(heartbeat.site_id, RUN_TIME, now, float(took), labels=labels)], now)
         return self._carry_out(tx, decision, now, ping)
 
     # Time passes.

@@ -1,0 +1,210 @@
+"""What the server agent costs a server, beside node_exporter, which is asked as often."""
+
+import json
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # it comes without types
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bench.figures import Bound, Options, Part, Row
+from bench.servers import BenchError, free_port
+
+AGENT = Path(__file__).resolve().parent.parent / "agent"
+SYSTEM_PYTHON = "/usr/bin/python3"  # what hosting servers have
+EXPORTER = "prometheus-node-exporter"
+SECONDS = 60
+MEMORY = Bound(20, at_least=False, unit="MiB")
+SHARE = Bound(0.2, at_least=False, unit="% of a core")
+# A minute of rounds each ten seconds, in the sixth part of the time: what is slow to learn comes as often between them.
+DRIVER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import tocsin_agent as agent
+agent.SLOW_EVERY, agent.PANEL_EVERY = agent.SLOW_EVERY // 10, agent.PANEL_EVERY // 10
+link = agent.Link(sys.argv[2], "tocsin_bench", sys.argv[3] or None)
+agent.Agent(agent.Machine(), link, sys.argv[4], "bench", 1, "/nonexistent").run()
+"""
+
+
+class Cost:
+    """What a process costs: milliseconds of processor for each round, MiB resident, and its share of what is shared."""
+
+    def __init__(self, cpu_ms: float, rss: float, pss: float) -> None:
+        self.cpu_ms, self.rss, self.pss = cpu_ms, rss, pss
+
+
+def measure(work: Path, options: Options) -> list[Part]:
+    """The agent by HTTP and by HTTPS, and node_exporter; a round each second for a minute."""
+    seconds = 10 if options.quick else SECONDS
+    plain, secure = _agent(work, seconds, tls=False), _agent(work, seconds, tls=True)
+    peer = _exporter(seconds) if shutil.which(EXPORTER) else None
+    rows = [
+        _row("memory by HTTPS, MiB", secure.rss, None if peer is None else peer.rss, MEMORY),
+        _row("memory by HTTP, MiB", plain.rss, None if peer is None else peer.rss),
+        _row("memory by HTTPS that no other program shares in, MiB (PSS)", secure.pss, None if peer is None else peer.pss),
+        _row("processor for a round, ms", secure.cpu_ms, None if peer is None else peer.cpu_ms),
+        _row("processor with a round each 10 s, % of a core", secure.cpu_ms / 100, None if peer is None else peer.cpu_ms / 100, SHARE),
+    ]
+    note = (
+        f"{seconds} rounds, one a second, on the system's own Python; what is asked once a minute is asked every sixth round. A round"
+        " ends with what was measured sent and answered. Programs that are asked (systemctl) count."
+    )
+    record = [vars(cost) for cost in (plain, secure, *([] if peer is None else [peer]))]
+    return [Part("The server agent", "node_exporter", rows, [note], record)]
+
+
+def _row(what: str, ours: float, peer: float | None, bound: Bound | None = None) -> Row:
+    ratio = None if peer is None else ours / peer
+    said = "" if peer is None else f"{peer:.2f}"
+    return Row(what, f"{ours:.2f}", said, ratio, "" if bound is None else bound.text, None if bound is None else bound.is_met(ours))
+
+
+def _agent(work: Path, seconds: int, *, tls: bool) -> Cost:
+    folder = work / f"agent-{'tls' if tls else 'plain'}"
+    folder.mkdir()
+    with _sink(folder, tls=tls) as (url, ca_file, taken):
+        python = SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable
+        command = [python, "-c", DRIVER, str(AGENT), url, ca_file, str(folder / "state")]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        try:
+            return _cost(process, seconds, lambda: len(taken))
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _exporter(seconds: int) -> Cost:
+    port = free_port()
+    command = [EXPORTER, f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    asked = 0
+
+    def ask() -> int:
+        nonlocal asked
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            answer.read()
+        asked += 1
+        return asked
+
+    try:
+        _until(lambda: _answers(ask))
+        return _cost(process, seconds, ask)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(ask: Callable[[], int]) -> bool:
+    try:
+        return bool(ask())
+    except OSError:
+        return False
+
+
+def _cost(process: "subprocess.Popen[bytes]", seconds: int, rounds: Callable[[], int]) -> Cost:
+    """Over so many seconds, after the first rounds. *rounds* is called once a second and says how many there were."""
+    counted: list[int] = []
+    _until(lambda: rounds() >= 2)
+    seen = psutil.Process(process.pid)
+    before, first = _cpu(seen), rounds()
+    for _ in range(seconds):
+        time.sleep(1)
+        counted.append(rounds())
+    if process.poll() is not None:
+        raise BenchError(f"{process.args!r} has ended")
+    memory = seen.memory_full_info()
+    return Cost((_cpu(seen) - before) * 1000 / max(1, counted[-1] - first), memory.rss / 2**20, memory.pss / 2**20)
+
+
+def _cpu(seen: psutil.Process) -> float:
+    times = seen.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise BenchError("it did not begin within 30 s")
+
+
+@contextmanager
+def _sink(folder: Path, *, tls: bool) -> Iterator[tuple[str, str, list[int]]]:
+    """A server that takes all and keeps nothing but the count."""
+    taken: list[int] = []
+
+    class Sink(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            """Takes it."""
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.endswith("/metrics"):
+                taken.append(1)
+            self._say(202, json.dumps({"accepted": 1, "repeated": 0, "rejected": []}).encode())
+
+        def do_GET(self) -> None:
+            """It is alive."""
+            self._say(200, b"{}")
+
+        def _say(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    server.daemon_threads = True
+    ca_file = ""
+    if tls:
+        ca_file = str(_certificate(folder))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(ca_file)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}", ca_file, taken
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _certificate(folder: Path) -> Path:
+    """A certificate for loopback with its key, which is trusted by itself."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)  # noqa: TID251 - the certificate's, as OpenSSL reads it
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / "certificate.pem"
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return path
