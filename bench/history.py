@@ -25,8 +25,7 @@ from tocsin.bootstrap import Core, build_core
 from tocsin.core.clock import DAY, HOUR, SECOND, SystemClock, monotonic
 from tocsin.core.times import to_text
 from tocsin.db.writer import Tx
-from tocsin.metrics.model import Sample, Series, SeriesFilter
-from tocsin.metrics.queries import Agg, Curve, Question
+from tocsin.metrics.model import Agg, Curve, Question, Sample, Series, SeriesFilter
 from tocsin.metrics.service import Piece
 from tocsin.settings import Settings
 

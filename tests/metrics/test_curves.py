@@ -10,8 +10,8 @@ from tests.metrics.history import keep, record, samples_of
 from tests.world import World
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.metrics import buckets, rules
-from tocsin.metrics.model import Sample, SeriesFilter
-from tocsin.metrics.queries import Agg, Curve, Question, step_for
+from tocsin.metrics.model import Agg, Curve, Question, Sample, SeriesFilter
+from tocsin.metrics.rules import step_for
 
 
 def ask(world: World, start: int, end: int, step: int | None = None, agg: Agg = Agg.AVG, width: int = 1_000, days: int = 90) -> list[Curve]:

@@ -27,8 +27,7 @@ from tocsin.hosts.model import Card
 from tocsin.identity.model import Caller
 from tocsin.metrics import rules, store
 from tocsin.metrics.decode import Decoded, Refused, Samples, decode
-from tocsin.metrics.model import NO_LABELS, Reading, Recorded, Sample, Series, SeriesFilter
-from tocsin.metrics.queries import MAX_POINTS, Agg, Curve, Question
+from tocsin.metrics.model import MAX_POINTS, NO_LABELS, Agg, Curve, Question, Reading, Recorded, Sample, Series, SeriesFilter
 
 CSV_COLUMNS = ("site", "host", "name", "labels", "at", "value")
 CSV_SERIES = 50  # looked up at once

@@ -17,8 +17,7 @@ from tocsin.core.errors import InvalidInput
 from tocsin.core.times import to_text
 from tocsin.events.sites import SiteBook
 from tocsin.metrics import queries, rules, store
-from tocsin.metrics.model import NO_LABELS, Reading, Series, SeriesFilter
-from tocsin.metrics.queries import Agg, Curve, Question
+from tocsin.metrics.model import MAX_POINTS, NO_LABELS, Agg, Curve, Question, Reading, Series, SeriesFilter
 from tocsin.metrics.store import SqlHistory
 
 COLUMNS = ("site", "host", "name", "labels", "at", "value")
@@ -66,8 +65,8 @@ def show_curves(start: Start, which: Which, step: str | None, agg: str, *, as_js
         raise InvalidInput.of("step", f"{step!r} is no length of time. Example: 5m")
     with opened_store(start) as opened, opened.database.read() as connection:
         asked, (since, until) = _asked(opened, connection, which), _period(which, opened.clock.now())
-        if length is not None and (until - since) // length > queries.MAX_POINTS:
-            raise InvalidInput.of("step", f"makes more than {queries.MAX_POINTS} points of that time: make it longer")
+        if length is not None and (until - since) // length > MAX_POINTS:
+            raise InvalidInput.of("step", f"makes more than {MAX_POINTS} points of that time: make it longer")
         question = Question(since, until, length, WIDTH, Agg(agg), opened.clock.now() - opened.settings.history_days * DAY)
         found = queries.curves(connection, SqlHistory(), asked.series(), question)
     if as_json:

@@ -1,6 +1,7 @@
 """Samples and the series that they belong to."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import msgspec
 
@@ -9,6 +10,7 @@ from tocsin.core.clock import DAY, HOUR
 Labels = tuple[tuple[str, str], ...]
 
 NO_LABELS: Labels = ()
+MAX_POINTS = 20_000  # of one curve
 SERIES_LIMIT = "tocsin.series_limit"  # the type of the event that says that a site has too many series
 
 
@@ -69,6 +71,44 @@ class Recorded(msgspec.Struct, frozen=True):
     accepted: int
     repeated: int = 0
     refused: tuple[int, ...] = ()
+
+
+class Agg(StrEnum):
+    """What is said of the samples of each step."""
+
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    SUM = "sum"
+    COUNT = "count"
+    P50 = "p50"
+    P95 = "p95"
+    P99 = "p99"
+
+    @property
+    def share(self) -> float | None:
+        """The share that lies below a percentile; None for what is none."""
+        return {"p50": 0.5, "p95": 0.95, "p99": 0.99}.get(self)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """From when to before when, in which steps. Without a step: at most *width* points, or the samples themselves if they are as few."""
+
+    start: int
+    end: int
+    step: int | None
+    width: int
+    agg: Agg
+    samples_since: int  # older samples are gone: there are roll-ups only
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """One series' points by time: the samples themselves (``step`` None), means with their extremes (``envelope``), or another figure."""
+
+    series: Series
+    step: int | None
+    points: list[tuple[int, float]]
+    envelope: list[tuple[float, float]] | None
 
 
 def labels_of(found: Mapping[str, str] | None) -> Labels:

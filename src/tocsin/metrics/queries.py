@@ -5,17 +5,17 @@ are read a piece at a time, so that a question never holds more than some days o
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.clock import DAY, HOUR
 from tocsin.db import tables
 from tocsin.metrics import rolling
-from tocsin.metrics.model import Series
+from tocsin.metrics.model import Agg, Curve, Question, Series
+from tocsin.metrics.rules import step_for
 from tocsin.metrics.store import HistoryStore, by_key
 
 if TYPE_CHECKING:
@@ -24,52 +24,7 @@ if TYPE_CHECKING:
 
 _Row = tuple[float, ...]  # place, count, sum, least, greatest, percentile
 
-MAX_POINTS = 20_000  # of one curve
 PIECE = 12 * DAY  # of samples, read at once
-STEPS = (
-    *(SECOND * n for n in (1, 2, 5, 10, 15, 30)),
-    *(MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
-    *(HOUR * n for n in (1, 2, 3, 6, 12)),
-    *(DAY * n for n in (1, 2, 7, 14, 30, 90, 365)),
-)
-
-
-class Agg(StrEnum):
-    """What is said of the samples of each step."""
-
-    AVG = "avg"
-    MIN = "min"
-    MAX = "max"
-    SUM = "sum"
-    COUNT = "count"
-    P50 = "p50"
-    P95 = "p95"
-    P99 = "p99"
-
-    @property
-    def share(self) -> float | None:
-        """The share that lies below a percentile; None for what is none."""
-        return {"p50": 0.5, "p95": 0.95, "p99": 0.99}.get(self)
-
-
-class Question(msgspec.Struct, frozen=True):
-    """From when to before when, in which steps. Without a step: at most *width* points, or the samples themselves if they are as few."""
-
-    start: int
-    end: int
-    step: int | None
-    width: int
-    agg: Agg
-    samples_since: int  # older samples are gone: there are roll-ups only
-
-
-class Curve(msgspec.Struct, frozen=True):
-    """One series' points by time: the samples themselves (``step`` None), means with their extremes (``envelope``), or another figure."""
-
-    series: Series
-    step: int | None
-    points: list[tuple[int, float]]
-    envelope: list[tuple[float, float]] | None
 
 
 class _Stretch(msgspec.Struct, frozen=True):
@@ -138,14 +93,6 @@ def _chosen(found: "Buckets", agg: Agg) -> list[float]:
         return list((found.sums / found.counts).tolist())
     by_name = {Agg.MIN: found.lows, Agg.MAX: found.highs, Agg.SUM: found.sums, Agg.COUNT: found.counts}
     return list(by_name.get(agg, found.quantiles).tolist())
-
-
-def step_for(question: Question) -> int:
-    """The shortest step that makes no more points than are wanted, and of which there is something to be had."""
-    shortest = (question.end - question.start) / question.width
-    if question.start < question.samples_since:
-        shortest = max(shortest, HOUR)
-    return next((step for step in STEPS if step >= shortest), STEPS[-1])
 
 
 def _stretches(connection: sa.Connection, question: Question, step: int) -> Iterator[_Stretch]:

@@ -8,7 +8,7 @@ from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import FieldError
 from tocsin.core.text import cut, one_line
 from tocsin.core.times import to_text
-from tocsin.metrics.model import Labels, Rollup, Sample
+from tocsin.metrics.model import Labels, Question, Rollup, Sample
 
 LATEST = 7 * DAY + HOUR  # how late a sample may come: an agent keeps seven days while the server is away
 AHEAD = 10 * MINUTE
@@ -18,6 +18,13 @@ MAX_HOST = 253
 MAX_LABELS = 16
 MAX_LABEL_NAME = 63
 MAX_LABEL_VALUE = 200
+
+STEPS = (
+    *(SECOND * n for n in (1, 2, 5, 10, 15, 30)),
+    *(MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
+    *(HOUR * n for n in (1, 2, 3, 6, 12)),
+    *(DAY * n for n in (1, 2, 7, 14, 30, 90, 365)),
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+", re.ASCII)
 _FOREIGN_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
@@ -142,3 +149,11 @@ def quantile(ranked: Sequence[float], share: float) -> float:
 def last_closed_hour(now: int) -> int:
     """The newest hour that is over at *now*: its samples are there, but for late ones."""
     return (now - CLOSED) // HOUR - 1
+
+
+def step_for(question: Question) -> int:
+    """The shortest step that makes no more points than are wanted, and of which there is something to be had."""
+    shortest = (question.end - question.start) / question.width
+    if question.start < question.samples_since:
+        shortest = max(shortest, HOUR)
+    return next((step for step in STEPS if step >= shortest), STEPS[-1])

@@ -9,8 +9,7 @@ import sqlalchemy as sa
 
 from tocsin.db.writer import Tx
 from tocsin.metrics import packing, queries, rolling, store, trimming
-from tocsin.metrics.model import Reading, Recorded, Sample, Series, SeriesFilter
-from tocsin.metrics.queries import Curve, Question
+from tocsin.metrics.model import Curve, Question, Reading, Recorded, Sample, Series, SeriesFilter
 from tocsin.metrics.store import HistoryStore, Key, Point
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from tocsin.core.times import to_text
 from tocsin.hosts import store
 from tocsin.hosts.model import Card
 from tocsin.identity.model import Role, Scope
-from tocsin.metrics.model import Sample, Series
-from tocsin.metrics.queries import Curve
+from tocsin.metrics.model import Curve, Sample, Series
 from tocsin.web.hosts import rules
 
 pytestmark = pytest.mark.claim("U5", "U3")

@@ -21,8 +21,8 @@ from tocsin.core.times import from_datetime
 from tocsin.hosts import store
 from tocsin.hosts.model import MOST, Host
 from tocsin.identity.model import Viewer
-from tocsin.metrics.model import Reading, SeriesFilter
-from tocsin.metrics.queries import Agg, Question, step_for
+from tocsin.metrics.model import Agg, Question, Reading, SeriesFilter
+from tocsin.metrics.rules import step_for
 from tocsin.web.access import AnyRequest, address_of, form, go
 from tocsin.web.desk import Desk
 from tocsin.web.hosts import rules

@@ -8,8 +8,7 @@ import msgspec
 
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.hosts.model import Host, Status
-from tocsin.metrics.model import Reading, Series
-from tocsin.metrics.queries import Curve
+from tocsin.metrics.model import Curve, Reading, Series
 
 SIGNS = {Status.UP: "up", Status.SILENT: "down", Status.PAUSED: "paused"}
 WORDS = {Status.UP: "Reports", Status.SILENT: "Silent", Status.PAUSED: "Paused"}
