@@ -48,7 +48,7 @@ async def test_every_step_says_what_the_samples_say(world: World, *, is_kept_sma
                 assert curve.step == step
 
 
-@pytest.mark.claim("U3")
+@pytest.mark.claim("U3", "K18")
 async def test_without_a_step_all_samples_come_while_they_are_few_and_means_with_their_extremes_when_they_are_many(world: World) -> None:
     now, site = world.clock.now(), world.core.sites.get("main").id
     samples = [Sample(site, "cpu_percent", now - n * MINUTE, float(n % 7)) for n in range(1, 1_001)]

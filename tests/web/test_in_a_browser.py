@@ -257,6 +257,7 @@ async def test_without_script_alerts_are_read_and_taken(site: Site, somebody: Op
     assert showcase.find(site.service.world, "srv-03 /var is full in 6 days").acknowledged_by == showcase.MARTA
 
 
+@pytest.mark.claim("K18")
 async def test_events_come_in_by_themselves_and_the_chart_chooses_a_time(site: Site, somebody: Opener) -> None:
     async with somebody() as context:
         page = await context.new_page()

@@ -58,6 +58,7 @@ async def test_a_server_is_let_in_with_a_token_that_is_shown_once(sqlite_service
     assert joined["key"]
 
 
+@pytest.mark.claim("K17", "K2")
 async def test_a_server_is_seen_with_its_figures_disks_and_services(sqlite_service: Service) -> None:
     host_id = await report(sqlite_service)
     marta = await log_in(sqlite_service)
@@ -69,6 +70,7 @@ async def test_a_server_is_seen_with_its_figures_disks_and_services(sqlite_servi
         assert words in marta.text, words
 
 
+@pytest.mark.claim("K18", "R1", "R6")
 async def test_a_chart_has_the_points_of_the_time_and_of_the_week_before(sqlite_service: Service) -> None:
     service = sqlite_service
     now = service.world.clock.now()
@@ -112,6 +114,7 @@ def curve(*points: tuple[int, float], name: str = "cpu_percent") -> Curve:
     return Curve(Series(1, 1, name, "srv-1", (), 0), None, list(points), None)
 
 
+@pytest.mark.claim("K18")
 def test_a_line_is_broken_where_nothing_came() -> None:
     pictured = rules.PICTURES[0]
     drawn = rules.chart(pictured, [curve((0, 1.0), (60_000, 2.0), (120_000, 3.0), (3_600_000, 4.0))], [], 60, [])
