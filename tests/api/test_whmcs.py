@@ -138,3 +138,36 @@ async def test_what_a_person_says_takes_the_place_of_the_settings(sqlite_url: st
         assert (found["url"], found["origin"]) == ("https://billing.example.com", "settings")
     finally:
         await service.close()
+
+
+@pytest.mark.claim("M4")
+async def test_servers_that_whmcs_knows_become_hosts_with_checks_once(service: Service) -> None:
+    world = service.world
+    site, now = world.core.sites.get("main").id, world.clock.now()
+    servers = Capacities(
+        (
+            Capacity(1, "Web 1", "web1.hosting.example", True, 182, 200, "cpanel"),
+            Capacity(2, "Old", "old.hosting.example", False, 0, 50, "plesk"),
+            Capacity(3, "No host", "", True, 1, 0),
+        )
+    )
+    facts = msgspec.json.encode(servers).decode()
+    await world.write(lambda tx: store.keep_look(tx, site, Look("GetServers", now, now, 120, None, None, facts)))
+    offered = (await service.reader.get("/sites/main/whmcs/servers"))["items"]
+    assert [(one["name"], one["ticked"], len(one["checks"])) for one in offered] == [
+        ("Web 1", True, 4),
+        ("Old", False, 4),
+        ("No host", False, 0),
+    ]
+
+    names = ["Web 1: ping", "Web 1: web server", "Web 1: certificate", "Web 1: cpanel"]
+    assert await service.admin.post("/sites/main/whmcs/servers") == {"made": names, "present": 0}
+    assert await service.admin.post("/sites/main/whmcs/servers") == {"made": [], "present": 4}
+    assert (await service.admin.post("/sites/main/whmcs/servers", {"servers": [2]}))["made"][0] == "Old: ping"
+    made = (await service.reader.get("/checks"))["items"]
+    assert {(one["name"], one["host"], one["site"]) for one in made} >= {(name, "web1.hosting.example", "main") for name in names}
+    assert all(check["present"] for one in (await service.reader.get("/sites/main/whmcs/servers"))["items"] for check in one["checks"])
+    problem = await service.admin.refused("POST", "/sites/main/whmcs/servers", 422, json={"servers": [9]})
+    assert problem["errors"] == [{"field": "servers", "message": "WHMCS of main knows no server 9"}]
+    await service.tenant.refused("POST", "/sites/main/whmcs/servers", 404, json={})
+    await service.reader.refused("POST", "/sites/main/whmcs/servers", 403, json={})

@@ -4,17 +4,23 @@ import asyncio
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Controller, delete, get, put
+from litestar import Controller, delete, get, post, put
 from msgspec import Meta
 
+from tocsin.api.checks import NewCheck, make as make_check
 from tocsin.api.context import Given, InPath, TheCaller, TheServer, visible_site
 from tocsin.api.fields import Time
 from tocsin.api.muting import write
 from tocsin.bootstrap import Server
+from tocsin.checks import store as check_store
+from tocsin.checks.model import HttpTarget, PingTarget, Target, TcpTarget, TlsTarget
+from tocsin.checks.service import MAX_CHECKS
+from tocsin.core.errors import InvalidInput
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.events.sites import Site
 from tocsin.whmcs import service, store
-from tocsin.whmcs.model import Connection, HealthCheck, Look
+from tocsin.whmcs.model import Capacity, Connection, HealthCheck, Look
+from tocsin.whmcs.offers import Offer, offers
 from tocsin.whmcs.summary import Summary, summary
 
 Secret = Annotated[str, Meta(min_length=1, max_length=200, extra={"must": "have 1 to 200 characters, as WHMCS shows it once"})]
@@ -91,6 +97,46 @@ class WhmcsOut(msgspec.Struct, frozen=True):
     actions: tuple[WhmcsActionOut, ...]
 
 
+class OfferOut(msgspec.Struct, frozen=True):
+    """A check that a server could have."""
+
+    name: str
+    kind: Literal["ping", "http", "tls", "panel"]
+    host: str
+    port: int | None
+    present: Annotated[bool, Meta(description="Whether the site has it already.")]
+
+
+class OfferedServer(msgspec.Struct, frozen=True):
+    """A server that WHMCS knows, with the checks that it could have."""
+
+    id: int
+    name: str
+    host: str
+    ticked: Annotated[bool, Meta(description="Whether it is taken unless servers are named: it is active, and has a host.")]
+    checks: list[OfferOut]
+
+
+class OfferedServers(msgspec.Struct, frozen=True):
+    """All servers that WHMCS knows."""
+
+    items: list[OfferedServer]
+
+
+class ServersWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which servers become hosts with checks. Without ``servers``: all that are ticked."""
+
+    servers: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(max_length=200, description="Their ids in WHMCS.")] | None = None
+    private: Annotated[bool, Meta(description="Whether the checks may go to private addresses.")] = False
+
+
+class ServersTaken(msgspec.Struct, frozen=True):
+    """The names of the checks that were made, and how many were there already."""
+
+    made: list[str]
+    present: int
+
+
 class WhmcsApi(Controller):
     """WHMCS, seen from outside."""
 
@@ -115,6 +161,62 @@ class WhmcsApi(Controller):
         """Forgets how WHMCS of a site is reached; what the settings say counts again."""
         site, now = visible_site(server.core.sites, caller, slug), server.core.clock.now()
         await write(server, lambda tx: service.disconnect(tx, caller.who, site.slug, site.id, now))
+
+    @get("/sites/{slug:str}/whmcs/servers", sync_to_thread=True)
+    def list_whmcs_servers(self, server: TheServer, caller: TheCaller, slug: InPath) -> OfferedServers:
+        """Lists the servers that WHMCS knows, and the checks that each could have."""
+        site = visible_site(server.core.sites, caller, slug)
+        there = _names(server, site)
+        return OfferedServers([_offered(one, there) for one in seen(server, site).servers])
+
+    @post("/sites/{slug:str}/whmcs/servers", status_code=200)
+    async def take_whmcs_servers(self, server: TheServer, caller: TheCaller, slug: InPath, sent: Given[ServersWanted]) -> ServersTaken:
+        """Makes the checks of servers that WHMCS knows, those that are not there yet. Doing it again changes nothing."""
+        site = visible_site(server.core.sites, caller, slug)
+        known = await asyncio.to_thread(lambda: {one.id: one for one in seen(server, site).servers})
+        missing = [one for one in sent.servers or [] if one not in known]
+        if missing:
+            raise InvalidInput.of("servers", f"WHMCS of {slug} knows no server {missing[0]}")
+        wanted = [one for one in known.values() if (is_ticked(one) if sent.servers is None else one.id in sent.servers)]
+        made, present = [], 0
+        there = await asyncio.to_thread(_names, server, site)
+        for offer in (offer for one in wanted for offer in offers(one)):
+            if offer.name in there:
+                present += 1
+                continue
+            await make_check(server, caller, _check_of(offer, site.slug, private=sent.private))
+            made.append(offer.name)
+        return ServersTaken(made, present)
+
+
+def is_ticked(one: Capacity) -> bool:
+    """Whether a server is taken unless somebody says otherwise."""
+    return one.active and bool(offers(one))
+
+
+def _names(server: Server, site: Site) -> set[str]:
+    """The names of the checks that a site has."""
+    with server.core.database.read() as connection:
+        return {one.definition.name for one in check_store.page(connection, [site.id], None, None, MAX_CHECKS)}
+
+
+def _offered(one: Capacity, there: set[str]) -> OfferedServer:
+    checks = [OfferOut(offer.name, offer.kind, offer.host, offer.port, offer.name in there) for offer in offers(one)]
+    return OfferedServer(one.id, one.name, one.host, is_ticked(one), checks)
+
+
+def _check_of(offer: Offer, slug: str, *, private: bool) -> NewCheck:
+    target: Target
+    match offer.kind:
+        case "ping":
+            target = PingTarget(host=offer.host)
+        case "http":
+            target = HttpTarget(url=f"http://{offer.host}/", statuses="200-499", trusted=False)  # the bare host may show anything
+        case "tls":
+            target = TlsTarget(host=offer.host)
+        case "panel":
+            target = TcpTarget(host=offer.host, port=offer.port or 443)
+    return NewCheck(name=offer.name, target=target, site=slug, host=offer.host, group="WHMCS servers", private=private)
 
 
 def is_connected(server: Server, site: Site) -> bool:

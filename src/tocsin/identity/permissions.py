@@ -155,6 +155,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/sites/{slug}/patterns",
             "GET /api/v1/sites/{slug}/patterns/{name}",
             "GET /api/v1/sites/{slug}/whmcs",
+            "GET /api/v1/sites/{slug}/whmcs/servers",
             "GET /api/v1/checks",
             "GET /api/v1/checks/{check_id}",
             "GET /api/v1/checks/{check_id}/results",
@@ -304,6 +305,7 @@ TABLE: tuple[Row, ...] = (
         roles=ADMINS,
         scope=Scope.ADMIN,
         calls=(
+            "POST /api/v1/sites/{slug}/whmcs/servers",
             "POST /api/v1/checks",
             "POST /api/v1/checks/try",
             "PATCH /api/v1/checks/{check_id}",

@@ -58,6 +58,7 @@ class _Server(Row, frozen=True):
     active: str = ""
     activeServices: str = "0"  # noqa: N815
     maxAllowedServices: str = "0"  # noqa: N815
+    module: str = ""
 
 
 class _Admin(Row, frozen=True):
@@ -155,6 +156,7 @@ def _servers(found: Document) -> Capacities:
                 _truth(one.active),
                 _number(one.activeServices),
                 _number(one.maxAllowedServices),
+                _clean(one.module, 40).lower(),
             )
             for one in rows(found, "servers", None, _Server)[:MAX_SERVERS]
             if _number(one.id)

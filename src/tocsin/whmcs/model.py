@@ -129,6 +129,7 @@ class Capacity(msgspec.Struct, frozen=True):
     active: bool
     services: int
     limit: int
+    module: str = ""
 
     @property
     def percent(self) -> int | None:
