@@ -1,6 +1,9 @@
 """Rolling up, sealing and retention: everything stays as it was asked for, on both databases, wherever it is interrupted."""
 
+import asyncio
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -158,6 +161,33 @@ async def test_dying_at_any_step_loses_nothing_and_doubles_nothing(world: World,
 
 
 @pytest.mark.claim("K13", "origin:M7", "T6", "X6")
+async def be_killed(world: World, kills: int) -> None:
+    """Lives through so many kills, and then to the end; every question is answered as before."""
+    samples = samples_of(world, 8, until=midnight(world), series=18, step=6 * HOUR)
+    await record(world, samples)
+    before = everything(world)
+    command = [sys.executable, "-m", "tests.metrics.victim", world.settings.database_url, str(world.clock.now()), str(kills), "7"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=110)
+    assert int(done.stdout) >= min(kills, 10), done.stderr
+    assert everything(world) == before
+    await keep(world)
+    assert everything(world) == before
+    assert sum(row[3] for row in rollups(world, tables.rollups_hourly)) == len(samples)
+    assert sum(row[2] for row in rollups(world, tables.rollups_daily)) == len(samples)
+
+
+@pytest.mark.claim("H1")
+async def test_twenty_kills_at_random_moments_change_no_answer(world: World) -> None:
+    await be_killed(world, 20)
+
+
+@pytest.mark.soak
+@pytest.mark.claim("H1")
+@pytest.mark.parametrize("_round", range(10))
+async def test_two_hundred_kills_at_random_moments_change_no_answer(world: World, _round: int) -> None:
+    await be_killed(world, 20)
+
+
 async def test_raw_history_goes_after_its_days_and_roll_ups_of_hours_after_two_years(world: World) -> None:
     samples = samples_of(world, 30, until=midnight(world), series=2, step=12 * HOUR)
     await record(world, samples)
