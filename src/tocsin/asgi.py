@@ -48,6 +48,7 @@ from tocsin.api.silences import SilencesApi
 from tocsin.api.sites import SitesApi
 from tocsin.api.standing import standings
 from tocsin.api.stream import StreamApi
+from tocsin.api.swaps import SwapsApi
 from tocsin.api.thresholds import ThresholdsApi
 from tocsin.api.users import UsersApi
 from tocsin.api.whmcs import WhmcsApi
@@ -224,7 +225,7 @@ def _document(public_url: str) -> dict[str, Any]:
     return document(_application().routes, public_url)
 
 
-_ON_CALL = (SchedulesApi, OnCallApi, TeamsApi, FeedsApi)
+_ON_CALL = (SchedulesApi, SwapsApi, OnCallApi, TeamsApi, FeedsApi)
 _QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
 _WATCHING = (HostsApi, AgentsApi, HeartbeatsApi, PingApi)
 _LOOKING_BACK = (AuditApi, AnalyticsApi, WhyApi)

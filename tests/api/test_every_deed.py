@@ -96,6 +96,22 @@ DEEDS: tuple[Deed, ...] = (
         },
         "",
     ),
+    *[
+        deed
+        for answer in ("refuse", "withdraw", "accept")
+        for deed in (
+            (
+                "POST /api/v1/schedules/{schedule_id}/swaps",
+                {},
+                {
+                    "first": {"user": "@user_id", "starts_at": "2025-11-28T10:00:00Z", "ends_at": "2025-11-28T11:00:00Z"},
+                    "second": {"user": "@me", "starts_at": "2025-11-29T10:00:00Z", "ends_at": "2025-11-29T11:00:00Z"},
+                },
+                "swap_id",
+            ),
+            (f"POST /api/v1/schedules/{{schedule_id}}/swaps/{{swap_id}}/{answer}", {}, {}, ""),
+        )
+    ],
     ("POST /api/v1/calendar-feeds", {}, {"user": "@user_id"}, "feed_id"),
     ("DELETE /api/v1/calendar-feeds/{feed_id}", {}, {}, ""),
     ("DELETE /api/v1/schedules/{schedule_id}", {}, {}, ""),

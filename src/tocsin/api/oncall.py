@@ -314,25 +314,29 @@ class SchedulesApi(Controller):
     def show_schedule(self, server: TheServer, schedule_id: InPath) -> ScheduleOut:
         """Shows one schedule."""
         with server.core.database.read() as connection:
-            return _schedule_out(store.get_schedule(connection, _id(schedule_id, "schedule")))
+            return _schedule_out(store.get_schedule(connection, id_in_path(schedule_id, "schedule")))
 
     @patch("/{schedule_id:str}", opt={"conflict": True})
     async def change_schedule(self, server: TheServer, caller: TheCaller, schedule_id: InPath, sent: Given[ScheduleChange]) -> ScheduleOut:
         """Changes a schedule. With `version`, only if nobody else has changed it since."""
-        now, wanted, where = server.core.clock.now(), service.ScheduleChange(**msgspec.structs.asdict(sent)), _id(schedule_id, "schedule")
+        now, wanted, where = (
+            server.core.clock.now(),
+            service.ScheduleChange(**msgspec.structs.asdict(sent)),
+            id_in_path(schedule_id, "schedule"),
+        )
         return _schedule_out(await server.core.writer.run(lambda tx: service.change_schedule(tx, caller.who, where, wanted, now)))
 
     @delete("/{schedule_id:str}", status_code=204)
     async def remove_schedule(self, server: TheServer, caller: TheCaller, schedule_id: InPath) -> None:
         """Takes a schedule away, with its overrides and calendar addresses."""
-        now, where = server.core.clock.now(), _id(schedule_id, "schedule")
+        now, where = server.core.clock.now(), id_in_path(schedule_id, "schedule")
         await server.core.writer.run(lambda tx: service.remove_schedule(tx, caller.who, where, now))
 
     @get("/{schedule_id:str}/overrides", sync_to_thread=True)
     def list_overrides(self, server: TheServer, schedule_id: InPath, asked: Given[OverrideQuery]) -> OverridePage:
         """Lists the overrides of a schedule, the newest first."""
         after = read_cursor(asked.cursor, "overrides", (int,))
-        where = _id(schedule_id, "schedule")
+        where = id_in_path(schedule_id, "schedule")
         with server.core.database.read() as connection:
             store.get_schedule(connection, where)
             since, until = _ms_or_none(asked.since), _ms_or_none(asked.until)
@@ -345,20 +349,20 @@ class SchedulesApi(Controller):
         """Changes who is on call for a while. A shift by itself is an override of the kind `add`."""
         now = server.core.clock.now()
         starts_at, ends_at = from_datetime(sent.starts_at), from_datetime(sent.ends_at)
-        wanted = Override("", _id(schedule_id, "schedule"), sent.kind, sent.user, sent.replaces, starts_at, ends_at)
+        wanted = Override("", id_in_path(schedule_id, "schedule"), sent.kind, sent.user, sent.replaces, starts_at, ends_at)
         return _override_out(await server.core.writer.run(lambda tx: service.add_override(tx, caller.who, wanted, now)))
 
     @delete("/{schedule_id:str}/overrides/{override_id:str}", status_code=204)
     async def remove_override(self, server: TheServer, caller: TheCaller, schedule_id: InPath, override_id: InPath) -> None:
         """Takes an override back."""
-        now, where, which = server.core.clock.now(), _id(schedule_id, "schedule"), _id(override_id, "override")
+        now, where, which = server.core.clock.now(), id_in_path(schedule_id, "schedule"), id_in_path(override_id, "override")
         await server.core.writer.run(lambda tx: service.remove_override(tx, caller.who, where, which, now))
 
     @post("/{schedule_id:str}/swap", status_code=201)
     async def swap(self, server: TheServer, caller: TheCaller, schedule_id: InPath, sent: Given[Swap]) -> SwapOut:
-        """Has two people take each other's duty: writes two overrides at once."""
-        now, where = server.core.clock.now(), _id(schedule_id, "schedule")
-        first, second = _turn(sent.first), _turn(sent.second)
+        """Has two people take each other's duty: writes two overrides at once. To ask the other one first: `POST .../swaps`."""
+        now, where = server.core.clock.now(), id_in_path(schedule_id, "schedule")
+        first, second = turn_of(sent.first), turn_of(sent.second)
         made = await server.core.writer.run(lambda tx: service.swap(tx, caller.who, where, first, second, now))
         return SwapOut([_override_out(one) for one in made])
 
@@ -367,7 +371,7 @@ class SchedulesApi(Controller):
         """Lists who is on call from when to when, and where nobody is."""
         start, end = _span(asked, server.core.clock.now())
         with server.core.database.read() as connection:
-            schedule = store.get_schedule(connection, _id(schedule_id, "schedule"))
+            schedule = store.get_schedule(connection, id_in_path(schedule_id, "schedule"))
             found = service.shifts(connection, schedule, start, end)
         return ShiftsOut([_shift_out(one) for one in found.shifts], [_gap_out(one) for one in found.gaps])
 
@@ -378,7 +382,7 @@ class SchedulesApi(Controller):
         Calendar programs cannot send a key: for them make an address with `POST /calendar-feeds`.
         """
         with server.core.database.read() as connection:
-            text = service.calendar(connection, _id(schedule_id, "schedule"), None, server.core.clock.now())
+            text = service.calendar(connection, id_in_path(schedule_id, "schedule"), None, server.core.clock.now())
         return Response(text, media_type=CALENDAR_TYPE)
 
 
@@ -392,7 +396,7 @@ class OnCallApi(Controller):
         """Says who is on call, schedule by schedule. Somebody whose account is disabled never is."""
         at = server.core.clock.now() if asked.at is None else definition.check_moment("at", from_datetime(asked.at))
         with server.core.database.read() as connection:
-            one = None if asked.schedule is None else store.get_schedule(connection, _id(asked.schedule, "schedule"))
+            one = None if asked.schedule is None else store.get_schedule(connection, id_in_path(asked.schedule, "schedule"))
             found = service.duties(connection, store.schedules(connection) if one is None else [one], at)
         return OnCallOut([ScheduleDuties(s.id, s.name, [_duty_out(duty) for duty in on]) for s, on in found])
 
@@ -427,12 +431,12 @@ class TeamsApi(Controller):
     def show_team(self, server: TheServer, team_id: InPath) -> TeamOut:
         """Shows one team."""
         with server.core.database.read() as connection:
-            return _team_out(store.get_team(connection, _id(team_id, "team")))
+            return _team_out(store.get_team(connection, id_in_path(team_id, "team")))
 
     @patch("/{team_id:str}", opt={"conflict": True})
     async def change_team(self, server: TheServer, caller: TheCaller, team_id: InPath, sent: Given[TeamChange]) -> TeamOut:
         """Changes a team. With `version`, only if nobody else has changed it since."""
-        now, where = server.core.clock.now(), _id(team_id, "team")
+        now, where = server.core.clock.now(), id_in_path(team_id, "team")
 
         def work(tx: Tx) -> Team:
             return service.change_team(tx, caller.who, where, sent.name, sent.users, sent.version, now)
@@ -442,7 +446,7 @@ class TeamsApi(Controller):
     @delete("/{team_id:str}", status_code=204)
     async def remove_team(self, server: TheServer, caller: TheCaller, team_id: InPath) -> None:
         """Takes a team away."""
-        now, where = server.core.clock.now(), _id(team_id, "team")
+        now, where = server.core.clock.now(), id_in_path(team_id, "team")
         await server.core.writer.run(lambda tx: service.remove_team(tx, caller.who, where, now))
 
 
@@ -472,7 +476,7 @@ class FeedsApi(Controller):
     @delete("/{feed_id:str}", status_code=204)
     async def revoke_feed(self, server: TheServer, caller: TheCaller, feed_id: InPath) -> None:
         """Ends an address at once."""
-        now, which = server.core.clock.now(), _id(feed_id, "calendar feed")
+        now, which = server.core.clock.now(), id_in_path(feed_id, "calendar feed")
         await server.core.writer.run(lambda tx: service.revoke_feed(tx, caller.who, which, now))
 
 
@@ -509,7 +513,8 @@ def _ready_out(one: OnDuty) -> ReadyOut:
     return ReadyOut(one.user_id, one.name, to_text(one.starts_at), list(one.schedules), one.contacts, one.is_ready)
 
 
-def _id(text: str, kind: str) -> str:
+def id_in_path(text: str, kind: str) -> str:
+    """An id from an address. Raises `NotFound` for what can be none."""
     if not is_uuid(text.lower()):
         raise NotFound(f"there is no {kind} {text[:40]}")
     return text.lower()
@@ -529,7 +534,8 @@ def _span(asked: ShiftQuery, now: int) -> tuple[int, int]:
     return start, end
 
 
-def _turn(sent: GivenTurn) -> Turn:
+def turn_of(sent: GivenTurn) -> Turn:
+    """A duty as it was sent."""
     return Turn(sent.user, from_datetime(sent.starts_at), from_datetime(sent.ends_at))
 
 

@@ -61,6 +61,7 @@ _PARAMETERS = {
     "name": "The name of a pattern.",
     "schedule_id": "A schedule's id.",
     "override_id": "An override's id.",
+    "swap_id": "The id of a swap that somebody was asked for.",
     "team_id": "A team's id.",
     "feed_id": "A calendar feed's id.",
     "silence_id": "A silence's id.",

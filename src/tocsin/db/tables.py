@@ -180,6 +180,28 @@ overrides = sa.Table(
     sa.Index("overrides_ends_at", "schedule_id", "ends_at"),
 )
 
+# Swaps that somebody was asked for. Those that nobody answered by `expires_at` have come to nothing.
+swaps = sa.Table(
+    "swaps",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("schedule_id", sa.Text, sa.ForeignKey("schedules.id"), nullable=False),
+    sa.Column("first_user", sa.Text, nullable=False),
+    sa.Column("first_starts_at", Millis, nullable=False),
+    sa.Column("first_ends_at", Millis, nullable=False),
+    sa.Column("second_user", sa.Text, nullable=False),
+    sa.Column("second_starts_at", Millis, nullable=False),
+    sa.Column("second_ends_at", Millis, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("answer", sa.Text),
+    sa.Column("created_at", Millis, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("expires_at", Millis, nullable=False),
+    sa.Column("answered_at", Millis),
+    sa.Column("answered_by", sa.Text),
+    sa.Index("swaps_schedule", "schedule_id", "id"),
+)
+
 teams = sa.Table(
     "teams",
     metadata,

@@ -123,6 +123,46 @@ class Turn(msgspec.Struct, frozen=True):
     ends_at: int
 
 
+class Answer(enum.StrEnum):
+    """What became of a swap that somebody was asked for."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class SwapStatus(enum.StrEnum):
+    """Where such a swap stands."""
+
+    ASKED = "asked"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"  # nobody answered in time
+
+
+class SwapRequest(msgspec.Struct, frozen=True):
+    """The person of ``first`` asks the person of ``second`` to take each other's duty. ``expires_at``: until when it can be answered."""
+
+    id: str
+    schedule_id: str
+    first: Turn
+    second: Turn
+    note: str
+    created_at: int
+    created_by: str
+    expires_at: int
+    answer: Answer | None = None
+    answered_at: int | None = None
+    answered_by: str | None = None
+
+    def status(self, now: int) -> SwapStatus:
+        """Where it stands at *now*."""
+        if self.answer is not None:
+            return SwapStatus(self.answer.value)
+        return SwapStatus.ASKED if now < self.expires_at else SwapStatus.EXPIRED
+
+
 class Team(msgspec.Struct, frozen=True):
     """People who are reached together, in this order."""
 

@@ -17,7 +17,19 @@ from tocsin.core.times import to_text
 from tocsin.db.writer import Tx
 from tocsin.oncall import definition, ical, rules, store
 from tocsin.oncall.definition import LayerText, People
-from tocsin.oncall.model import Duty, Feed, Override, OverrideKind, Schedule, Shifts, Team, Turn
+from tocsin.oncall.model import (
+    Answer,
+    Duty,
+    Feed,
+    Override,
+    OverrideKind,
+    Schedule,
+    Shifts,
+    SwapRequest,
+    SwapStatus,
+    Team,
+    Turn,
+)
 
 # Reading: each takes the writer's transaction as well as a read connection.
 
@@ -148,11 +160,7 @@ def _override_as_text(one: Override) -> dict[str, Any]:
 
 def swap(tx: Tx, who: Who, schedule_id: str, first: Turn, second: Turn, now: int) -> list[Override]:
     """Two people take each other's duty: two overrides at once. Raises `NotFound`, `InvalidInput`."""
-    schedule = store.get_schedule(tx.sql, schedule_id)
-    people = store.people(tx.sql)
-    first, second = definition.read_swap(first, second, people)
-    for part, turn in (("first", first), ("second", second)):
-        _must_be_on(tx, schedule, turn, people, part)
+    schedule, first, second = _read_swap(tx, schedule_id, first, second)
     one, two = new_ids(now, 2)
     made = [
         _taken_over(one, schedule.id, first, second.user, who.name, now),
@@ -160,6 +168,66 @@ def swap(tx: Tx, who: Who, schedule_id: str, first: Turn, second: Turn, now: int
     ]
     _keep(tx, who, made, now)
     return made
+
+
+MAX_ASKED = 100  # swaps of one schedule that wait for an answer
+ASKED_FOR = 7 * DAY  # how long somebody has to answer, unless a duty begins before
+MAX_NOTE = 500
+
+
+def ask_swap(tx: Tx, who: Who, schedule_id: str, first: Turn, second: Turn, note: str, now: int) -> SwapRequest:
+    """Asks the person of *second* to take the duty of *first* for theirs. Nothing changes before they accept.
+
+    Raises `NotFound`, `InvalidInput`, `Conflict`.
+    """
+    schedule, first, second = _read_swap(tx, schedule_id, first, second)
+    for part, turn in (("first", first), ("second", second)):
+        if turn.starts_at <= now:
+            raise InvalidInput.of(f"{part}.starts_at", "has begun: nobody can be asked for it any more; make an override instead")
+    if store.count_asked(tx.sql, schedule.id, now) >= MAX_ASKED:
+        raise Conflict(f"{MAX_ASKED} swaps of this schedule wait for an answer already")
+    until = min(first.starts_at, second.starts_at, now + ASKED_FOR)
+    made = SwapRequest(new_id(now), schedule.id, first, second, note.strip(), now, who.name, until)
+    store.add_swap(tx, made)
+    audit.record(tx, who, "swap.asked", f"swap:{made.id}", now, after=_swap_as_text(made))
+    return made
+
+
+def answer_swap(tx: Tx, who: Who, schedule_id: str, swap_id: str, answer: Answer, now: int) -> SwapRequest:
+    """What the asked person says, or that the question is taken back. Accepting writes both overrides.
+
+    The same answer again changes nothing. Raises `NotFound`; `Conflict` if it was answered otherwise or has expired;
+    `InvalidInput` if somebody is no longer on call by then.
+    """
+    asked = store.get_swap(tx.sql, schedule_id, swap_id)
+    if asked.answer is answer:
+        return asked
+    if asked.status(now) is SwapStatus.EXPIRED:
+        raise Conflict(f"the swap has expired at {to_text(asked.expires_at)}; ask again")
+    if not store.answer_swap(tx, swap_id, answer, who.name, now):
+        raise Conflict(f"the swap was {store.get_swap(tx.sql, schedule_id, swap_id).answer} already")
+    if answer is Answer.ACCEPTED:
+        swap(tx, who, schedule_id, asked.first, asked.second, now)
+    audit.record(tx, who, f"swap.{answer.value}", f"swap:{swap_id}", now, after=_swap_as_text(asked))
+    return store.get_swap(tx.sql, schedule_id, swap_id)
+
+
+def _swap_as_text(one: SwapRequest) -> dict[str, Any]:
+    turns = {
+        part: {"user": turn.user, "starts_at": to_text(turn.starts_at), "ends_at": to_text(turn.ends_at)}
+        for part, turn in (("first", one.first), ("second", one.second))
+    }
+    return {"schedule": one.schedule_id, **turns, "note": one.note}
+
+
+def _read_swap(tx: Tx, schedule_id: str, first: Turn, second: Turn) -> tuple[Schedule, Turn, Turn]:
+    """Both duties, checked: who gives one away has it. Raises `NotFound`, `InvalidInput`."""
+    schedule = store.get_schedule(tx.sql, schedule_id)
+    people = store.people(tx.sql)
+    first, second = definition.read_swap(first, second, people)
+    for part, turn in (("first", first), ("second", second)):
+        _must_be_on(tx, schedule, turn, people, part)
+    return schedule, first, second
 
 
 def _taken_over(new: str, schedule_id: str, turn: Turn, by: str, actor: str, now: int) -> Override:

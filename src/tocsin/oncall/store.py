@@ -9,15 +9,16 @@ from tocsin.core.errors import Conflict, NotFound
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.oncall.definition import People, Person, layers_of, stored_layers
-from tocsin.oncall.model import Feed, Override, OverrideKind, Schedule, Team
+from tocsin.oncall.model import Answer, Feed, Override, OverrideKind, Schedule, SwapRequest, Team, Turn
 from tocsin.oncall.watch import KnownGap
 
-_SCHEDULES, _OVERRIDES, _TEAMS, _MEMBERS, _FEEDS = (
+_SCHEDULES, _OVERRIDES, _TEAMS, _MEMBERS, _FEEDS, _SWAPS = (
     tables.schedules,
     tables.overrides,
     tables.teams,
     tables.team_members,
     tables.calendar_feeds,
+    tables.swaps,
 )
 
 
@@ -99,6 +100,7 @@ def remove_schedule(tx: Tx, schedule_id: str) -> None:
     """Takes a schedule away, with its overrides and feeds. Raises `NotFound`."""
     tx.sql.execute(_OVERRIDES.delete().where(_OVERRIDES.c.schedule_id == schedule_id))
     tx.sql.execute(_FEEDS.delete().where(_FEEDS.c.schedule_id == schedule_id))
+    tx.sql.execute(_SWAPS.delete().where(_SWAPS.c.schedule_id == schedule_id))
     if tx.sql.execute(_SCHEDULES.delete().where(_SCHEDULES.c.id == schedule_id)).rowcount == 0:
         raise NotFound(f"there is no schedule {schedule_id[:40]}")
 
@@ -145,6 +147,56 @@ def list_overrides(
     if before is not None:
         query = query.where(o.number < before)
     return [(row.number, _override(row)) for row in connection.execute(query.order_by(o.number.desc()).limit(limit))]
+
+
+# Swaps.
+
+_TURNS = ("user", "starts_at", "ends_at")
+
+
+def _swap(row: sa.Row[tuple[object, ...]]) -> SwapRequest:
+    r = row._mapping  # noqa: SLF001
+    first, second = [Turn(*[r[f"{part}_{name}"] for name in _TURNS]) for part in ("first", "second")]
+    answer = None if r["answer"] is None else Answer(r["answer"])
+    kept = (r["note"], r["created_at"], r["created_by"], r["expires_at"], answer, r["answered_at"], r["answered_by"])
+    return SwapRequest(r["id"], r["schedule_id"], first, second, *kept)
+
+
+def add_swap(tx: Tx, one: SwapRequest) -> None:
+    """Stores a swap that somebody is asked for."""
+    values = {name: getattr(one, name) for name in ("id", "schedule_id", "note", "created_at", "created_by", "expires_at")}
+    turns = {f"{part}_{name}": getattr(turn, name) for part, turn in (("first", one.first), ("second", one.second)) for name in _TURNS}
+    tx.sql.execute(_SWAPS.insert().values(**values, **turns))
+
+
+def get_swap(connection: sa.Connection, schedule_id: str, swap_id: str) -> SwapRequest:
+    """One of a schedule's swaps. Raises `NotFound`."""
+    query = sa.select(_SWAPS).where(_SWAPS.c.id == swap_id, _SWAPS.c.schedule_id == schedule_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no swap {swap_id[:40]} in this schedule")
+    return _swap(row)
+
+
+def swaps(connection: sa.Connection, schedule_id: str, before: str | None, limit: int) -> list[SwapRequest]:
+    """A page of a schedule's swaps, the newest first."""
+    query = sa.select(_SWAPS).where(_SWAPS.c.schedule_id == schedule_id)
+    if before is not None:
+        query = query.where(_SWAPS.c.id < before)
+    return [_swap(row) for row in connection.execute(query.order_by(_SWAPS.c.id.desc()).limit(limit))]
+
+
+def count_asked(connection: sa.Connection, schedule_id: str, now: int) -> int:
+    """How many swaps of a schedule wait for an answer."""
+    waits = (_SWAPS.c.schedule_id == schedule_id, _SWAPS.c.answer.is_(None), _SWAPS.c.expires_at > now)
+    return int(connection.execute(sa.select(sa.func.count()).select_from(_SWAPS).where(*waits)).scalar_one())
+
+
+def answer_swap(tx: Tx, swap_id: str, answer: Answer, by: str, now: int) -> bool:
+    """Notes the answer. False: there is one already."""
+    values = {"answer": answer.value, "answered_at": now, "answered_by": by}
+    changed = _SWAPS.update().where(_SWAPS.c.id == swap_id, _SWAPS.c.answer.is_(None)).values(values)
+    return tx.sql.execute(changed).rowcount > 0
 
 
 def add_overrides(tx: Tx, made: Sequence[Override]) -> None:

@@ -1,7 +1,7 @@
 """What people are told about schedules: who has come on duty, which gaps are near. Decisions only; pipeline/duty.py carries them out."""
 
 import enum
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -10,7 +10,7 @@ from tocsin.core.clock import DAY
 from tocsin.core.text import cut
 from tocsin.core.wall import wall_clock
 from tocsin.oncall import rules
-from tocsin.oncall.model import Override, Schedule
+from tocsin.oncall.model import Override, Schedule, SwapRequest, SwapStatus, Turn
 
 AHEAD = DAY  # how long before its beginning a gap is announced
 IN_SIGHT = 31 * DAY  # how far the ends of gaps are looked for
@@ -47,6 +47,35 @@ def hand_off_words(schedule: Schedule, until: int | None) -> Words:
     """What somebody is told who has come on duty, until *until* (None: no end in sight)."""
     end = f"Until {_moment(until, schedule)}." if until is not None else "There is no end in sight."
     return Words(cut(f"You are on call now: {schedule.name}", MAX_TITLE), f"{end} Times are of {schedule.time_zone}.")
+
+
+# Swaps.
+
+
+def swap_words(schedule: Schedule, one: SwapRequest, news: SwapStatus, names: Mapping[str, str], reader: str) -> Words:
+    """What the *reader*, one of the two, is told about a swap that was asked for, or of what became of it."""
+    other = names.get(one.second.user if reader == one.first.user else one.first.user, "somebody")
+    mine, theirs = (one.first, one.second) if reader == one.first.user else (one.second, one.first)
+    watches = f"your watch {_span(mine, schedule)} for that of {other} {_span(theirs, schedule)}"
+    zone = f"Times are of {schedule.time_zone}."
+    match news:
+        case SwapStatus.ASKED:
+            note = f" {other} says: {one.note}" if one.note else ""
+            return Words(
+                cut(f"{other} asks you to swap watches: {schedule.name}", MAX_TITLE),
+                f"You would give {watches}.{note} Answer by {_moment(one.expires_at, schedule)}. {zone}",
+            )
+        case SwapStatus.ACCEPTED:
+            return Words(cut(f"Watches are swapped: {schedule.name}", MAX_TITLE), f"You gave {watches}. {zone}")
+        case SwapStatus.REFUSED:
+            return Words(cut(f"The swap was refused: {schedule.name}", MAX_TITLE), f"You keep your watch {_span(mine, schedule)}. {zone}")
+    return Words(
+        cut(f"{other} has taken the question back: {schedule.name}", MAX_TITLE), f"You keep your watch {_span(mine, schedule)}. {zone}"
+    )
+
+
+def _span(turn: Turn, schedule: Schedule) -> str:
+    return f"from {_moment(turn.starts_at, schedule)} until {_moment(turn.ends_at, schedule)}"
 
 
 # Gaps.
