@@ -56,7 +56,7 @@ from tocsin.api.why import WhyApi
 from tocsin.api.wishes import OwnWishesApi, WishesApi
 from tocsin.bootstrap import Server
 from tocsin.checks.model import Check
-from tocsin.core.errors import NotAuthenticated, TocsinError
+from tocsin.core.errors import NotAllowed, NotAuthenticated, TocsinError
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import STEPS
 from tocsin.events.queries import StoredEvent
@@ -296,7 +296,8 @@ def _on_ours(request: AnyRequest, error: TocsinError) -> Response[bytes]:
     if isinstance(error, NotAuthenticated):
         return access.to_login(request)
     problem = problem_of(error)
-    return _page(request, problem.status, f"{problem.title}.", f"{error.message[:1].upper()}{error.message[1:]}.")
+    title = "That is not yours to do" if isinstance(error, NotAllowed) else problem.title
+    return _page(request, problem.status, f"{title}.", f"{error.message[:1].upper()}{error.message[1:]}.")
 
 
 def _note_refusal(request: AnyRequest, error: TocsinError) -> None:

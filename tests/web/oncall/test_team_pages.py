@@ -114,4 +114,4 @@ async def test_the_calendar_says_who_is_on_watch_soon_and_has_too_few_contacts(s
     contact = {"kind": "ntfy", "target": "marta-phone", "verified": True}
     await sqlite_service.admin.ask("POST", f"/users/{people['marta@example.com']}/contacts", json=contact)
     await marta.get("/oncall")
-    assert "make somebody ready" not in marta.text
+    assert "somebody is ready" not in marta.text
