@@ -623,6 +623,11 @@ class TopProcesses:
                     yield pid, (head.partition("(")[2][:40], int(words[11]) + int(words[12]), int(words[21]))
 
 
+def _plain(text):
+    """A short text that can stand in a header."""
+    return re.sub(r"[^\x20-\x7e]", "?", text)[:80]
+
+
 def facts(machine):
     """What seldom changes."""
     release = dict(line.split("=", 1) for line in machine.read("/etc/os-release").splitlines() if "=" in line)
@@ -630,8 +635,8 @@ def facts(machine):
     total = re.search(r"^MemTotal:\s+(\d+)", machine.read("/proc/meminfo"), re.MULTILINE)
     boot = re.search(r"^btime (\d+)", machine.read("/proc/stat"), re.MULTILINE)
     return {
-        "os": release.get("PRETTY_NAME", "").strip("\"'")[:80],
-        "kernel": machine.read("/proc/sys/kernel/osrelease").strip()[:80],
+        "os": _plain(release.get("PRETTY_NAME", "").strip("\"'")),
+        "kernel": _plain(machine.read("/proc/sys/kernel/osrelease").strip()),
         "cpus": cpus,
         "memory_bytes": int(total.group(1)) * 1024 if total else 0,
         "booted_at": stamp(int(boot.group(1)) * 1000) if boot else None,
@@ -787,7 +792,8 @@ class Link:
         self._prefix = (path or "").rstrip("/")
         self._tls = scheme == "https"
         self._key, self._ca_file, self._timeout = key, ca_file, timeout
-        self._socket, self._file, self._context = None, None, None
+        self._socket, self._context = None, None
+        self._buffer, self._deadline = b"", 0.0
         self.drift = None  # ours minus the server's clock, in ms
 
     def use(self, key):
@@ -807,17 +813,16 @@ class Link:
             except Exception:
                 plain.close()
                 raise
-        self._socket, self._file = plain, plain.makefile("rb")
+        self._socket, self._buffer = plain, b""
 
     def close(self):
         """Ends the connection."""
-        for one in (self._file, self._socket):
-            if one is not None:
-                try:
-                    one.close()
-                except OSError:
-                    pass
-        self._socket = self._file = None
+        if self._socket is not None:
+            try:
+                self._socket.close()
+            except OSError:
+                pass
+        self._socket = None
 
     def ask(self, method, path, body=None, extra=None):
         """One request. A connection that the server has closed meanwhile is made anew, once. Raises `OSError`, `ValueError`."""
@@ -835,6 +840,7 @@ class Link:
             raise
 
     def _ask(self, method, path, body, extra):
+        self._deadline = time.monotonic() + 2 * self._timeout  # for all of it, so that nobody who sends a byte a second holds us up
         if self._socket is None:
             self._connect()
         lines = ["%s %s%s HTTP/1.1" % (method, self._prefix, path), "Host: " + self._name, "User-Agent: tocsin-agent/" + VERSION]
@@ -844,6 +850,7 @@ class Link:
             lines += ["Content-Type: application/json", "Content-Encoding: gzip", "Content-Length: %d" % len(body)]
         lines += ["%s: %s" % pair for pair in (extra or {}).items()]
         sent_at = now_ms()
+        self._socket.settimeout(self._timeout)
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode("ascii") + (body or b""))
         answer = self._read()
         self._note_clock(answer, sent_at, now_ms())
@@ -852,13 +859,13 @@ class Link:
         return answer
 
     def _read(self):
-        line = self._file.readline(1000)
+        line = self._line()
         match = re.match(rb"HTTP/1\.[01] (\d{3})", line)
         if not match:
             raise OSError(errno.ECONNRESET, "the connection was closed" if not line else "this is no HTTP")
         headers = {}
         while True:
-            line = self._file.readline(8192)
+            line = self._line()
             if line in (b"\r\n", b"\n"):
                 break
             if not line or len(headers) > 100:
@@ -873,27 +880,51 @@ class Link:
             return self._chunks()
         if "content-length" in headers:
             return self._exactly(int(headers["content-length"]))
-        body = self._file.read(MAX_ANSWER)
+        while len(self._buffer) < MAX_ANSWER and self._more():
+            pass
+        body = self._buffer
         self.close()
-        return body
-
-    def _exactly(self, length):
-        if not 0 <= length <= MAX_ANSWER:
-            raise ValueError("the answer is too long")
-        body = self._file.read(length)
-        if len(body) < length:
-            raise OSError(errno.ECONNRESET, "the answer was cut")
         return body
 
     def _chunks(self):
         body = b""
         while True:
-            size = int(self._file.readline(100).split(b";")[0], 16)
-            part = self._exactly(size)
-            self._file.readline(8192)
-            body += part
-            if size == 0 or len(body) > MAX_ANSWER:
+            size = int(self._line().split(b";")[0], 16)
+            body += self._exactly(size)
+            self._line()
+            if size == 0:
                 return body
+            if len(body) > MAX_ANSWER:
+                raise ValueError("the answer is too long")
+
+    def _exactly(self, length):
+        if not 0 <= length <= MAX_ANSWER:
+            raise ValueError("the answer is too long")
+        while len(self._buffer) < length:
+            if not self._more():
+                raise OSError(errno.ECONNRESET, "the answer was cut")
+        found, self._buffer = self._buffer[:length], self._buffer[length:]
+        return found
+
+    def _line(self):
+        """Up to the end of a line; empty if the other side has closed."""
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > 8192:
+                raise ValueError("the answer has a line that is too long")
+            if not self._more():
+                return b""
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line + b"\n"
+
+    def _more(self):
+        """Whether more has come; waits for it."""
+        self._socket.settimeout(max(0.001, min(self._deadline - time.monotonic(), self._timeout)))
+        try:
+            part = self._socket.recv(65536)
+        except socket.timeout:
+            raise OSError(errno.ETIMEDOUT, "the answer takes too long")
+        self._buffer += part
+        return bool(part)
 
     def _note_clock(self, answer, sent_at, heard_at):
         theirs = parse_date(answer.headers.get("date", ""))
@@ -1311,7 +1342,9 @@ class Settings:
 
         self.once, self.show, self.register = said.once, said.show, find(said.register, "TOCSIN_AGENT_REGISTER")
         self.server = find(said.server, "TOCSIN_SERVER")
-        self.host = find(said.host, "TOCSIN_AGENT_HOST", socket.gethostname())[:253]
+        self.host = find(said.host, "TOCSIN_AGENT_HOST", socket.gethostname())
+        if not re.match(r"[\x21-\x7e]{1,253}$", self.host):
+            raise Fault("--host %r is no host name. Example: web-1.example.com" % self.host[:100])
         self.interval = read_length(find(said.interval, "TOCSIN_AGENT_INTERVAL", "5m"))
         home = "/var/lib/tocsin-agent" if os.geteuid() == 0 else os.path.expanduser("~/.local/state/tocsin-agent")
         self.state = find(said.state, "TOCSIN_AGENT_STATE", environment.get("STATE_DIRECTORY") or home)

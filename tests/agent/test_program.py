@@ -71,6 +71,7 @@ def test_it_measures_this_machine(python: str) -> None:
         (("--server", "https://u:p@alarm.example.com"), "is no address"),
         (("--server", "https://alarm.example.com", "--interval", "1s"), "not between 10s and 1h"),
         (("--server", "https://alarm.example.com", "--interval", "5d"), "not between 10s and 1h"),
+        (("--server", "https://alarm.example.com", "--host", "web 1"), "is no host name"),
         (("--server", "https://alarm.example.com", "--key", "two words"), "must be one word"),
         (("--server", "https://alarm.example.com", "--key-file", "/nonexistent/key"), "the key cannot be read"),
     ],
