@@ -12,10 +12,12 @@ from tocsin import __version__
 from tocsin.alerts import queries as alert_queries
 from tocsin.api.context import EngineWatch, TheServer, TheWatch
 from tocsin.bootstrap import Server
+from tocsin.db import tables
 from tocsin.db.engine import Database
 from tocsin.events import queries as event_queries
 from tocsin.notify import queries as notify_queries
 from tocsin.pipeline.promises import Promise
+from tocsin.prometheus import store as exporters
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -47,9 +49,13 @@ def _stored(server: Server) -> Iterator[Metric]:
         alerts = alert_queries.counts(connection)
         messages = notify_queries.counts(connection)
         size = _database_size(server.core.database, connection)
+        series = connection.execute(sa.select(sa.func.count()).select_from(tables.series)).scalar_one()
+        failing = exporters.failing(connection)
     yield _plain("tocsin_events_accepted_total", "counter", "Events stored since the installation began.", events)
     yield _by("tocsin_alerts", "gauge", "Alerts by state.", "status", alerts)
     yield _by("tocsin_notifications", "gauge", "Messages in the outbox by state.", "status", messages)
+    yield _plain("tocsin_series", "gauge", "Series of metrics that are known.", series)
+    yield _plain("tocsin_exporters_failing", "gauge", "Exporters that did not answer the last time.", failing)
     yield _plain("tocsin_database_bytes", "gauge", "Size of the database.", size)
 
 

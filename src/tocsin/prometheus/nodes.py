@@ -15,7 +15,7 @@ _NO_DISKS = re.compile(
     r"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660|proc|sysfs|cgroup2?|autofs|binfmt_misc|bpf|configfs|debugfs|devpts|efivarfs|fusectl"
     r"|fuse\.lxcfs|fuse\.snapfuse|hugetlbfs|mqueue|nsfs|pstore|rpc_pipefs|securityfs|tracefs|nfsd|selinuxfs"
 )
-_NO_WIRES = ("lo", "veth", "docker", "br-", "virbr", "tap", "fwbr", "fwpr", "fwln", "cali", "cni", "flannel")
+_NO_WIRES = ("lo", "veth", "docker", "br-", "virbr", "tap", "fwbr", "fwpr", "fwln", "cali", "cni", "flannel", "ifb", "dummy", "vnet", "lxc")
 _IDLE = ("idle", "iowait")
 
 _GAUGES = {

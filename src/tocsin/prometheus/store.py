@@ -48,6 +48,12 @@ def find(connection: sa.Connection, target_id: str, *, lock: bool = False) -> Ta
     return Target(*row)
 
 
+def failing(connection: sa.Connection) -> int:
+    """How many that are asked did not answer the last time."""
+    query = sa.select(sa.func.count()).select_from(_TABLE).where(_TABLE.c.enabled, _TABLE.c.failures > 0)
+    return int(connection.execute(query).scalar_one())
+
+
 def due(connection: sa.Connection, now: int, limit: int) -> list[Target]:
     """Those that are to be asked now, the most overdue first."""
     wanted = _select().where(_TABLE.c.next_at <= now, _TABLE.c.enabled).order_by(_TABLE.c.next_at).limit(limit)
