@@ -160,7 +160,6 @@ async def test_dying_at_any_step_loses_nothing_and_doubles_nothing(world: World,
     assert sum(row[2] for row in rollups(world, tables.rollups_daily)) == len(samples)
 
 
-@pytest.mark.claim("K13", "origin:M7", "T6", "X6")
 async def be_killed(world: World, kills: int) -> None:
     """Lives through so many kills, and then to the end; every question is answered as before."""
     samples = samples_of(world, 8, until=midnight(world), series=18, step=6 * HOUR)
@@ -176,7 +175,7 @@ async def be_killed(world: World, kills: int) -> None:
     assert sum(row[2] for row in rollups(world, tables.rollups_daily)) == len(samples)
 
 
-@pytest.mark.claim("H1")
+@pytest.mark.claim("H1", "K13")
 async def test_twenty_kills_at_random_moments_change_no_answer(world: World) -> None:
     await be_killed(world, 20)
 
@@ -188,6 +187,7 @@ async def test_two_hundred_kills_at_random_moments_change_no_answer(world: World
     await be_killed(world, 20)
 
 
+@pytest.mark.claim("K13", "origin:M7", "T6", "X6")
 async def test_raw_history_goes_after_its_days_and_roll_ups_of_hours_after_two_years(world: World) -> None:
     samples = samples_of(world, 30, until=midnight(world), series=2, step=12 * HOUR)
     await record(world, samples)
