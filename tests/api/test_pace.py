@@ -33,6 +33,12 @@ async def test_a_key_that_calls_too_often_is_asked_to_wait_and_others_are_not(sq
     await sqlite_service.reader.refused("GET", "/alerts", 429)
 
 
+async def test_samples_are_taken_however_often_they_come(sqlite_service: Service) -> None:
+    guard_of(sqlite_service).calls.most = 3
+    for number in range(10):
+        await sqlite_service.sender.post("/metrics", {"samples": [{"name": "load_1m", "value": number}]}, 202)
+
+
 @pytest.mark.claim("S4", "K22")
 async def test_a_person_has_one_share_however_many_browsers(sqlite_service: Service) -> None:
     guard_of(sqlite_service).calls.most = 20

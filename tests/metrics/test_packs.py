@@ -1,5 +1,8 @@
 """A pack gives back the very bits that were put in."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -66,3 +69,11 @@ def test_joined_parts_are_in_order_and_the_earlier_part_wins(points: list[tuple[
     times, values = packs.join(arrays)
     assert dict(zip(times.tolist(), values.tolist(), strict=True)) == parts[1] | parts[0]
     assert times.tolist() == sorted(parts[1] | parts[0])
+
+
+def test_a_server_that_has_nothing_to_seal_does_not_load_the_libraries() -> None:
+    code = (
+        "import sys; from tocsin import asgi; from tocsin.engine import loop; from tocsin.metrics import decode, rolling, service, store; "
+    )
+    code += "print(*sorted({'numpy', 'pcodec'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""

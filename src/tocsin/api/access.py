@@ -59,7 +59,8 @@ class Guard:
             await self._may(row, viewer)
         else:
             key = await self.key(header, address)
-            self.calls.take(f"key:{key.id}")
+            if row.permission is not Permission.SEND:  # what comes in is bounded by what can be stored
+                self.calls.take(f"key:{key.id}")
             connection.state.caller = caller_of(key, address)
             check(row, key, self._now())
 

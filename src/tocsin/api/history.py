@@ -312,6 +312,10 @@ def _curve_out(found: Curve, sites: SiteBook) -> CurveOut:
 async def _csv(server: Server, wanted: SeriesFilter, start: int, end: int) -> AsyncIterator[bytes]:
     """The file, piece by piece. Each is a snapshot of its own, so that a long export holds no old state back."""
     yield csv_lines([CSV_COLUMNS])
+    first = await asyncio.to_thread(_oldest, server)
+    if first is None:
+        return
+    start = max(start, first)
     after: store.Place | None = None
     while series := await asyncio.to_thread(_some_series, server, wanted, after):
         for one in series:
@@ -320,6 +324,11 @@ async def _csv(server: Server, wanted: SeriesFilter, start: int, end: int) -> As
                 if lines:
                     yield lines
         after = store.place_of(series[-1])
+
+
+def _oldest(server: Server) -> int | None:
+    with server.core.database.read() as connection:
+        return server.core.history.oldest(connection)
 
 
 def _some_series(server: Server, wanted: SeriesFilter, after: store.Place | None) -> list[Series]:

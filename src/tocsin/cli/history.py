@@ -90,6 +90,9 @@ def export(start: Start, which: Which, *, as_json: bool) -> None:
 
 def _pieces(opened: Store, asked: _Asked, since: int, until: int) -> Iterator[list[tuple[object, ...]]]:
     after: store.Place | None = None
+    with opened.database.read() as connection:
+        first = store.oldest(connection)
+    since = until if first is None else max(since, first)
     while True:
         with opened.database.read() as connection:
             series = store.find(connection, asked.wanted, after, AT_ONCE)

@@ -12,11 +12,10 @@ import msgspec
 import sqlalchemy as sa
 
 from tocsin.core.clock import DAY, HOUR
-from tocsin.db import tables
 from tocsin.metrics import rolling
 from tocsin.metrics.model import Agg, Curve, Question, Series
 from tocsin.metrics.rules import step_for
-from tocsin.metrics.store import HistoryStore, by_key
+from tocsin.metrics.store import HistoryStore, by_key, by_series, oldest
 
 if TYPE_CHECKING:
     from tocsin.metrics.buckets import Buckets
@@ -102,8 +101,12 @@ def _stretches(connection: sa.Connection, question: Question, step: int) -> Iter
         is_share = question.agg.share is not None
         ends = {DAY: marks.day * DAY, HOUR: marks.hour * HOUR}
         levels = [(length, end) for length, end in ends.items() if (step == length if is_share else step % length == 0)]
+    first = oldest(connection)
     for stretch in _cover(question.start, question.end, levels):
-        yield from [stretch] if stretch.length is not None else _pieces(stretch, step)
+        if stretch.length is not None:
+            yield stretch
+        elif first is not None and first < stretch.end:
+            yield from _pieces(_Stretch(max(stretch.start, first), stretch.end, None), step)
 
 
 def _cover(start: int, end: int, levels: Sequence[tuple[int, int]]) -> Iterator[_Stretch]:
@@ -132,13 +135,16 @@ def _pieces(stretch: _Stretch, step: int) -> Iterator[_Stretch]:
 
 def _rows(connection: sa.Connection, ids: Sequence[int], stretch: _Stretch, agg: Agg) -> dict[int, list[_Row]]:
     """The roll-ups of a stretch, by series."""
-    length = stretch.length or HOUR
-    place, table = ("day", tables.rollups_daily) if length == DAY else ("hour", tables.rollups_hourly)
-    select = f"SELECT series_id, {place}, count, sum, min, max, {agg if agg.share else 'p50'} FROM {table.name}"  # noqa: S608 - our own names
-    found = by_key(connection, select, "day", range(stretch.start // DAY, (stretch.end - 1) // DAY + 1), ids)
-    within = range(stretch.start // length, stretch.end // length)
+    length, figure = stretch.length or HOUR, agg.value if agg.share else "p50"
+    within, figures = range(stretch.start // length, stretch.end // length), f"count, sum, min, max, {figure}"
+    if length == DAY:
+        some_days = f"day BETWEEN {within.start} AND {within.stop - 1}"
+        found = by_series(connection, f"SELECT series_id, day, {figures} FROM rollups_daily WHERE {some_days}", ids)  # noqa: S608 - our own words
+    else:
+        days = range(stretch.start // DAY, (stretch.end - 1) // DAY + 1)
+        found = by_key(connection, f"SELECT series_id, hour, {figures} FROM rollups_hourly", "day", days, ids)  # noqa: S608 - the same
     rows: dict[int, list[_Row]] = {}
-    for series_id, *figures in sorted(found):
-        if figures[0] in within:
-            rows.setdefault(series_id, []).append(tuple(figures))
+    for series_id, *one in sorted(found):
+        if one[0] in within:
+            rows.setdefault(series_id, []).append(tuple(one))
     return rows

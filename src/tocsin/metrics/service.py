@@ -131,6 +131,10 @@ class History:
         """All moments and values of these series from *start* to before *end*, as arrays, by the id of the series."""
         return self._keeper.columns(connection, [one.id for one in series], start, end)
 
+    def oldest(self, connection: sa.Connection) -> int | None:
+        """From when on there may be samples; None: there are none."""
+        return store.oldest(connection)
+
     def points(self, connection: sa.Connection, series_id: int, start: int, end: int) -> list[Point]:
         """All moments and values of one series from *start* to before *end*, by time."""
         return self._keeper.points(connection, [series_id], start, end).get(series_id, [])

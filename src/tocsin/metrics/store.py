@@ -112,6 +112,14 @@ def hours_of_rows(connection: sa.Connection) -> tuple[int, int]:
     return (0, -1) if first is None else (first, last)
 
 
+def oldest(connection: sa.Connection) -> int | None:
+    """From when on there may be samples; None: there are none."""
+    first, last = hours_of_rows(connection)
+    span = connection.exec_driver_sql("SELECT min(span) FROM blocks").scalar_one_or_none()
+    begins = [*([first * HOUR] if first <= last else []), *([] if span is None else [span * SPAN])]
+    return min(begins, default=None)
+
+
 def _rows(connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> list[Row]:
     """The samples that are rows, by hour and series."""
     first, last = hours_of_rows(connection)
@@ -137,6 +145,15 @@ def by_key(connection: sa.Connection, select: str, first: str, cells: Sequence[i
         return list(driver.execute(f"{select} WHERE {where}", (json.dumps([*cells]), json.dumps([*series_ids]))).fetchall())
     where = f"{first} = ANY(%s::integer[]) AND series_id = ANY(%s::bigint[])"
     return list(driver.execute(f"{select} WHERE {where}", ([*cells], [*series_ids])).fetchall())
+
+
+def by_series(connection: sa.Connection, select: str, series_ids: Sequence[int]) -> list[Any]:
+    """Rows of a table whose key begins with the series; *select* has a condition already."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        listed = f"{select} AND series_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own words
+        return list(driver.execute(listed, (json.dumps([*series_ids]),)).fetchall())
+    return list(driver.execute(f"{select} AND series_id = ANY(%s::bigint[])", ([*series_ids],)).fetchall())
 
 
 def packs_of(connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> list[bytes]:
