@@ -62,6 +62,7 @@ def things(now: int) -> list[tuple[str, dict[str, Any]]]:
             {"name": "switch", "parent": switch, "children": [{"field": "type", "op": "=", "value": "disk.full"}, *matchers]},
         ),
         ("/heartbeats", {"name": "backup", "cron": "30 2 * * *"}),
+        ("/checks", {"name": "shop", "target": {"kind": "tcp", "host": "127.0.0.1", "port": 9}, "group": "shop", "sla_percent": 99.9}),
         ("/schedules", {"name": "first line", "time_zone": "Europe/Berlin", "layers": [{"name": "days", "rotation": rotation}]}),
     ]
 
