@@ -47,7 +47,7 @@ async def test_run_now_looks_with_a_full_trace_and_counts(sqlite_service: Servic
         ran = await service.admin.post(f"/checks/{made['id']}/run")
     assert (ran["finding"]["result"], ran["finding"]["cause"]) == ("failed", "answers with the wrong status")
     assert ran["finding"]["evidence"]["body"] == "oh no"
-    assert [text for _, text in ran["finding"]["trace"]][-1] == "< 500, 5 bytes"
+    assert ran["finding"]["trace"][-1]["text"] == "< 500, 5 bytes"
     assert ran["check"]["status"] == "down"
     assert [alert["type"] for alert in (await service.reader.get("/alerts"))["items"]] == ["check.down"]
     (result,) = (await service.reader.get(f"/checks/{made['id']}/results"))["items"]

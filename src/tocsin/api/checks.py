@@ -193,6 +193,13 @@ class CheckPage(Page, frozen=True):
     items: list[CheckOut]
 
 
+class TraceOut(msgspec.Struct, frozen=True):
+    """One thing that was done or said, with its milliseconds since the start."""
+
+    ms: float
+    text: str
+
+
 class FindingOut(msgspec.Struct, frozen=True):
     """What one look found."""
 
@@ -204,7 +211,7 @@ class FindingOut(msgspec.Struct, frozen=True):
         dict[str, float], Meta(description="How long each part took, in milliseconds.", examples=[{"dns": 4.1, "connect": 11.0}])
     ]
     evidence: AnyJson
-    trace: Annotated[list[tuple[float, str]], Meta(description="What was done and said, each with its milliseconds since the start.")]
+    trace: list[TraceOut]
     certificate_ends_at: Time | None
 
 
@@ -435,7 +442,7 @@ def _finding_out(found: Finding) -> FindingOut:
         ms=found.ms,
         phases=found.phases,
         evidence=found.evidence,
-        trace=list(found.trace),
+        trace=[TraceOut(ms, text) for ms, text in found.trace],
         certificate_ends_at=None if found.expiry is None else to_text(found.expiry.ends_at),
     )
 

@@ -31,8 +31,11 @@ CHECKS = (
     "wrong_members_are_named",
 )
 # Headers that carry logins are not made up: next to a good key, a wrong cookie is rightly refused.
+# A check that is tried may take up to a minute.
 # An array is taken where one of its members is wrong, and the answer names that one: `wrong_members_are_named` looks.
 CONFIG = """\
+request-timeout = 90
+
 [generation]
 with-security-parameters = false
 
@@ -83,6 +86,7 @@ def program(tmp_path: Path) -> Program:
 
 @pytest.fixture
 def server(program: Program) -> Iterator[Serving]:
+    program.settings["RES_OPTIONS"] = "timeout:1 attempts:1"  # made-up hosts are looked up: a name server that is not there costs a second
     with program.serving() as server:
         yield server
         assert '"exception"' not in server.log, server.log
