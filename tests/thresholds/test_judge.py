@@ -78,6 +78,14 @@ async def test_what_history_stores_is_judged_at_once_and_alone_if_it_has_a_thres
     assert world.count(tables.threshold_states) == 1
 
 
+async def test_a_batch_that_holds_a_whole_excursion_leaves_it_resolved(world: World) -> None:
+    place = world.core.sites.get("main").id
+    samples = [metrics.Sample(place, "cpu_percent", NOW + n * MINUTE, value, "web01") for n, value in enumerate((20.0, 95.0, 20.0))]
+    for _ in range(2):
+        await world.write(lambda tx: world.core.history.record(tx, samples, NOW + 3 * MINUTE))
+    assert (world.alert().status, world.alert().resolution) == ("resolved", "web01: cpu 20 % again")
+
+
 async def test_two_mounts_are_two_problems_and_what_never_mattered_leaves_no_row(world: World) -> None:
     await record(world, 91)
     await record(world, 92, series=a_series(id=2, labels={"mount": "/"}))

@@ -185,6 +185,22 @@ def test_a_series_without_a_host_is_not_of_a_host() -> None:
     assert rules.chosen([OF_HOST], a_series(host="WEB01")) == (OF_HOST,)
 
 
+@given(st.floats(0, 200), st.lists(st.sampled_from(["above", "below"]), min_size=1, max_size=2, unique=True))
+def test_what_is_harmless_begins_nothing(value: float, sides: list[str]) -> None:
+    low = a_threshold(direction=Direction.BELOW, warning=30.0, critical=10.0, clear=None)
+    thresholds = [a_threshold() if side == "above" else low for side in sides]
+    least, most = rules.harmless(thresholds)
+    for threshold in thresholds:
+        began = rules.judge(threshold, None, [Sample(NOW, value)], NOW).outcomes != ()
+        assert not (began and least < value < most)
+    assert (least, most) == (30.0 if "below" in sides else float("-inf"), 85.0 if "above" in sides else float("inf"))
+
+
+def test_where_silence_matters_no_value_is_harmless() -> None:
+    least, most = rules.harmless([a_threshold(missing=10 * MINUTE)])
+    assert not least < 50 < most
+
+
 def test_above_and_below_hold_side_by_side() -> None:
     low = a_threshold(id="5", direction=Direction.BELOW, warning=1.0, critical=None, clear=None)
     assert rules.chosen([OWN, low], a_series()) == (OWN, low)

@@ -13,6 +13,7 @@ from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
 from tocsin.events.rules import dedup_key, fit_key
 from tocsin.events.sites import SiteBook
+from tocsin.metrics import model as metrics
 from tocsin.metrics.service import Stored
 from tocsin.pipeline.ingest import Batch, Ingest
 from tocsin.thresholds import rules, store
@@ -38,21 +39,33 @@ class Judge:
 
     def stored(self, tx: Tx, samples: Stored, now: int) -> None:
         """What `History` has just stored."""
-        came: dict[int, tuple[Watched, list[Sample]]] = {}
+        watched, stirred = [], set()
         for series_id, one in samples:
-            found = came.get(series_id)
-            if found is None:
-                watched = Watched(series_id, one.site_id, one.name, one.host or None, dict(one.labels))
-                found = came[series_id] = (watched, [])
-            found[1].append(Sample(one.at, one.value))
-        self.recorded(tx, list(came.values()), now)
+            chosen = self._book.remembered(series_id) or self._book.look_up(_watched(series_id, one))
+            if chosen.thresholds:
+                watched.append((series_id, one))
+                if not chosen.low < one.value < chosen.high:
+                    stirred.add(series_id)
+        if not watched:
+            return
+        known = store.states(tx, {series_id for series_id, _ in watched})
+        stirred |= {series_id for series_id, _ in known}  # all others are at rest, and nothing that came changes that
+        came: dict[int, tuple[Watched, list[Sample]]] = {}
+        for series_id, one in watched:
+            if series_id in stirred:
+                found = came.get(series_id)
+                if found is None:
+                    found = came[series_id] = (_watched(series_id, one), [])
+                found[1].append(Sample(one.at, one.value))
+        if came:
+            self._judge(tx, list(came.values()), known, now)
 
     def recorded(self, tx: Tx, came: Sequence[tuple[Watched, Sequence[Sample]]], now: int) -> None:
         """These samples were recorded in this transaction, each series once."""
+        self._judge(tx, came, store.states(tx, {series.id for series, _ in came}), now)
+
+    def _judge(self, tx: Tx, came: Sequence[tuple[Watched, Sequence[Sample]]], known: dict[store.Place, Kept], now: int) -> None:
         held = [(series, samples, found) for series, samples in came if (found := self._book.of(series))]
-        if not held:
-            return
-        known = store.states(tx, {series.id for series, _, _ in held})
         events, changed = [], []
         for series, samples, thresholds in held:
             for threshold in thresholds:
@@ -107,6 +120,10 @@ class Judge:
     def _tell(self, tx: Tx, events: list[Incoming]) -> None:
         if events:
             self._ingest.take(tx, [Batch([*events], None, None)])
+
+
+def _watched(series_id: int, one: metrics.Sample) -> Watched:
+    return Watched(series_id, one.site_id, one.name, one.host or None, dict(one.labels))
 
 
 def _is_news(before: Kept | None, after: Kept) -> bool:

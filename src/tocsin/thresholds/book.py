@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import sqlalchemy as sa
 
 from tocsin.thresholds import rules, store
@@ -11,6 +12,14 @@ _NOTHING: tuple[Threshold, ...] = ()
 _MOST_REMEMBERED = 200_000  # series
 
 
+class Chosen(msgspec.Struct, frozen=True):
+    """The thresholds that hold for a series; a value between ``low`` and ``high`` begins nothing at any of them."""
+
+    thresholds: tuple[Threshold, ...]
+    low: float
+    high: float
+
+
 class _Known:
     """The thresholds at one moment, with what has been looked up in them."""
 
@@ -18,7 +27,7 @@ class _Known:
         self.all = thresholds
         self.by_id: Mapping[str, Threshold] = {one.id: one for one in thresholds}
         self.by_metric: dict[str, list[Threshold]] = {}
-        self.chosen: dict[int, tuple[Threshold, ...]] = {}
+        self.chosen: dict[int, Chosen] = {}
         for one in thresholds:
             self.by_metric.setdefault(one.metric, []).append(one)
 
@@ -50,8 +59,17 @@ class ThresholdBook:
         if series.name not in known.by_metric:
             return _NOTHING
         found = known.chosen.get(series.id)
-        if found is None:
-            if len(known.chosen) >= _MOST_REMEMBERED:
-                known.chosen.clear()
-            found = known.chosen[series.id] = rules.chosen(known.by_metric[series.name], series)
+        return (self.look_up(series) if found is None else found).thresholds
+
+    def remembered(self, series_id: int) -> Chosen | None:
+        """What holds for a series, if it has been looked up before: then nothing else of it need be known."""
+        return self._known.chosen.get(series_id)
+
+    def look_up(self, series: Watched) -> Chosen:
+        """What holds for *series*, and is remembered."""
+        known = self._known
+        thresholds = rules.chosen(known.by_metric.get(series.name, ()), series)
+        if len(known.chosen) >= _MOST_REMEMBERED:
+            known.chosen.clear()
+        found = known.chosen[series.id] = Chosen(thresholds, *rules.harmless(thresholds))
         return found

@@ -56,6 +56,20 @@ def chosen(thresholds: Iterable[Threshold], series: Watched) -> tuple[Threshold,
     return tuple(best.values())
 
 
+def harmless(thresholds: Iterable[Threshold]) -> tuple[float, float]:
+    """Between these two a value begins nothing at any of *thresholds*; turned round if each sample matters, because silence does."""
+    low, high = -inf, inf
+    for threshold in thresholds:
+        if threshold.missing is not None:
+            return inf, -inf
+        limits = [limit for limit in (threshold.warning, threshold.critical) if limit is not None]
+        if threshold.direction is Direction.ABOVE:
+            high = min(high, *limits)
+        else:
+            low = max(low, *limits)
+    return low, high
+
+
 # --- What a sample means ------------------------------------------------------------------------------------------------
 
 
