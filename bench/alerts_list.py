@@ -22,6 +22,7 @@ QUESTIONS = {
     "severity 4 and up, last seen first": "status=open&severity_min=4&sort=-last_seen_at&limit=100",
     "of one host": "status=open&host=web-17.example.com&sort=-last_seen_at&limit=100",
     "of one type, most often first": "status=open&type=disk.full_3&sort=-occurrences&limit=100",
+    "the dearest first": "sort=-impact&limit=100",
     "with a word in the text": "status=open&q=987&sort=-severity&limit=100",
 }
 

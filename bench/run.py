@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
-from bench import agent, alerts_list, checks, escalation, history, hook, ingest, latency, memory, muting, report, rules  # noqa: E402 - the path comes first
+from bench import agent, alerts_list, checks, escalation, history, hook, ingest, latency, memory, muting, report, rules, storm  # noqa: E402 - the path comes first
 from bench.figures import Options, Part  # noqa: E402
 from bench.machine import facts  # noqa: E402
 from bench.servers import Alertmanager, BenchError, Cluster, Tocsin, TocsinOnPostgres, cluster, postgres_programs  # noqa: E402
@@ -50,6 +50,10 @@ class Bench:
     def latency(self) -> list[Part]:
         """POST to push."""
         return [latency.measure([self._tocsin, self._alertmanager], self._options)]
+
+    def storm(self) -> list[Part]:
+        """Ten thousand alerts of one cause, and one of another site."""
+        return [storm.measure(self._tocsin, self._options)]
 
     def memory(self) -> list[Part]:
         """Memory and start."""
@@ -96,6 +100,7 @@ class Bench:
 PARTS: dict[str, Callable[[Bench], list[Part]]] = {
     "ingest": Bench.ingest,
     "latency": Bench.latency,
+    "storm": Bench.storm,
     "memory": Bench.memory,
     "alerts": Bench.alerts,
     "muting": Bench.muting,

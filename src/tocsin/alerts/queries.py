@@ -93,9 +93,8 @@ def heaviest(connection: sa.Connection, wanted: Filter, weigh: Weigh, after: tup
     """One page of the *wanted* alerts that are not resolved, those on which most hangs first."""
     c = _TABLE.c
     query = sa.select(c.number, c.site_id, c.host, c.subject, c.attributes).where(_UNRESOLVED, *_conditions(wanted))
-    places = [
-        (weigh(site_id, host, subject, attributes), number) for number, site_id, host, subject, attributes in connection.execute(query)
-    ]
+    rows = connection.execute(query).cursor.fetchall()  # as the driver gives them: there may be ten thousand
+    places = [(weigh(site_id, host, subject, attributes), number) for number, site_id, host, subject, attributes in rows]
     left = heapq.nlargest(limit, (place for place in places if after is None or place < after))
     found = {alert.number: alert for alert in by_numbers(connection, [number for _, number in left])}
     return [found[number] for _, number in left if number in found]
