@@ -132,7 +132,7 @@ def change(tx: Tx, who: Who, check: Check, definition: Definition, now: int, *, 
             "changed_at",
         ),
     )
-    tx.sql.execute(sa.text("UPDATE checks SET lease_until = NULL WHERE id = :id"), {"id": check.id})
+    store.release(tx, {new.id: new.fence})
     if status is not check.status:
         store.turn(tx, check.id, now, status, status.value, None)
     audit.record_change(tx, who, "check.changed", thing(new), now, before=shown(check), after=shown(new), site_id=check.site_id)
