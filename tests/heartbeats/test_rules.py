@@ -85,9 +85,15 @@ def test_a_run_that_reports_its_start_has_a_length() -> None:
     assert rules.on_ping(decision.heartbeat, Kind.SUCCESS, NOW + 2 * HOUR)[1] is None
 
 
-def test_a_run_is_not_late_while_it_lasts_and_overruns_only_where_a_length_is_set() -> None:
-    free = pinged(a_job(), NOW + HOUR, Kind.START)
-    assert free.due_at is None
+def test_a_job_that_dies_after_its_start_is_late_when_the_next_report_should_come() -> None:
+    begun = pinged(a_job(), NOW + HOUR, Kind.START)
+    assert begun.due_at == NOW + 2 * HOUR + 5 * MINUTE
+    assert told(rules.on_time(begun, begun.due_at)) == [(Trouble.MISSED, False, Why.LATE)]
+
+
+def test_a_run_with_a_length_is_judged_by_that_alone() -> None:
+    long = pinged(a_job(longest_run=5 * HOUR), NOW + HOUR, Kind.START)
+    assert told(rules.on_time(long, NOW + 5 * HOUR)) == []
     bound = pinged(a_job(longest_run=10 * MINUTE), NOW + HOUR, Kind.START)
     assert bound.due_at == NOW + HOUR + 10 * MINUTE
     over = rules.on_time(bound, bound.due_at)

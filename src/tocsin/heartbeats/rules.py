@@ -1,7 +1,7 @@
 """What a ping, or its absence, means. Pure: `Decision` is the heartbeat as it then is, and what is told.
 
-- Late is who has not reported by `expected_at` and the grace time. A run that has begun is not late, however long it takes:
-  for that there is ``longest_run``.
+- Late is who has not reported by `expected_at` and the grace time. A start is a report; after it the next one is expected, so that a
+  job that died in the middle is found. A run with a ``longest_run`` is judged by that instead.
 - Each trouble is told once when it begins, a failure each time; it is over when a ping shows so.
 - What was expected while Tocsin itself was away is not judged: nobody was there to take the ping (`after_absence`).
 """
@@ -130,7 +130,8 @@ _NEVER = 1 << 62
 
 def _is_late_at(heartbeat: Heartbeat) -> int:
     """When its silence is told."""
-    if heartbeat.expected_at is None or heartbeat.missed_at is not None or heartbeat.started_at is not None:
+    is_judged_by_its_length = heartbeat.started_at is not None and heartbeat.longest_run is not None
+    if heartbeat.expected_at is None or heartbeat.missed_at is not None or is_judged_by_its_length:
         return _NEVER
     return heartbeat.expected_at + heartbeat.grace
 
