@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import PATIENCE, Program
+from tests.cli.program import PATIENCE, Handy
 
 AGENT = Path(__file__).parents[2] / "agent" / "tocsin_agent.py"
 pytestmark = pytest.mark.claim("M1")
 
 
-def test_a_new_server_lets_itself_in_and_is_listed(tmp_path: Path) -> None:
-    program = Program(tmp_path / "data")
-    with program.serving() as server:
-        token = program.run("hosts", "token").out.strip()
+def test_a_new_server_lets_itself_in_and_is_listed(handy: Handy, tmp_path: Path) -> None:
+    with handy.serving() as server:
+        token = handy.run("hosts", "token").out.strip()
         words = ["--server", server.url, "--state", str(tmp_path / "state"), "--config", "/nonexistent", "--host", "web-1"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN")}
 
@@ -32,7 +31,7 @@ def test_a_new_server_lets_itself_in_and_is_listed(tmp_path: Path) -> None:
         again = agent("--register", token)
         assert again.returncode == 2
         assert "each works once" in again.stderr
-        (listed,) = json.loads(program.run("hosts", "list", "--json").out)
+        (listed,) = json.loads(handy.run("hosts", "list", "--json").out)
         assert (listed["name"], listed["status"], listed["interval_seconds"]) == ("web-1", "up", 300.0)
-        assert "web-1" in program.run("hosts", "list").out
+        assert "web-1" in handy.run("hosts", "list").out
         assert (tmp_path / "state" / "key").read_text().strip() not in first.stderr + server.log
