@@ -1,8 +1,8 @@
 """Packs: some days of some series as few bytes, with their times, and back to the very same bits.
 
 A pack holds the series of a group together, so that what one host sent at once shares its times. Whole numbers, and those
-that are whole when scaled by a power of ten, are kept as such (pcodec finds the rest); times on a regular grid are three
-numbers. Both libraries are loaded with this module: only what seals or reads history needs them.
+that are whole when scaled by a power of ten, are kept as such (pcodec finds the rest); of times only what is off a regular
+grid is kept. Both libraries are loaded with this module: only what seals or reads history needs them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _CONFIG = ChunkConfig(compression_level=8)
 
 
 class _Line(msgspec.Struct, frozen=True, array_like=True):
-    """One row of times: how many, the first, and the distance between two (0: ``packed`` has them all)."""
+    """One row of times: how many, the first, the usual distance between two, and how far each is from there (nothing: none is)."""
 
     count: int
     first: int
@@ -101,18 +101,22 @@ def between(columns: Columns, start: int, end: int) -> Columns:
 
 
 def _line(times: Times) -> _Line:
+    """As what is left of a regular grid, or of no grid, whichever is shorter."""
     first, count = int(times[0]), len(times)
-    step = int(times[1]) - first if count > 1 else 1
-    if step > 0 and np.array_equal(times, first + step * np.arange(count, dtype=np.int64)):
-        return _Line(count, first, step, b"")
-    return _Line(count, first, 0, _compress(times - first))
+    lines = []
+    for step in (int(np.median(np.diff(times))) if count > 1 else 0, 0):
+        left = times - _grid(first, step, count)
+        lines.append(_Line(count, first, step, _compress(left) if left.any() else b""))
+    return min(lines, key=lambda line: len(line.packed))
 
 
 def _times(line: _Line) -> Times:
-    if line.step:
-        return line.first + line.step * np.arange(line.count, dtype=np.int64)
-    found: Times = line.first + _decompress(line.packed)
-    return found
+    found = _grid(line.first, line.step, line.count)
+    return found + _decompress(line.packed) if line.packed else found
+
+
+def _grid(first: int, step: int, count: int) -> Times:
+    return first + step * np.arange(count, dtype=np.int64)
 
 
 def _values(values: Values) -> tuple[int, bytes]:
@@ -142,6 +146,8 @@ def _floats(entry: _Entry, count: int) -> Values:
 
 
 def _compress(array: NDArray[Any]) -> bytes:
+    if array.dtype == np.int64 and array.min() >= -(2**31) and array.max() < 2**31:
+        array = array.astype(np.int32)  # what all numbers have in common is said once, and is shorter so
     return bytes(standalone.simple_compress(np.ascontiguousarray(array), _CONFIG))
 
 
