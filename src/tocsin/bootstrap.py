@@ -55,13 +55,14 @@ if TYPE_CHECKING:
     from tocsin.pipeline.duty import DutyWatch
     from tocsin.pipeline.ingest import Ingest
     from tocsin.pipeline.muting import Sweep
-    from tocsin.pipeline.prometheus import ExporterDesk, Receiver, Scraper
+    from tocsin.pipeline.prometheus import ExporterDesk, Receiver
     from tocsin.pipeline.pulse import Pulse
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.replies import Replies
     from tocsin.pipeline.roll import HostRoll
     from tocsin.pipeline.rounds import Rounds
+    from tocsin.pipeline.scraping import Scraper
     from tocsin.pipeline.thresholds import Judge
     from tocsin.pipeline.watched import CheckDesk
     from tocsin.pipeline.whmcs import WhmcsWatch
@@ -436,7 +437,7 @@ def connection_of(settings: Settings, sites: "SiteBook") -> "Connection | None":
 
 
 def _scraper(core: Core, door: "HttpDoor") -> "Scraper":
-    from tocsin.pipeline.prometheus import Scraper
+    from tocsin.pipeline.scraping import Scraper
 
     return Scraper(door, core.database, core.writer, core.clock, core.exporters)
 

@@ -19,7 +19,7 @@ from tests.world import World
 from tocsin.core.clock import MINUTE
 from tocsin.metrics.model import SeriesFilter
 from tocsin.net.http import HttpDoor
-from tocsin.pipeline.prometheus import Scraper
+from tocsin.pipeline.scraping import Scraper
 
 ESSENTIAL = {"memory_percent", "disk_percent", "load_1m", "network_connections", "uptime_seconds"}
 PATIENCE = 30  # seconds

@@ -13,7 +13,7 @@ from tocsin.core.clock import MINUTE, SECOND
 from tocsin.core.ids import new_id
 from tocsin.metrics.model import SeriesFilter
 from tocsin.net.http import NotSent, Response
-from tocsin.pipeline.prometheus import Scraper
+from tocsin.pipeline.scraping import Scraper
 from tocsin.prometheus import service, store
 from tocsin.prometheus.model import Target
 
