@@ -342,7 +342,7 @@ def _versions(found: list[store.Version], policies: dict[str, str], names: dict[
             one.rule.name,
             rules.where_says(one.rule),
             rules.when_says(one.rule),
-            rules.does(one.rule.actions, policies),
+            (*rules.does(one.rule.actions, policies), *(() if one.rule.enabled else ("Switched off",))),
         )
         for one in found
     ]
