@@ -122,10 +122,10 @@ class Machine:
         """What a program prints; empty if it is not there, fails, or takes too long."""
         if self.root != "/":
             return self.read("/run-output/" + "_".join(command).replace("/", "_"))
+        environment = dict((name, value) for name, value in os.environ.items() if not name.startswith("TOCSIN"))  # the key is ours
+        environment["LC_ALL"] = "C"
         try:
-            done = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=dict(os.environ, LC_ALL="C")
-            )
+            done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
         except OSError:
             return ""
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import tocsin_agent
 from tests.cli.program import PATIENCE
 
 FILE = Path(__file__).parents[2] / "agent" / "tocsin_agent.py"
@@ -105,6 +106,19 @@ def test_the_key_may_come_from_a_file_the_environment_or_systemd_and_shows_nowhe
     assert kept
     assert not any(KEY.encode() in raw for raw in kept)
     assert all(file.stat().st_mode & 0o077 == 0 for file in (tmp_path / "state").rglob("*"))
+
+
+def test_programs_that_are_asked_are_not_given_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_AGENT_KEY", KEY)
+    assert tocsin_agent.Machine().run("env") != ""
+    assert KEY not in tocsin_agent.Machine().run("env")
+
+
+def test_a_program_that_is_not_there_fails_or_hangs_says_nothing() -> None:
+    machine = tocsin_agent.Machine()
+    assert machine.run("/nonexistent/program") == ""
+    assert machine.run("false") == ""
+    assert machine.run("sleep", "30", timeout=0.1) == ""
 
 
 def test_a_key_on_the_command_line_is_taken_with_a_word_about_it(tmp_path: Path, unused_port: int) -> None:
