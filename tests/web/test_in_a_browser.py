@@ -272,6 +272,13 @@ async def test_events_come_in_by_themselves_and_the_chart_chooses_a_time(site: S
         await expect(page.locator("[data-reading]")).to_contain_text("problems")
         await page.get_by_text("Show as table").click()
         await expect(page.locator(".plot table tr").nth(20)).to_be_attached()
+        every = await page.locator(".plot table tr").count()
+        await chart.focus()
+        await page.keyboard.press("+")
+        await expect(page.locator(".plot")).to_have_attribute("data-zoomed", "")
+        await expect(page.locator(".plot table tr")).not_to_have_count(every)  # the table has what is shown
+        await page.keyboard.press("0")
+        await expect(page.locator(".plot table tr")).to_have_count(every)
         async with page.expect_download() as download:
             await page.locator("[data-does=csv]").click()
         path = await (await download.value).path()

@@ -37,6 +37,7 @@ class Chart {
     this.place = figure.querySelector("[data-plot]");
     this.reading = figure.querySelector("[data-reading]");
     this.bars = data.kind !== "line";
+    if (data.says && !this.bars) this.place.setAttribute("aria-label", `${data.says} Arrow keys read the values one by one, plus and minus look closer and wider, 0 shows all.`);
     this.build();
     this.listen();
   }
@@ -80,7 +81,7 @@ class Chart {
         draw: [(plot) => this.annotate(plot)],
         setCursor: [(plot) => this.read(plot.cursor.idx)],
         setSelect: [(plot) => this.brush(plot)],
-        setScale: [() => this.figure.toggleAttribute("data-zoomed", this.zoomed())],
+        setScale: [() => this.scaled()],
       },
     };
     this.plot?.destroy();
@@ -91,6 +92,14 @@ class Chart {
     const { min, max } = this.plot?.scales.x ?? {};
     const { times, step = 0 } = this.data;
     return min > times[0] || max < times.at(-1) + (this.bars ? 0 : -step);
+  }
+
+  // The table says what is shown, so it follows.
+  scaled() {
+    this.figure.toggleAttribute("data-zoomed", this.zoomed());
+    const open = this.figure.querySelector("details[open]");
+    clearTimeout(this.soon);
+    if (open) this.soon = setTimeout(() => this.table(open), 150);
   }
 
   annotate(plot) {
@@ -196,6 +205,15 @@ class Chart {
     this.plot.setScale("x", { min, max: min + span });
   }
 
+  // Closer to or wider round what was read last, else the middle.
+  look(factor) {
+    const { min, max } = this.plot.scales.x;
+    const at = this.data.times[this.plot.cursor.idx] ?? (min + max) / 2;
+    this.zoom(at - (at - min) * factor, at + (max - at) * factor);
+    const places = this.shown();
+    announce(`${when(this.data.times[places[0]])} to ${when(this.data.times[places.at(-1)])}`);
+  }
+
   reset() {
     this.plot.setData(this.columns());
   }
@@ -262,6 +280,11 @@ class Chart {
   }
 
   key(event) {
+    const closer = { "+": 0.5, "=": 0.5, "-": 2 }[event.key];
+    if (closer || event.key === "0") {
+      event.preventDefault();
+      return closer ? this.look(closer) : this.reset();
+    }
     const places = this.shown();
     const at = this.plot.cursor.idx ?? places.at(-1);
     const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
