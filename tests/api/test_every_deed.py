@@ -33,6 +33,18 @@ ROTATION = {"unit": "day", "length": 1, "starts_at": "2025-11-20T09:00"}
 # Route, what fills its address (a name of what an earlier call made), its body, and under which name its id is kept.
 Deed = tuple[str, dict[str, str], dict[str, Any], str]
 ALERT = {"ref": "1"}
+
+
+def _asked_and(answer: str) -> tuple[Deed, Deed]:
+    """Somebody is asked to swap, and this is the answer."""
+    first = {"user": "@user_id", "starts_at": "2025-11-28T10:00:00Z", "ends_at": "2025-11-28T11:00:00Z"}
+    second = {"user": "@me", "starts_at": "2025-11-29T10:00:00Z", "ends_at": "2025-11-29T11:00:00Z"}
+    return (
+        ("POST /api/v1/schedules/{schedule_id}/swaps", {}, {"first": first, "second": second}, "swap_id"),
+        (f"POST /api/v1/schedules/{{schedule_id}}/swaps/{{swap_id}}/{answer}", {}, {}, ""),
+    )
+
+
 DEEDS: tuple[Deed, ...] = (
     ("POST /api/v1/sites", {}, {"slug": "acme"}, ""),
     ("PUT /api/v1/sites/{slug}/catalogue/{event_type}", {"slug": "main", "event_type": "a.b"}, {"severity": 2}, ""),
@@ -96,22 +108,7 @@ DEEDS: tuple[Deed, ...] = (
         },
         "",
     ),
-    *[
-        deed
-        for answer in ("refuse", "withdraw", "accept")
-        for deed in (
-            (
-                "POST /api/v1/schedules/{schedule_id}/swaps",
-                {},
-                {
-                    "first": {"user": "@user_id", "starts_at": "2025-11-28T10:00:00Z", "ends_at": "2025-11-28T11:00:00Z"},
-                    "second": {"user": "@me", "starts_at": "2025-11-29T10:00:00Z", "ends_at": "2025-11-29T11:00:00Z"},
-                },
-                "swap_id",
-            ),
-            (f"POST /api/v1/schedules/{{schedule_id}}/swaps/{{swap_id}}/{answer}", {}, {}, ""),
-        )
-    ],
+    *[deed for answer in ("refuse", "withdraw", "accept") for deed in _asked_and(answer)],
     ("POST /api/v1/calendar-feeds", {}, {"user": "@user_id"}, "feed_id"),
     ("DELETE /api/v1/calendar-feeds/{feed_id}", {}, {}, ""),
     ("DELETE /api/v1/schedules/{schedule_id}", {}, {}, ""),
