@@ -417,8 +417,8 @@ def silence() -> None:
     "texts",
     multiple=True,
     required=True,
-    help="FIELD=VALUE, FIELD!=VALUE, FIELD^START or FIELD~EXPRESSION; all must match. Fields: site, type, severity, host, subject, "
-    "attributes.NAME.",
+    help="FIELD=VALUE, FIELD!=VALUE, FIELD^START, FIELD~EXPRESSION or FIELD>=NUMBER; all must match. Fields: site, type, severity, "
+    "host, subject, attributes.NAME.",
 )
 @click.option("--for", "length", help="How long, from now: 30m, 2h, 1d; at most 90d.")
 @click.option("--until", help="Until when, such as 2026-05-02T04:00Z; in UTC unless it names an offset.")
