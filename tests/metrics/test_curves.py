@@ -93,7 +93,7 @@ def test_the_step_is_the_shortest_round_one_that_makes_no_more_points_than_are_w
     st.integers(1, 60),
     st.sampled_from([0.5, 0.95, 0.99]),
 )
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_both_ways_of_rolling_up_agree(points: list[tuple[int, float]], step: int, share: float) -> None:
     points.sort()
     times, values = np.array([at for at, _ in points], np.int64), np.array([value for _, value in points])
