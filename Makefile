@@ -60,6 +60,13 @@ soak: system $(BIN)/.dev ## The long tests: hundreds of kills, thousands of made
 screenshots: system $(BIN)/.dev ## Every page as desk and phone show it, by day and at night, into screenshots/
 	$(BIN)/python -m tests.web.screenshots
 
+build/lighthouse/node_modules/.bin/lighthouse:
+	npm install --prefix build/lighthouse --no-audit --no-fund --no-save lighthouse@12.8.2
+
+.PHONY: lighthouse
+lighthouse: system $(BIN)/.dev build/lighthouse/node_modules/.bin/lighthouse ## What Lighthouse says of the main pages (needs Node.js), into docs/reference/dashboard.md
+	$(BIN)/python -m tests.web.lighthouse build/lighthouse/node_modules/.bin/lighthouse
+
 .PHONY: bench
 bench: $(BIN)/.dev ## Measure speed and memory, and write docs/performance.md
 	@scripts/system-packages bench

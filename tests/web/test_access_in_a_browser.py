@@ -4,10 +4,12 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pyotp
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from tests.build import a_contact, a_report
 from tests.web.browser import PASSWORD, a_person
 from tests.web.browsing import ARGS, chromium as program
 from tests.web.site import Site
@@ -48,6 +50,36 @@ async def sign_in(page: Page, url: str, email: str) -> None:
     await page.get_by_label("Email").fill(email)
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.claim("U7")
+async def test_the_first_run_ticks_itself_up_to_a_push_that_is_answered(site: Site, chromium: Browser) -> None:
+    service, world, complaints = site.service, site.service.world, list[str]()
+    user_id = await a_person(service)
+    desk = await open_page(await chromium.new_context(viewport={"width": 1440, "height": 900}), complaints)
+    await sign_in(desk, site.url, "marta@example.com")
+    await desk.get_by_role("heading", name="People").wait_for()
+
+    await desk.goto(f"{site.url}/welcome?step=whmcs")
+    waiting = desk.locator("#waiting")
+    await expect(waiting).to_contain_text("Listening for the first event")
+    await world.report(a_report("invoice:1042", type="invoice.payment_failed"))
+    await expect(waiting).to_contain_text("It arrives")
+
+    await world.people(msgspec.structs.replace(a_contact(), user_id=user_id))
+    await desk.goto(f"{site.url}/welcome?step=test")
+    await desk.get_by_role("button", name="Ring it").click()
+    await expect(waiting).to_contain_text("It rings")
+    await world.settle()
+    links = world.ntfy.letters[-1].links
+    assert links is not None
+    phone = await open_page(await chromium.new_context(viewport={"width": 390, "height": 844}), complaints)  # where nobody is logged in
+    await phone.goto(links.acknowledge)
+    await phone.get_by_role("button", name="Acknowledge").click()
+    await expect(waiting).to_contain_text("Heard, and taken")
+    await desk.get_by_role("link", name="Finish").click()
+    await expect(desk.get_by_role("heading", level=1)).to_have_text("You are on watch.")
+    assert complaints == []
 
 
 @pytest.mark.claim("S1", "S2", "U5")

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from tests import showcase
 from tests.conftest import Databases
+from tests.web import accessibility
 from tests.web.browsing import ARGS, NARROW, WIDE, chromium
 from tests.web.site import Site
 
@@ -23,7 +24,8 @@ PAGES = (
     *("/events?type=invoice.", "/events/sources", "/events/quarantine", "/analytics", "/settings/health", "/settings/sites"),
     *("/settings/sites/nordlicht", "/settings/sites/nordlicht/invoice.payment_failed", "/settings/people", "/settings/keys"),
     *("/settings/audit", "/settings/contacts", "/settings/me", "/design", "/oncall", "/oncall?by=month", "/oncall/new", "/policies"),
-    *("/policies/new", "/silences", "/silences/new?host=srv-12", "/welcome?step=whmcs"),
+    *("/policies/new", "/silences", "/silences/new?host=srv-12", "/welcome?step=whmcs", "/checks", "/checks/new", "/heartbeats", "/hosts"),
+    *("/settings/channels", "/settings/thresholds", "/rules"),
 )
 
 
@@ -101,7 +103,8 @@ SMALL = """() => [...document.querySelectorAll('a, button, input, select, summar
 
 @pytest.mark.claim("K19", "A20")
 async def test_every_page_opens_without_a_fault_and_fits_the_desk(somebody: Opener) -> None:
-    async with somebody(color_scheme="light") as context:
+    async with somebody(color_scheme="light", reduced_motion="reduce") as context:
+        await accessibility.prepare(context)
         page = await context.new_page()
         for path in PAGES:
             answer = await page.goto(path)
@@ -109,17 +112,20 @@ async def test_every_page_opens_without_a_fault_and_fits_the_desk(somebody: Open
             assert answer.status == 200, path
             assert await page.locator("main h1").count() == 1, path
             assert await sideways(page) == 0, path
+            assert await accessibility.complaints(page) == [], path
         assert await page.evaluate(GROUND) == "rgb(245, 243, 235)"
 
 
 @pytest.mark.claim("K19")
 async def test_every_page_fits_a_phone_and_a_thumb_at_night(somebody: Opener) -> None:
-    async with somebody(phone=True, color_scheme="dark") as context:
+    async with somebody(phone=True, color_scheme="dark", reduced_motion="reduce") as context:
+        await accessibility.prepare(context)
         page = await context.new_page()
         for path in PAGES:
             await page.goto(path)
             assert await sideways(page) == 0, path
             assert await page.evaluate(SMALL) == [], path
+            assert await accessibility.complaints(page, accessibility.BY_LOOKS) == [], path
         assert await page.evaluate(GROUND) == "rgb(10, 18, 37)"
 
 
@@ -165,6 +171,41 @@ async def test_the_list_is_worked_from_the_keyboard_and_taken_back(somebody: Ope
         await expect(page.get_by_role("searchbox")).to_be_focused()
         await page.keyboard.type("jjj")  # letters, while one types
         await expect(page.get_by_role("searchbox")).to_have_value("jjj")
+
+
+@pytest.mark.claim("K20")
+async def test_the_lead_of_support_filters_resolves_many_and_takes_it_back(somebody: Opener) -> None:
+    async with somebody(who=showcase.AYLIN) as context:
+        page = await context.new_page()
+        await page.goto("/alerts?site=nordlicht&severity_min=2")
+        rows = page.locator("[data-list] tbody tr")
+        before = await rows.count()
+        assert before >= 3
+        for place in (1, 2):
+            await rows.nth(place).get_by_role("checkbox").check()
+        await page.get_by_role("region", name="Selected alerts").get_by_role("button", name="Resolve").click()
+        await expect(page.locator(".toast")).to_contain_text("2 alerts resolved.")
+        await expect(rows).to_have_count(before - 2)
+        assert "site=nordlicht" in page.url
+        await page.get_by_role("button", name="Undo").click()
+        await expect(page.locator(".toast").last).to_contain_text("Taken back.")
+        await expect(rows).to_have_count(before)
+
+
+@pytest.mark.claim("K19")
+async def test_who_hears_the_page_read_finds_its_parts_by_name(somebody: Opener) -> None:
+    async with somebody() as context:
+        page = await context.new_page()
+        await page.goto("/")
+        await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+        await expect(page.get_by_role("main")).to_have_count(1)
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+        await page.goto("/alerts/18")
+        for heading in await page.get_by_role("heading").all():
+            assert (await heading.inner_text()).strip()
+        for button in await page.get_by_role("button").all():
+            assert await button.evaluate("e => (e.ariaLabel || e.innerText || '').trim()"), await button.evaluate("e => e.outerHTML")
 
 
 async def test_what_somebody_has_begun_stays_when_the_page_is_renewed(site: Site, somebody: Opener) -> None:
