@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent import tocsin_agent
-from tests.cli.program import PATIENCE, Program, until
+from tests.cli.program import PATIENCE, Handy, until
 
 ROOT = Path(__file__).parents[2]
 # The agent as it is, but for its interval; it notes when each of its rounds was.
@@ -67,7 +67,7 @@ EVENTS = "SELECT title FROM events WHERE type = 'agent.round' ORDER BY CAST(titl
 
 def ordeal(tmp_path: Path, kills: int, interval: float, life: float, gap: float) -> int:
     """Kills the server so many times; how many rounds there were."""
-    program = Program(tmp_path / "data")
+    program = Handy(tmp_path / "data")
     key = program.key()
     with program.serving() as server:
         url = server.url

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.service import OTHER_SITE, Caller, Service
-from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.core.times import to_text
 from tocsin.identity.model import Scope
 
@@ -93,7 +93,7 @@ async def test_a_host_can_be_paused_and_removed(sqlite_service: Service) -> None
     host = (await service.reader.get("/hosts"))["items"][0]["id"]
     paused = await service.admin.ask("PATCH", f"/hosts/{host}", json={"paused": True})
     assert paused.json()["status"] == "paused"
-    await service.world.pass_time(DAY)
+    await service.world.pass_time(HOUR)
     assert types(service) == []
     assert (await service.admin.ask("PATCH", f"/hosts/{host}", json={"paused": False})).json()["status"] == "up"
     assert (await service.admin.ask("PATCH", f"/hosts/{host}", json={})).json()["status"] == "up"

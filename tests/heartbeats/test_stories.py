@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from tests.world import World
 from tocsin.audit.model import Who
-from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.core.ids import is_uuid
 from tocsin.db import tables
 from tocsin.heartbeats import store
@@ -94,7 +94,7 @@ async def test_pausing_and_removing_end_what_is_told(world: World) -> None:
     await world.pass_time(2 * HOUR)
     await world.write(lambda tx: world.core.pulse.change(tx, MARTA, made.heartbeat.id, {}, paused=True))
     assert world.alert(1).status == "resolved"
-    await world.pass_time(DAY)
+    await world.pass_time(3 * HOUR)
     assert len(world.alerts()) == 1
     await world.write(lambda tx: world.core.pulse.change(tx, MARTA, made.heartbeat.id, {}, paused=False))
     await ping(world, made, Kind.FAIL)
