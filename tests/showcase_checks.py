@@ -222,7 +222,7 @@ def _measured(site_id: int, host: str, at: int, now: int, chance: random.Random)
         ("load_5m", cpu / 13, {}),
         ("load_15m", cpu / 14, {}),
         ("cpu_count", 8, {}),
-        ("disk_percent", 88.0 - (now - at) / DAY * 0.4, {"mount": "/var"}),
+        ("disk_percent", 81.0 - (now - at) / DAY * 0.4, {"mount": "/var"}),
         ("disk_free_bytes", 61_000_000_000, {"mount": "/var"}),
         ("disk_percent", 41.0, {"mount": "/"}),
         ("network_receive_bytes_per_second", 2_400_000 * day * chance.uniform(0.6, 1.4), {}),
