@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
-from bench import agent, alerts_list, checks, escalation, history, hook, ingest, latency, memory, muting, report, rules, storm  # noqa: E402 - the path comes first
+from bench import agent, alerts_list, checks, escalation, history, hook, ingest, latency, memory, muting, pages, report, rules, storm  # noqa: E402 - the path comes first
 from bench.figures import Options, Part  # noqa: E402
 from bench.machine import facts  # noqa: E402
 from bench.servers import Alertmanager, BenchError, Cluster, Tocsin, TocsinOnPostgres, cluster, postgres_programs  # noqa: E402
@@ -63,6 +63,10 @@ class Bench:
         """The alerts list."""
         return [alerts_list.measure(self._tocsin, self._work, self._options)]
 
+    def pages(self) -> list[Part]:
+        """The pages of the dashboard."""
+        return [pages.measure(self._tocsin, self._work, self._options)]
+
     def muting(self) -> list[Part]:
         """Events when much is silenced."""
         return [muting.measure(self._work, self._options)]
@@ -103,6 +107,7 @@ PARTS: dict[str, Callable[[Bench], list[Part]]] = {
     "storm": Bench.storm,
     "memory": Bench.memory,
     "alerts": Bench.alerts,
+    "pages": Bench.pages,
     "muting": Bench.muting,
     "escalation": Bench.escalation,
     "rules": Bench.rules,
