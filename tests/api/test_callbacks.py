@@ -448,7 +448,7 @@ class TestTheLimit:
             await phones.phone.receipts.chase()
             assert phones.world.alert(alert.number).status == "resolved"
             await service.send({"type": "disk.full", "severity": 5, "subject": "disk:7"})
-            assert phones.twilio.taken[-1]["Body"].startswith("CRITICAL")
+            assert any(one["Body"].startswith("CRITICAL") for one in phones.twilio.taken[5:])
 
     async def test_what_was_not_handed_over_costs_nothing_and_the_real_price_counts(self, service: Service) -> None:
         async with telephones(service) as phones:
