@@ -4,8 +4,8 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-# Two processes: the suite is made for two cores; `make test JOBS=4` where there are more.
-JOBS ?= 2
+# Three processes for two cores, since some tests wait for programs and clocks; `make test JOBS=6` where there are more.
+JOBS ?= 3
 UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .PHONY: help

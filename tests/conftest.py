@@ -56,6 +56,43 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["tocsin_owner"] = os.getpid()
 
 
+# What takes longest, the longest first: begun last, it would be all that one process does while the others have nothing left.
+LONG = (
+    "tests/crash/",
+    "tests/api/made_up/",
+    "tests/agent/test_restarts.py",
+    "tests/cli/test_faults",
+    "tests/web/test_in_a_browser.py",
+    "tests/web/test_access_in_a_browser.py",
+    "tests/metrics/test_keeping.py",
+    "tests/demo/",
+    "tests/api/test_sites_apart.py",
+    "tests/cli/test_cli_story.py",
+    "tests/stories/test_escalation.py",
+    "tests/notify/test_delivery.py",
+    "tests/cli/",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each process begins with its share of the long tests: xdist first gives each an equal, unbroken part of the list."""
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    if workers == 1:
+        return
+    rank = {item: next((place for place, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)) for item in items}
+    long = sorted((item for item in items if rank[item] < len(LONG)), key=rank.__getitem__)
+    rest = [item for item in items if rank[item] == len(LONG)]
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        room = len(items) * (worker + 1) // workers - len(ordered)
+        share = long[worker::workers][:room]
+        ordered += [*share, *rest[: room - len(share)]]
+        del rest[: room - len(share)]
+    placed = set(ordered)
+    items[:] = [*ordered, *(item for item in items if item not in placed)]
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Removes the folder, unless the cluster's keeper has it: that removes it once this process has ended."""
     folder = config.stash.get(FOLDER, None)
