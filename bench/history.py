@@ -115,7 +115,7 @@ class _Ours:
         for number, values in enumerate(self._mix.values):
             pairs = zip(self._mix.times_of(number)[part].tolist(), values[part].tolist(), strict=True)
             samples = [Sample(self._site, f"load{number}_percent", at, value, f"host-{number // 16}") for at, value in pairs]
-            self._core.writer.call(lambda tx, samples=samples: history.record(tx, samples, clock.now()))  # type: ignore[misc]
+            self._core.writer.call(lambda tx, samples=samples: history.record(tx, samples, clock.now()))  # type: ignore[misc]  # lambdas with defaults have no type
 
     def _keep(self) -> float:
         """The longest time (ms) that a piece of work held the writer."""

@@ -28,7 +28,7 @@ def samples_of(world: World, days: int, *, until: int, series: int = 20, step: i
 async def record(world: World, samples: list[Sample]) -> None:
     for start in range(0, len(samples), 5_000):
         some = samples[start : start + 5_000]
-        await world.write(lambda tx, some=some: world.core.history.record(tx, some, world.clock.now()))  # type: ignore[misc]
+        await world.write(lambda tx, some=some: world.core.history.record(tx, some, world.clock.now()))  # type: ignore[misc]  # lambdas with defaults have no type
 
 
 def next_piece(world: World, days: int = 90) -> Piece | None:

@@ -76,7 +76,7 @@ async def test_late_samples_get_into_sealed_blocks_and_into_the_roll_ups(world: 
     assert sum(map(len, after.values())) == len(samples)
     assert world.count(tables.late_days) == 0
     for table in (tables.samples, tables.blocks, tables.rollups_hourly, tables.rollups_daily):
-        await world.write(lambda tx, table=table: tx.sql.execute(table.delete()))  # type: ignore[misc]
+        await world.write(lambda tx, table=table: tx.sql.execute(table.delete()))  # type: ignore[misc]  # lambdas with defaults have no type
     await record(world, samples)
     await keep(world)
     assert (everything(world), rollups(world, tables.rollups_hourly), rollups(world, tables.rollups_daily)) == (after, hourly, daily)

@@ -147,7 +147,7 @@ async def test_three_failures_in_a_row_are_an_alert_that_ends_with_the_next_answ
     await make(world)
     pages = [good("", 500), good("a 1"), good("", 500), good("", 500), good("", 500), good("", 502)]
     for number, page in enumerate(pages):
-        door.page = lambda page=page: page  # type: ignore[misc]
+        door.page = lambda page=page: page  # type: ignore[misc]  # lambdas with defaults have no type
         await look(scraper)
         assert len(world.alerts()) == (1 if number >= 4 else 0)
         world.clock.advance(MINUTE)

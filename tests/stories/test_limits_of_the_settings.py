@@ -33,7 +33,7 @@ async def measure(world: World, name: str, *values: float) -> list[tuple[str, in
     for value in values:
         world.clock.advance(MINUTE)
         sample = Sample(site, name, world.clock.now(), value, "web01", (("mount", "/"),) if name == "disk_percent" else ())
-        await world.write(lambda tx, one=sample: world.core.history.record(tx, [one], world.clock.now()))  # type: ignore[misc]
+        await world.write(lambda tx, one=sample: world.core.history.record(tx, [one], world.clock.now()))  # type: ignore[misc]  # lambdas with defaults have no type
     return [(alert.title, alert.severity) for alert in world.alerts() if alert.status == "open"]
 
 

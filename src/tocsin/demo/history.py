@@ -126,7 +126,7 @@ class _Story:
         for alert in alert_store.unresolved(tx, self._core.sites.get(trouble.site).id, [trouble.key]):
             if what == OVER:
                 who = alert.acknowledged_by or self._on_watch(tx, now)
-                self._core.actions.act(alert.id, lambda one, at, who=who: rules.resolve(one, who, trouble.note, at))(tx)  # type: ignore[misc]
+                self._core.actions.act(alert.id, lambda one, at, who=who: rules.resolve(one, who, trouble.note, at))(tx)  # type: ignore[misc]  # lambdas with defaults have no type
             elif alert.status == Status.OPEN:
                 self._take(tx, alert, now)
         self._core.sweep.step(tx)

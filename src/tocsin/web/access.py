@@ -32,6 +32,10 @@ class Problems(dict[str, str]):
         return ""
 
 
+class NoFields(msgspec.Struct, frozen=True):
+    """The form of a button that says all by being pressed."""
+
+
 async def form(request: AnyRequest, shape: type[Shape]) -> Shape:
     """The form's fields as a *shape*. Raises `InvalidInput` for each that is wrong, or that the form does not have."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

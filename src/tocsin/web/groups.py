@@ -1,6 +1,7 @@
 """Forms with numbered groups of fields, such as ``l0.user``: for what has as many parts as somebody wants."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from urllib.parse import parse_qsl
 
 from tocsin.core.errors import InvalidInput
@@ -44,3 +45,14 @@ def count(fields: Fields, start: str) -> int:
 def small(text: str) -> int | None:
     """A number of up to three digits; None if *text* is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None
+
+
+def number(text: str) -> int | float | str:
+    """A number that was typed, with a point or a comma; what is none stays the text, about which the answer then says what it must be."""
+    for kind in (int, float):
+        try:
+            value = kind(text.replace(",", "."))
+        except ValueError:
+            continue
+        return value if isfinite(value) else text
+    return text

@@ -19,7 +19,7 @@ from tocsin.events.queries import StoredEvent
 from tocsin.identity import service
 from tocsin.identity.model import Scope, Viewer
 from tocsin.pipeline.actions import TEST_TYPE
-from tocsin.web.access import AnyRequest, address_of, form, go
+from tocsin.web.access import AnyRequest, NoFields, address_of, form, go
 from tocsin.web.desk import Desk
 from tocsin.web.pages import screen
 from tocsin.web.start import TheServer
@@ -43,10 +43,6 @@ class KeyForm(msgspec.Struct, frozen=True, kw_only=True):
     """For which site the bridge's key is."""
 
     site: Annotated[str, Meta(max_length=63)] = "main"
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from tocsin.core.clock import DAY
 from tocsin.core.errors import Conflict, InvalidInput, NotAllowed, Unavailable
 from tocsin.core.reading import read_body
 from tocsin.identity.model import Viewer
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.checks import rules
 from tocsin.web.checks.rules import Bar, CheckForm, Range
 from tocsin.web.desk import Desk
@@ -67,10 +67,6 @@ class NewQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Annotated[str, Meta(pattern=r"^[a-z]{1,20}$")] = "http"
     host: Annotated[str, Meta(max_length=253)] | None = None
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from msgspec import inspect
 from tocsin.checks.model import Check, Finding, HttpTarget, Level, Span, Status, Target
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.times import in_words
-from tocsin.web.groups import Fields, single
+from tocsin.web.groups import Fields, number, single
 
 Range = Literal["1h", "24h", "30d", "90d"]
 
@@ -362,7 +362,7 @@ def body_of(sent: CheckForm, *, change: bool) -> bytes:
         if name == "site" and change:
             continue
         if text:
-            body[name] = _number(text) if is_number else text
+            body[name] = number(text) if is_number else text
         elif change and name in ("host", "group", "warning_ms", "critical_ms", "sla_percent"):
             body[name] = None
     return json.dumps(body).encode()
@@ -385,7 +385,7 @@ def _is_dict(type_: Any) -> bool:
 
 def _value(type_: str, text: str, *, is_dict: bool) -> Any:
     if type_ == "number":
-        return _number(text)
+        return number(text)
     if type_ == "switch":
         return text == "true"
     if type_ == "lines" and is_dict:
@@ -393,16 +393,6 @@ def _value(type_: str, text: str, *, is_dict: bool) -> Any:
         return {name.strip(): value.strip() for name, _, value in pairs}
     if type_ == "lines":
         return [line.strip() for line in text.splitlines() if line.strip()]
-    return text
-
-
-def _number(text: str) -> int | float | str:
-    """A number if it is one; else the text, about which the answer then says what it must be."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
     return text
 
 

@@ -16,7 +16,7 @@ from tocsin.core.reading import read_body
 from tocsin.heartbeats import store
 from tocsin.heartbeats.model import MOST, Heartbeat
 from tocsin.identity.model import Viewer
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.desk import Desk
 from tocsin.web.heartbeats import rules
 from tocsin.web.heartbeats.rules import HeartbeatForm
@@ -64,10 +64,6 @@ class SentForm(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: Typed = ""
     longest_run_seconds: Typed = ""
     severity: Typed = ""
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class HeartbeatPages(Controller):

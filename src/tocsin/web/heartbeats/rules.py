@@ -9,6 +9,7 @@ from tocsin.core.clock import SECOND
 from tocsin.core.times import in_words
 from tocsin.heartbeats import rules
 from tocsin.heartbeats.model import Heartbeat, Kind, Ping, Schedule, Status
+from tocsin.web.groups import number
 
 # How each status looks: the sign, and the words of a person.
 SIGNS = {
@@ -105,18 +106,13 @@ def form_of(one: Heartbeat, site: str) -> HeartbeatForm:
 
 def body_of(sent: HeartbeatForm, *, change: bool) -> bytes:
     """The same as the API takes it."""
-    body: dict[str, Any] = {"name": sent.name, "grace_seconds": _number(sent.grace_seconds), "severity": _number(sent.severity)}
+    body: dict[str, Any] = {"name": sent.name, "grace_seconds": number(sent.grace_seconds), "severity": number(sent.severity)}
     if sent.how == "cron":
         body |= {"cron": sent.cron, "time_zone": sent.time_zone or "UTC"}
     else:
-        body["period_seconds"] = _number(sent.period_seconds)
+        body["period_seconds"] = number(sent.period_seconds)
     if sent.longest_run_seconds or change:
-        body["longest_run_seconds"] = _number(sent.longest_run_seconds) if sent.longest_run_seconds else None
+        body["longest_run_seconds"] = number(sent.longest_run_seconds) if sent.longest_run_seconds else None
     if sent.site and not change:
         body["site"] = sent.site
     return msgspec.json.encode(body)
-
-
-def _number(text: str) -> int | str:
-    """A whole number if it is one; else the text, about which the answer then says what it must be."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text

@@ -23,7 +23,7 @@ from tocsin.hosts.model import MOST, Host
 from tocsin.identity.model import Viewer
 from tocsin.metrics.model import Agg, Question, Reading, SeriesFilter
 from tocsin.metrics.rules import step_for
-from tocsin.web.access import AnyRequest, address_of, form, go
+from tocsin.web.access import AnyRequest, NoFields, address_of, form, go
 from tocsin.web.desk import Desk
 from tocsin.web.hosts import rules
 from tocsin.web.hosts.rules import Picture
@@ -64,10 +64,6 @@ class TokenForm(msgspec.Struct, frozen=True, kw_only=True):
     """For which site a server is let in."""
 
     site: Slug | None = None
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class HostPages(Controller):

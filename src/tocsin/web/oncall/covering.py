@@ -20,7 +20,7 @@ from tocsin.oncall import service, store
 from tocsin.oncall.definition import LONGEST_OVERRIDE, Person
 from tocsin.oncall.model import Feed, Override, OverrideKind, Schedule, Shift, Turn
 from tocsin.web import people
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.oncall import rules
 from tocsin.web.pages import screen
 from tocsin.web.start import InPath, TheServer
@@ -70,10 +70,6 @@ class FeedForm(msgspec.Struct, frozen=True, kw_only=True):
     """What the calendar shows: one's own shifts everywhere, or all of a schedule."""
 
     schedule: Ref = ""
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class CoverPages(Controller):

@@ -17,7 +17,7 @@ from tocsin.escalation.model import TargetKind
 from tocsin.identity.model import Viewer
 from tocsin.oncall import definition, service, store
 from tocsin.oncall.model import Team
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go
 from tocsin.web.groups import Fields, read_fields, several, single
 from tocsin.web.pages import screen
 from tocsin.web.start import InPath, TheServer
@@ -41,10 +41,6 @@ class TeamForm(msgspec.Struct, frozen=True):
     version: str = ""
     places: int = FREE_PLACES
     do: str = "save"
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class TeamPages(Controller):

@@ -20,7 +20,7 @@ from tocsin.identity.model import Viewer
 from tocsin.notify.contacts import read_directory
 from tocsin.notify.plan import preview
 from tocsin.notify.reach import CONTACT_KINDS, Directory, known
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go
 from tocsin.web.alerts.timeline import WAYS
 from tocsin.web.groups import read_fields, small
 from tocsin.web.pages import screen
@@ -42,10 +42,6 @@ class PoliciesQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     severity: Literal["2", "3", "4", "5"] = "4"
     done: Literal["made", "changed", "removed"] | None = None
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class Card(msgspec.Struct, frozen=True):

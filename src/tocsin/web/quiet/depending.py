@@ -2,7 +2,6 @@
 
 import asyncio
 
-import msgspec
 from litestar import Controller, Response, get, post
 
 from tocsin.api.muting import write
@@ -14,7 +13,7 @@ from tocsin.identity.model import Viewer
 from tocsin.muting import preview as previews, service
 from tocsin.muting.model import Dependency
 from tocsin.muting.preview import Preview, Scope
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.desk import Desk
 from tocsin.web.groups import read_fields
 from tocsin.web.pages import screen
@@ -22,10 +21,6 @@ from tocsin.web.quiet import rules
 from tocsin.web.quiet.rules import DependencyForm, Row
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class DependencyPages(Controller):

@@ -21,7 +21,7 @@ from tocsin.muting import preview as previews, rules as muting_rules, service
 from tocsin.muting.model import Dependency, Maintenance, Matchers, Silence, Standing, Window
 from tocsin.muting.preview import Preview, Scope
 from tocsin.web import people
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.desk import Desk
 from tocsin.web.groups import read_fields
 from tocsin.web.pages import screen
@@ -59,10 +59,6 @@ class NewQuery(msgspec.Struct, frozen=True, kw_only=True):
     type: Text | None = None
     site: Text | None = None
     subject: Text | None = None
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class Entry(msgspec.Struct, frozen=True):

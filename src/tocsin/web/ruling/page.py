@@ -35,7 +35,7 @@ from tocsin.ruling.backtest import BackTest
 from tocsin.ruling.model import EventRule
 from tocsin.ruling.store import Kept
 from tocsin.web import people
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go
 from tocsin.web.desk import Desk
 from tocsin.web.groups import read_fields, small
 from tocsin.web.pages import screen
@@ -82,10 +82,6 @@ class RestoreForm(msgspec.Struct, frozen=True, kw_only=True):
     """The version that shall hold again."""
 
     version: Annotated[int, Meta(ge=1)]
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class Entry(msgspec.Struct, frozen=True):

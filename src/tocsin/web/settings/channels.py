@@ -17,7 +17,7 @@ from tocsin.notify import queries, shared
 from tocsin.notify.queries import Ended
 from tocsin.notify.shared import Change, SharedContact
 from tocsin.notify.targets import KINDS, MAX_TARGET
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.pages import screen
 from tocsin.web.settings.contacts import KINDS as WORDS
 from tocsin.web.start import InPath, TheServer
@@ -68,10 +68,6 @@ class ChangeForm(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=100)] = ""
     target: Annotated[str, Meta(max_length=MAX_TARGET)] = ""
     enabled: Annotated[str, Meta(max_length=3)] = ""
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class Way(msgspec.Struct, frozen=True):

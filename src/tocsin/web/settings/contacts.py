@@ -23,7 +23,7 @@ from tocsin.notify.contacts import read_directory
 from tocsin.notify.queries import Person as ContactRow
 from tocsin.notify.reach import Person, PersonRule, QuietHours, Urgency, person_promises
 from tocsin.notify.wishes import Wishes
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.devices import device
 from tocsin.web.pages import screen
 from tocsin.web.start import InPath, TheServer
@@ -83,10 +83,6 @@ class ChangeForm(msgspec.Struct, frozen=True, kw_only=True):
     rename: Annotated[str, Meta(max_length=3)] = ""
     label: Annotated[str, Meta(max_length=api.MAX_LABEL)] = ""
     position: Annotated[int, Meta(ge=1, le=own.MAX_CONTACTS)] | None = None
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class Whose(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from tocsin.db.writer import Tx
 from tocsin.identity import logins, people, rules, store
 from tocsin.identity.model import PassKind, Role, User, Viewer
 from tocsin.notify import accounts
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.pages import screen
 from tocsin.web.settings.zones import zones
 from tocsin.web.start import InPath, TheServer
@@ -50,10 +50,6 @@ class LinkForm(msgspec.Struct, frozen=True, kw_only=True):
     """Which link is wanted."""
 
     kind: PassKind = PassKind.INVITE
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A form that is only a button."""
 
 
 class PeoplePages(Controller):

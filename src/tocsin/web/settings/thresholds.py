@@ -16,8 +16,9 @@ from tocsin.core.reading import read_body
 from tocsin.identity.model import Viewer
 from tocsin.thresholds import rules, service
 from tocsin.thresholds.model import Threshold
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.desk import Desk
+from tocsin.web.groups import number
 from tocsin.web.pages import screen
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
@@ -62,10 +63,6 @@ class ChangeForm(msgspec.Struct, frozen=True, kw_only=True):
     for_seconds: Typed = ""
     missing_seconds: Typed = ""
     do: Literal["save", "on", "off"] = "save"
-
-
-class NoFields(msgspec.Struct, frozen=True):
-    """A button."""
 
 
 class ThresholdPages(Controller):
@@ -119,7 +116,7 @@ def _body(sent: NewForm) -> dict[str, Any]:
             body[name] = getattr(sent, name)
     for name in ("warning", "critical", "clear", "for_seconds", "missing_seconds"):
         if getattr(sent, name):
-            body[name] = _number(getattr(sent, name))
+            body[name] = number(getattr(sent, name))
     return body
 
 
@@ -134,19 +131,9 @@ def _labels(text: str) -> dict[str, str] | str:
 def _changes(sent: ChangeForm) -> dict[str, Any]:
     if sent.do != "save":
         return {"enabled": sent.do == "on"}
-    nullable = {name: _number(getattr(sent, name)) or None for name in ("warning", "critical", "clear", "missing_seconds")}
-    zero = {name: 0.0 for name in ("warning", "critical", "clear") if _number(getattr(sent, name)) == 0}
-    return {**nullable, **zero, "for_seconds": _number(sent.for_seconds) or 0}
-
-
-def _number(text: str) -> int | float | str:
-    """A number if it is one, with a point or a comma; else the text."""
-    for kind in (int, float):
-        try:
-            return kind(text.replace(",", "."))
-        except ValueError:
-            continue
-    return text
+    nullable = {name: number(getattr(sent, name)) or None for name in ("warning", "critical", "clear", "missing_seconds")}
+    zero = {name: 0.0 for name in ("warning", "critical", "clear") if number(getattr(sent, name)) == 0}
+    return {**nullable, **zero, "for_seconds": number(sent.for_seconds) or 0}
 
 
 def _page(
