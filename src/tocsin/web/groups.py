@@ -1,5 +1,6 @@
 """Forms with numbered groups of fields, such as ``l0.user``: for what has as many parts as somebody wants."""
 
+import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from urllib.parse import parse_qsl
@@ -8,6 +9,8 @@ from tocsin.core.errors import InvalidInput
 
 MOST_FIELDS = 5_000
 LONGEST = 2_000  # characters of one field: more than any is allowed to have
+
+_UNCLEAR = re.compile(r",[0-9]{3}$")  # thousands, or a fraction
 
 Fields = Mapping[str, Sequence[str]]
 
@@ -48,7 +51,12 @@ def small(text: str) -> int | None:
 
 
 def number(text: str) -> int | float | str:
-    """A number that was typed, with a point or a comma; what is none stays the text, about which the answer then says what it must be."""
+    """A number that was typed, with a point or a comma; what is none stays the text, about which the answer then says what it must be.
+
+    So does ``3,000``: it may mean three or three thousand.
+    """
+    if _UNCLEAR.search(text):
+        return text
     for kind in (int, float):
         try:
             value = kind(text.replace(",", "."))
