@@ -57,6 +57,7 @@ from tocsin.api.wishes import OwnWishesApi, WishesApi
 from tocsin.bootstrap import Server
 from tocsin.checks.model import Check
 from tocsin.core.errors import NotAllowed, NotAuthenticated, TocsinError
+from tocsin.core.text import sentence
 from tocsin.engine.loop import Engine
 from tocsin.engine.steps import STEPS
 from tocsin.events.queries import StoredEvent
@@ -297,7 +298,7 @@ def _on_ours(request: AnyRequest, error: TocsinError) -> Response[bytes]:
         return access.to_login(request)
     problem = problem_of(error)
     title = "That is not yours to do" if isinstance(error, NotAllowed) else problem.title
-    return _page(request, problem.status, f"{title}.", f"{error.message[:1].upper()}{error.message[1:]}.")
+    return _page(request, problem.status, f"{title}.", sentence(error.message))
 
 
 def _note_refusal(request: AnyRequest, error: TocsinError) -> None:

@@ -35,3 +35,13 @@ def without_credentials(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 alert``, ``12 alerts``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def sentence(words: str) -> str:
+    """*words* with a capital at the start and a full stop at the end, as a page says what an error says."""
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+
+
+def whole(text: str, digits: int = 9) -> int | None:
+    """The number that *text* is, of up to *digits* plain digits; None if it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None

@@ -9,7 +9,7 @@ from tocsin.audit import service as audit
 from tocsin.audit.model import Who
 from tocsin.core.clock import DAY, Clock
 from tocsin.core.errors import Conflict
-from tocsin.core.text import cut
+from tocsin.core.text import cut, sentence
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.identity import permissions
@@ -138,7 +138,7 @@ class Replies:
             decide = self._actions.acknowledge(owner.name) if wish is Wish.ACKNOWLEDGE else _resolve(owner.name)
             changed = self._actions.act(alert.id, _by(decide, reason))(tx)
         except Conflict as conflict:
-            return f"{conflict.message[:1].upper()}{conflict.message[1:]}."
+            return sentence(conflict.message)
         by_other = wish is Wish.ACKNOWLEDGE and changed.acknowledged_by != owner.name and changed.status == Status.ACKNOWLEDGED
         lead = f"{clean_line(changed.acknowledged_by or '', 60)} has" if by_other else _DONE[wish]
         return f"{lead} alert {alert.number}: {title}."

@@ -4,6 +4,7 @@ The guard lets a person in and checks what a form carries to show that it is our
 ``{{ csrf(viewer) }}`` of macros.html. A handler names ``viewer: TheViewer``, and reads its fields with `form`.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +14,7 @@ from litestar.datastructures import Cookie
 
 from tocsin.core.errors import InvalidInput, UnknownFields
 from tocsin.core.reading import read_form
+from tocsin.core.text import sentence
 from tocsin.identity.rules import SESSION_LASTS
 from tocsin.web.pages import HEADERS
 
@@ -49,13 +51,17 @@ def address_of(request: AnyRequest) -> str:
     return request.client.host if request.client else ""
 
 
-def problems(error: InvalidInput) -> Problems:
-    """What is wrong, by field, as sentences to stand below the field. A field that the form does not have is no mistake of the
-    person's, and is raised again: somebody tries what may be let in.
+def problems(error: InvalidInput, on_page: Callable[[str], str] = str) -> Problems:
+    """What is wrong, by field, as sentences to stand below the field: the first of each. *on_page*: what the page calls a field.
+
+    A field that the form does not have is no mistake of the person's, and is raised again: somebody tries what may be let in.
     """
     if isinstance(error, UnknownFields):
         raise error
-    return Problems({one.field: f"{one.message[:1].upper()}{one.message[1:].rstrip('.')}." for one in error.errors})
+    found = Problems()
+    for one in error.errors:
+        found.setdefault(on_page(one.field), sentence(one.message))
+    return found
 
 
 # --- The cookie

@@ -6,6 +6,7 @@ from math import isfinite
 from urllib.parse import parse_qsl
 
 from tocsin.core.errors import InvalidInput
+from tocsin.core.text import whole
 
 MOST_FIELDS = 5_000
 LONGEST = 2_000  # characters of one field: more than any is allowed to have
@@ -47,7 +48,7 @@ def count(fields: Fields, start: str) -> int:
 
 def small(text: str) -> int | None:
     """A number of up to three digits; None if *text* is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None
+    return whole(text, 3)
 
 
 def number(text: str) -> int | float | str:

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
+from tocsin.core.text import sentence
 from tocsin.db.writer import Tx
 from tocsin.identity import logins, people, rules, store
 from tocsin.identity.model import PassKind, User
@@ -159,7 +160,7 @@ def _setup_page(wrong: Problems, sent: Setup) -> Response[bytes]:
 
 
 def _dead(error: NotFound | Conflict) -> Response[bytes]:
-    advice = f"{error.message[:1].upper()}{error.message[1:]}. Nothing was changed. A new one comes from whoever runs Tocsin, or from the"
+    advice = f"{sentence(error.message)} Nothing was changed. A new one comes from whoever runs Tocsin, or from the"
     return notice(404, "This link does not work.", f"{advice} sign-in page.", depth=1)
 
 

@@ -15,13 +15,14 @@ from tocsin.bootstrap import Server
 from tocsin.core.clock import DAY
 from tocsin.core.errors import Conflict, FieldError, InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
+from tocsin.core.text import whole
 from tocsin.core.times import to_datetime
 from tocsin.identity.model import Viewer
 from tocsin.oncall import definition, service, store
 from tocsin.oncall.definition import LayerText
 from tocsin.oncall.model import Schedule
 from tocsin.oncall.service import ScheduleChange
-from tocsin.web.access import AnyRequest, Problems, address_of, form, go
+from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
 from tocsin.web.groups import Fields, count, read_fields, several, single, small
 from tocsin.web.oncall import rules
 from tocsin.web.pages import screen
@@ -137,7 +138,7 @@ async def _save(request: AnyRequest, server: Server, viewer: Viewer, schedule: S
             schedule_id = schedule.id
             made = await server.core.writer.run(lambda tx: service.change_schedule(tx, who, schedule_id, wanted, now))
     except InvalidInput as error:
-        return await asyncio.to_thread(_page, request, server, viewer, schedule, sent, _problems(error), "")
+        return await asyncio.to_thread(_page, request, server, viewer, schedule, sent, problems(error, _on_page), "")
     except Conflict as error:
         present = schedule if schedule is None else await asyncio.to_thread(_find, server, schedule.id)
         return await asyncio.to_thread(_page, request, server, viewer, present, sent, Problems(), error.message)
@@ -205,7 +206,7 @@ def change_of(sent: ScheduleForm) -> ScheduleChange:
     layers = [_text(f"layers[{n}]", layer, errors) for n, layer in enumerate(sent.layers)]
     if errors:
         raise InvalidInput(tuple(errors))
-    version = int(sent.version) if sent.version.isascii() and sent.version.isdigit() and len(sent.version) < 10 else None
+    version = whole(sent.version)
     return ScheduleChange(sent.name, sent.time_zone, [one for one in layers if one], sent.announce_gaps, sent.announce_hand_offs, version)
 
 
@@ -227,16 +228,8 @@ def _raw(layer: LayerForm) -> dict[str, Any]:
     return {"name": layer.name, "rotation": rotation, "restrictions": restrictions}
 
 
-def _problems(error: InvalidInput) -> Problems:
-    """By the name of the field on the page: ``layers[0].rotation.users[1]`` is ``l0.user``."""
-    found = Problems()
-    for one in error.errors:
-        words = f"{one.message[:1].upper()}{one.message[1:].rstrip('.')}."
-        found.setdefault(_on_page(one.field), words)
-    return found
-
-
 def _on_page(field: str) -> str:
+    """The name of the field on the page: ``layers[0].rotation.users[1]`` is ``l0.user``."""
     if not field.startswith("layers["):
         return field
     number, _, rest = field.removeprefix("layers[").partition("]")

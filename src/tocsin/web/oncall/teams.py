@@ -11,13 +11,14 @@ from tocsin.api.context import Given
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
+from tocsin.core.text import sentence, whole
 from tocsin.db.writer import Tx
 from tocsin.escalation import store as policies
 from tocsin.escalation.model import TargetKind
 from tocsin.identity.model import Viewer
 from tocsin.oncall import definition, service, store
 from tocsin.oncall.model import Team
-from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.groups import Fields, read_fields, several, single
 from tocsin.web.pages import screen
 from tocsin.web.start import InPath, TheServer
@@ -97,7 +98,7 @@ class TeamPages(Controller):
         except Conflict as error:
             sent, wrong = (
                 TeamForm(team.name, team.users, str(team.version)),
-                Problems(form=f"{error.message[:1].upper()}{error.message[1:]}."),
+                Problems(form=sentence(error.message)),
             )
             return await asyncio.to_thread(_page, request, server, viewer, team, sent, wrong, "")
         await asyncio.to_thread(server.core.refresh)
@@ -133,7 +134,7 @@ async def _save(request: AnyRequest, server: Server, viewer: Viewer, team: Team 
         more = msgspec.structs.replace(sent, places=4)
         return await asyncio.to_thread(_page, request, server, viewer, team, more, Problems(), "")
     now, who = server.core.clock.now(), viewer.calling(address_of(request)).who
-    version = int(sent.version) if sent.version.isascii() and sent.version.isdigit() and len(sent.version) < 10 else None
+    version = whole(sent.version)
     try:
         if team is None:
             await server.core.writer.run(lambda tx: service.add_team(tx, who, sent.name, sent.users, now))
@@ -141,7 +142,7 @@ async def _save(request: AnyRequest, server: Server, viewer: Viewer, team: Team 
             where = team.id
             await server.core.writer.run(lambda tx: service.change_team(tx, who, where, sent.name, sent.users, version, now))
     except InvalidInput as error:
-        return await asyncio.to_thread(_page, request, server, viewer, team, sent, _problems(error), "")
+        return await asyncio.to_thread(_page, request, server, viewer, team, sent, problems(error, _on_page), "")
     except Conflict as error:
         present = team if team is None else await asyncio.to_thread(_find, server, team.id)
         return await asyncio.to_thread(_page, request, server, viewer, present, sent, Problems(), error.message)
@@ -149,12 +150,8 @@ async def _save(request: AnyRequest, server: Server, viewer: Viewer, team: Team 
     return go(f"/oncall/teams?done={'made' if team is None else 'changed'}", depth=2)
 
 
-def _problems(error: InvalidInput) -> Problems:
-    found = Problems()
-    for one in error.errors:
-        field = "user" if one.field.startswith("users") else one.field
-        found.setdefault(field, f"{one.message[:1].upper()}{one.message[1:].rstrip('.')}.")
-    return found
+def _on_page(field: str) -> str:
+    return "user" if field.startswith("users") else field
 
 
 def _page(

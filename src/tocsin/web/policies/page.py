@@ -12,6 +12,7 @@ from tocsin.api.context import Given
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
+from tocsin.core.text import whole
 from tocsin.db.writer import Tx
 from tocsin.escalation import rules as policy_rules, service, store
 from tocsin.escalation.model import EscalationPolicy
@@ -20,7 +21,7 @@ from tocsin.identity.model import Viewer
 from tocsin.notify.contacts import read_directory
 from tocsin.notify.plan import preview
 from tocsin.notify.reach import CONTACT_KINDS, Directory, known
-from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.alerts.timeline import WAYS
 from tocsin.web.groups import read_fields, small
 from tocsin.web.pages import screen
@@ -144,7 +145,7 @@ async def _save(request: AnyRequest, server: Server, viewer: Viewer, policy: Esc
         steps, repeat = rules.steps_of(sent), small(sent.repeat)
         if repeat is None:
             raise InvalidInput.of("repeat", f"must be a whole number from 0 to {policy_rules.MAX_REPEAT}")
-        wanted = PolicyChange(sent.name, steps, repeat, version=None if policy is None else small(sent.version))
+        wanted = PolicyChange(sent.name, steps, repeat, version=None if policy is None else whole(sent.version))
         if not 1 <= len(sent.name) <= 100:
             raise InvalidInput.of("name", "must have 1 to 100 characters")
         reachable = known(read_directory(tx.sql, now))
@@ -161,19 +162,12 @@ async def _save(request: AnyRequest, server: Server, viewer: Viewer, policy: Esc
     try:
         await server.core.writer.run(work)
     except InvalidInput as error:
-        return await asyncio.to_thread(_page, request, server, viewer, policy, sent, _problems(error), "")
+        return await asyncio.to_thread(_page, request, server, viewer, policy, sent, problems(error, rules.on_page), "")
     except Conflict as error:
         present = policy if policy is None else await asyncio.to_thread(_find, server, policy.id)
         return await asyncio.to_thread(_page, request, server, viewer, present, sent, Problems(), error.message)
     await asyncio.to_thread(server.core.refresh)
     return go(f"/policies?done={'made' if policy is None else 'changed'}", depth=1)
-
-
-def _problems(error: InvalidInput) -> Problems:
-    found = Problems()
-    for one in error.errors:
-        found.setdefault(rules.on_page(one.field), f"{one.message[:1].upper()}{one.message[1:].rstrip('.')}.")
-    return found
 
 
 def _page(

@@ -8,6 +8,7 @@ from tocsin.api.muting import write
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput
 from tocsin.core.ids import new_id
+from tocsin.core.text import sentence
 from tocsin.db.writer import Tx
 from tocsin.identity.model import Viewer
 from tocsin.muting import preview as previews, service
@@ -84,20 +85,15 @@ async def _answer(request: AnyRequest, server: Server, viewer: Viewer, kept: Dep
     try:
         await write(server, work)
     except InvalidInput as error:
-        return await asyncio.to_thread(_page, request, server, viewer, kept, sent, _problems(error))
+        return await asyncio.to_thread(_page, request, server, viewer, kept, sent, problems(error, _on_page))
     except Conflict as error:
-        return await asyncio.to_thread(
-            _page, request, server, viewer, kept, sent, Problems(form=f"{error.message[:1].upper()}{error.message[1:]}.")
-        )
+        return await asyncio.to_thread(_page, request, server, viewer, kept, sent, Problems(form=sentence(error.message)))
     return go("/silences?done=depends", depth=1)
 
 
-def _problems(error: InvalidInput) -> Problems:
+def _on_page(field: str) -> str:
     """All that is wrong with a condition stands below its side."""
-    found = Problems()
-    for field, words in problems(error).items():
-        found.setdefault(field.partition("[")[0], words)
-    return found
+    return field.partition("[")[0]
 
 
 def _page(

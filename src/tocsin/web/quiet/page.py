@@ -16,6 +16,7 @@ from tocsin.api.muting import sites_of, write
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.core.ids import new_id
+from tocsin.core.text import sentence
 from tocsin.identity.model import Viewer
 from tocsin.muting import preview as previews, rules as muting_rules, service
 from tocsin.muting.model import Dependency, Maintenance, Matchers, Silence, Standing, Window
@@ -138,11 +139,9 @@ class QuietPages(Controller):
             else:
                 await write(server, lambda tx: service.change(tx, caller.who, Maintenance, kept.id, wanted, now, sites))
         except InvalidInput as error:
-            return await asyncio.to_thread(_page, request, server, viewer, sent, _problems(error), kept)
+            return await asyncio.to_thread(_page, request, server, viewer, sent, problems(error, _on_page), kept)
         except Conflict as error:
-            return await asyncio.to_thread(
-                _page, request, server, viewer, sent, Problems(form=f"{error.message[:1].upper()}{error.message[1:]}."), kept
-            )
+            return await asyncio.to_thread(_page, request, server, viewer, sent, Problems(form=sentence(error.message)), kept)
         return go("/silences?done=changed", depth=2)
 
     @post("/new", status_code=200)
@@ -160,7 +159,7 @@ class QuietPages(Controller):
             else:
                 await write(server, lambda tx: service.add(tx, caller.who, wanted, now, sites))
         except InvalidInput as error:
-            return await asyncio.to_thread(_page, request, server, viewer, sent, _problems(error))
+            return await asyncio.to_thread(_page, request, server, viewer, sent, problems(error, _on_page))
         except Conflict as error:
             return await asyncio.to_thread(_page, request, server, viewer, sent, Problems(matchers=error.message))
         return go(f"/silences?done={sent.kind}", depth=1)
@@ -228,12 +227,9 @@ def _planned(sent: QuietForm, viewer: Viewer, actor: str, now: int) -> Silence |
     return Maintenance(new_id(now), sent.name, matchers, starts_at, ends_at, sent.comment, sent.rrule or None, zone, actor, now)
 
 
-def _problems(error: InvalidInput) -> Problems:
+def _on_page(field: str) -> str:
     """All that is wrong with a condition stands below the conditions."""
-    found = Problems()
-    for field, words in problems(error).items():
-        found.setdefault("matchers" if field.startswith("matchers") else field, words)
-    return found
+    return "matchers" if field.startswith("matchers") else field
 
 
 def _page(
@@ -244,7 +240,7 @@ def _page(
         try:
             seen = _see(server, viewer, rules.matchers_of(sent))
         except InvalidInput as error:
-            wrong = _problems(error)
+            wrong = problems(error, _on_page)
     desk: Desk = request.app.state.desk
     return screen(
         request,

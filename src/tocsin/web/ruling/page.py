@@ -25,6 +25,7 @@ from tocsin.api.event_rules import (
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput
 from tocsin.core.ids import is_uuid
+from tocsin.core.text import sentence, whole
 from tocsin.db.writer import Tx
 from tocsin.escalation.rules import BUILT_IN
 from tocsin.events import queries as event_queries
@@ -35,7 +36,7 @@ from tocsin.ruling.backtest import BackTest
 from tocsin.ruling.model import EventRule
 from tocsin.ruling.store import Kept
 from tocsin.web import people
-from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go
+from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.desk import Desk
 from tocsin.web.groups import read_fields, small
 from tocsin.web.pages import screen
@@ -185,7 +186,7 @@ class RulePages(Controller):
         try:
             await _write(server, lambda tx: service.restore(tx, who, kept.rule.id, sent.version, policies_of(server), now))
         except (InvalidInput, Conflict) as error:
-            words = _problems(error) if isinstance(error, InvalidInput) else {"restore": error.message}
+            words = problems(error, rules.on_page) if isinstance(error, InvalidInput) else {"restore": error.message}
             wrong = Problems(restore=f"Version {sent.version} cannot hold again: {'; '.join(words.values())}")
             return await asyncio.to_thread(_page, request, server, viewer, kept, rules.written(kept.rule), wrong, "", Looked())
         return go("/rules?done=restored", depth=2)
@@ -232,10 +233,10 @@ async def _answer(request: AnyRequest, server: Server, viewer: Viewer, kept: Kep
             return await asyncio.to_thread(_page, request, server, viewer, kept, rules.pressed(sent), Problems(), "", Looked())
         await _save(request, server, viewer, kept, sent)
     except InvalidInput as error:
-        return await asyncio.to_thread(_page, request, server, viewer, kept, sent, _problems(error), "", Looked())
+        return await asyncio.to_thread(_page, request, server, viewer, kept, sent, problems(error, rules.on_page), "", Looked())
     except Conflict as error:
         if sent.do in LOOKS:
-            busy = Problems(form=f"{error.message[:1].upper()}{error.message[1:]}.")
+            busy = Problems(form=sentence(error.message))
             return await asyncio.to_thread(_page, request, server, viewer, kept, sent, busy, "", Looked())
         present = kept if kept is None else await asyncio.to_thread(_find, server, kept.rule.id)
         return await asyncio.to_thread(_page, request, server, viewer, present, sent, Problems(), error.message, Looked())
@@ -250,7 +251,7 @@ async def _save(request: AnyRequest, server: Server, viewer: Viewer, kept: Kept 
         return
     old = kept.rule.id
     wanted = {name: getattr(made, name) for name in EventRule.__struct_fields__ if name not in ("id", "version")}
-    version = int(sent.version) if sent.version.isascii() and sent.version.isdigit() and len(sent.version) < 10 else None
+    version = whole(sent.version)
     await _write(server, lambda tx: service.change(tx, who, old, wanted, None, policies_of(server), now, version=version))
 
 
@@ -277,13 +278,6 @@ def _look(request: AnyRequest, server: Server, viewer: Viewer, kept: Kept | None
 def _test(server: Server, draft: Draft, days: int) -> Tested:
     found = compare(server, lambda there: (there, proposed(there, draft, None, policies_of(server))), days)
     return Tested(found, summary(found), differing(found.before, found.after))
-
-
-def _problems(error: InvalidInput) -> Problems:
-    found = Problems()
-    for one in error.errors:
-        found.setdefault(rules.on_page(one.field), f"{one.message[:1].upper()}{one.message[1:].rstrip('.')}.")
-    return found
 
 
 def _page(

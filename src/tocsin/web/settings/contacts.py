@@ -14,6 +14,7 @@ from tocsin.audit.model import Who
 from tocsin.bootstrap import Server
 from tocsin.core.clock import SECOND
 from tocsin.core.errors import Conflict, InvalidInput
+from tocsin.core.text import sentence
 from tocsin.core.times import in_words
 from tocsin.db.writer import Tx
 from tocsin.identity import store
@@ -337,7 +338,7 @@ async def _done(
     except InvalidInput as error:
         return await asyncio.to_thread(_page, request, server, viewer, whose, wrong=problems(error), sent=sent())
     except Conflict as error:
-        wrong = Problems({"": f"{error.message[:1].upper()}{error.message[1:]}."})
+        wrong = Problems({"": sentence(error.message)})
         return await asyncio.to_thread(_page, request, server, viewer, whose, wrong=wrong, status=409)
     return go(f"{whose.path}?done={done}", depth=request.scope["path"].count("/") - 1)
 
