@@ -1,9 +1,14 @@
 """banner, dns, ping, domain and script, each against a server or a program that is really there."""
 
 import asyncio
+import ctypes
+import fcntl
+import os
+import socket
 import struct
+import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,12 +207,94 @@ def test_whatever_a_name_server_says_reading_it_ends(noise: bytes, count: int) -
 # --- Ping -------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_machine_that_answers_is_up_by_icmp_or_by_connecting(monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:
-    found = await asked(PingTarget(host="127.0.0.1", port=unused_port))
-    assert (found.level, found.cause) == (Level.OK, Cause.FINE)
+async def test_a_machine_that_answers_no_icmp_of_ours_is_asked_by_connecting(monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:
     monkeypatch.setattr(ping, "_socket", lambda _: None)
-    found = await asked(PingTarget(host="127.0.0.1", port=unused_port))
-    assert (found.level, found.evidence["by"]) == (Level.OK, "tcp")
+    refused = await asked(PingTarget(host="127.0.0.1", port=unused_port))
+    assert (refused.level, refused.words, refused.evidence["by"]) == (Level.OK, f"answers on port {unused_port}", "tcp")
+    async with serving(greeting(b"")) as port:
+        assert (await asked(PingTarget(host="127.0.0.1", port=port))).level is Level.OK
+
+
+def own_network() -> socket.socket | None:
+    """An ICMP socket in a network of its own, where the kernel's switch is on; None where that may not be made."""
+    made: list[socket.socket] = []
+
+    def make() -> None:  # in a thread, which leaves its network with all that it is
+        with suppress(OSError):
+            if ctypes.CDLL(None, use_errno=True).unshare(0x40000000) != 0:  # CLONE_NEWNET
+                return
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+                fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 1))  # SIOCSIFFLAGS: up
+            Path("/proc/sys/net/ipv4/ping_group_range").write_text(f"0 {os.getgid()}")
+            found = ping._socket(socket.AF_INET)
+            made.extend([found] if found is not None else [])
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    return made[0] if made else None
+
+
+async def test_the_kernel_answers_our_echo_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ping._socket(socket.AF_INET) or await asyncio.to_thread(own_network)
+    if first is None:
+        pytest.skip("net.ipv4.ping_group_range allows this user no ICMP, and it may make no network of its own")
+    monkeypatch.setattr(ping, "_socket", lambda _: first)
+    found = await asked(PingTarget(host="127.0.0.1", count=3))
+    assert (found.level, found.cause, found.evidence["by"], found.heard) == (Level.OK, Cause.FINE, "icmp", True)
+    assert (found.evidence["sent"], found.evidence["lost"], len(found.evidence["ms"])) == (3, 0, 3)
+    assert found.ms is not None
+    assert 0 < found.ms < 1_000
+
+
+class Echo(asyncio.DatagramProtocol):
+    """Answers as a kernel does, but for the packets of these numbers; twice, and with what is none of ours before it."""
+
+    def __init__(self, lost: tuple[int, ...]) -> None:
+        self._lost = lost
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        assert data[0] == 8
+        number = int.from_bytes(data[6:8], "big")
+        for answer in (b"\x03" + data[1:], b"\x00" + data[1:8] + b"another!" + data[16:], b"\x00" + data[1:], b"\x00" + data[1:]):
+            if number not in self._lost:
+                self._transport.sendto(answer, addr)
+
+
+@pytest.mark.parametrize(
+    ("lost", "level", "words"),
+    [
+        ((), Level.OK, "answers in"),
+        ((0,), Level.OK, "answers in"),
+        ((0, 2), Level.WARNING, "2 of 3 packets were lost"),
+        ((0, 1, 2), Level.FAILED, "none of 3 packets was answered"),
+    ],
+)
+async def test_what_comes_back_is_counted_once_for_each_packet(
+    monkeypatch: pytest.MonkeyPatch, lost: tuple[int, ...], level: Level, words: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: Echo(lost), local_addr=("127.0.0.1", 0))
+
+    async def at_the_echo(*_: object) -> list[object]:
+        return [(socket.AF_INET, transport.get_extra_info("sockname"))]
+
+    def datagrams(_: int) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        return made
+
+    monkeypatch.setattr(ping, "GAP", 0.01)
+    monkeypatch.setattr(ping, "resolve", at_the_echo)
+    monkeypatch.setattr(ping, "_socket", datagrams)
+    found = await asked(PingTarget(host="web-1.example.com", count=3, loss_percent=50), timeout=0.6)
+    transport.close()
+    assert (found.level, found.evidence["lost"]) == (level, len(lost))
+    assert found.words.startswith(words)
+    assert found.heard is (len(lost) < 3)
 
 
 @pytest.mark.parametrize(
@@ -222,8 +309,6 @@ def test_lost_packets_are_a_warning_and_none_at_all_is_silence(took: list[float]
 
 
 def test_an_echo_is_known_by_its_mark() -> None:
-    import socket
-
     packet = ping._packet(socket.AF_INET, 5, b"12345678")
     assert ping._checksum(packet) == 0
     reply = b"\x00" + packet[1:]
