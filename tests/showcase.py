@@ -20,6 +20,7 @@ from tocsin.core.errors import FieldError
 from tocsin.core.ids import new_id
 from tocsin.db import tables
 from tocsin.db.writer import Tx
+from tocsin.demo.company import ask_for_swap
 from tocsin.events import sites
 from tocsin.events.model import EventInput, Incoming, Rejected
 from tocsin.identity import service as identity
@@ -335,6 +336,7 @@ def _company(tx: Tx, now: int) -> None:
         (OverrideKind.REMOVE, None, saturday, saturday + 8 * HOUR),
     ):
         oncall.add_override(tx, Who(MARTA), Override("", schedule.id, kind, user, None, begins, ends), now)
+    ask_for_swap(tx, schedule, (JONAS, MARTA), "My sister moves that weekend.", NOW - HOUR)
 
 
 def _what_hangs_on_it(tx: Tx, now: int) -> None:

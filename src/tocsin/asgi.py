@@ -81,6 +81,7 @@ from tocsin.web.login import LoginPages
 from tocsin.web.oncall.covering import CoverPages
 from tocsin.web.oncall.editing import SchedulePages
 from tocsin.web.oncall.page import OnCallPage
+from tocsin.web.oncall.swapping import SwapPages
 from tocsin.web.oncall.teams import TeamPages
 from tocsin.web.overview.page import OverviewPage
 from tocsin.web.pages import notice
@@ -167,6 +168,7 @@ def _application() -> Litestar:
             OriginPages,
             OnCallPage,
             CoverPages,
+            SwapPages,
             SchedulePages,
             PolicyPages,
             AvailabilityPage,

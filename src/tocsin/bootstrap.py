@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.roll import HostRoll
     from tocsin.pipeline.rounds import Rounds
     from tocsin.pipeline.scraping import Scraper
+    from tocsin.pipeline.swaps import SwapDesk
     from tocsin.pipeline.thresholds import Judge
     from tocsin.pipeline.watched import CheckDesk
     from tocsin.pipeline.whmcs import WhmcsWatch
@@ -108,6 +109,7 @@ class Core(Store):
     reminders: "Reminders"
     duty: "DutyWatch"
     readiness: "ReadinessWatch"
+    swaps: "SwapDesk"
     impacts: "ImpactBook"
     connections: "ConnectionBook"
     mender: "Mender"
@@ -239,6 +241,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     from tocsin.pipeline.readiness import ReadinessWatch
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.roll import HostRoll
+    from tocsin.pipeline.swaps import SwapDesk
     from tocsin.pipeline.thresholds import Judge
     from tocsin.pipeline.trouble import SeriesTrouble
     from tocsin.pipeline.watched import CheckDesk
@@ -273,6 +276,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
         Reminders(store.clock, sites, contacts, announcer),
         DutyWatch(store.clock, ingest, announcer, contacts, sites),
         ReadinessWatch(store.clock, ingest, announcer, contacts, sites),
+        SwapDesk(store.clock, announcer, contacts, sites),
         impacts,
         ConnectionBook(lambda: connection_of(settings, sites)),
         Mender(store.clock, ingest, actions, announcer),

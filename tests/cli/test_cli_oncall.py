@@ -58,3 +58,61 @@ def test_without_a_schedule_it_says_so(ready: Inside) -> None:
     answer = ready.run("oncall")
     assert (answer.code, answer.out) == (0, "")
     assert "There is no schedule yet" in answer.err
+
+
+def watches(scheduled: Inside) -> tuple[str, str]:
+    """A watch of Kai's and one of Marta's, long after now."""
+    found = []
+    for email in ("kai@example.com", "marta@example.com"):
+        for week in range(2):
+            day = 7 + 7 * week
+            shown = scheduled.run("oncall", "--at", f"2036-01-{day:02}T12:00:00Z", "--json").json
+            if shown["schedules"][0]["on_call"][0]["email"] == email:
+                found.append(f"{email}=2036-01-{day:02}T12:00Z/2036-01-{day:02}T18:00Z")
+    return found[0], found[1]
+
+
+def test_a_swap_is_asked_for_listed_and_accepted(scheduled: Inside) -> None:
+    gives, takes = watches(scheduled)
+    assert "No swap waits" in scheduled.run("swap", "list").err
+    asked = scheduled.run("swap", "ask", "first line", "--give", gives, "--take", takes, "--note", "A wedding.")
+    assert (asked.code, asked.err.startswith("Marta Weiss is asked.")) == (0, True)
+    swap_id = asked.out.strip()
+    listed = scheduled.run("swap", "list").out
+    assert all(words in listed for words in (swap_id, "asked", "First line", "Kai Brandt", "Marta Weiss"))
+    assert "was accepted" in scheduled.run("swap", "accept", swap_id).out
+    (kept,) = scheduled.run("swap", "list", "--all", "--json").json
+    assert (kept["status"], kept["note"], kept["answered_by"].partition(":")[0]) == ("accepted", "A wedding.", "cli")
+    at = takes.partition("=")[2].partition("/")[0]
+    (schedule,) = scheduled.run("oncall", "--at", at, "--json").json["schedules"]
+    assert schedule["on_call"][0]["email"] == "kai@example.com"
+    answer = scheduled.run("swap", "refuse", swap_id)
+    assert (answer.is_one_complaint(), "was accepted already" in answer.err) == (True, True)
+
+
+def test_a_swap_is_refused_and_taken_back(scheduled: Inside) -> None:
+    gives, takes = watches(scheduled)
+    for deed, word in (("refuse", "refused"), ("withdraw", "withdrawn")):
+        asked = scheduled.run("swap", "ask", "First line", "--give", gives, "--take", takes, "--json").json
+        assert scheduled.run("swap", deed, asked["id"], "--json").json["status"] == word
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("ask", "Second line"), "there is no schedule 'Second line'. The schedules: First line"),
+        (("ask", "First line", "--give", "kai@example.com"), "give: must be PERSON=FROM/UNTIL, and is 'kai@example.com'. Example: anna@"),
+        (("ask", "First line", "--take", "m@example.com=today/2036-01-01T00:00Z"), "take: 'today' is no time with a zone"),
+        (("ask", "First line", "--take", "nobody@example.com=2036-01-14T09:00Z/2036-01-14T12:00Z"), "second.user: "),
+        (("ask", "First line", "--note", "x" * 501), "note: must have at most 500 characters; it has 501"),
+        (("accept", "nonsense"), "there is no swap nonsense: `tocsin swap list` shows their ids"),
+        (("withdraw", "0190aaaa-0000-7000-8000-000000000000"), "there is no swap 0190aaaa"),
+    ],
+)
+def test_a_swap_that_cannot_be_is_one_complaint(scheduled: Inside, words: tuple[str, ...], complaint: str) -> None:
+    gives, takes = watches(scheduled)
+    given = [] if words[0] != "ask" else [x for o, v in (("--give", gives), ("--take", takes)) if o not in words for x in (o, v)]
+    answer = scheduled.run("swap", *words, *given)
+    assert (answer.out, answer.err.count("\n")) == ("", 1)
+    assert answer.err.startswith("tocsin: ")
+    assert complaint in answer.err

@@ -4,16 +4,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from tests.escalation.crew import Crew
 from tests.oncall.build import utc
 from tests.world import World
 from tocsin.audit.model import Who
-from tocsin.core.clock import DAY, HOUR, SECOND
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import Conflict, InvalidInput
-from tocsin.oncall import service
+from tocsin.db import tables
+from tocsin.db.writer import Tx
+from tocsin.oncall import service, store
 from tocsin.oncall.model import Answer, Override, OverrideKind, Schedule, SwapRequest, SwapStatus, Turn
-from tocsin.pipeline.swaps import SwapDesk
 
 pytestmark = pytest.mark.claim("A5")
 
@@ -23,7 +25,7 @@ class Pair:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.desk = SwapDesk(world.clock, world.core.announcer, world.core.contacts, world.core.sites)
+        self.desk = world.core.swaps
 
     async def start(self) -> "Pair":
         self.crew = await Crew(self.world).start("2026-01-06T12:00")
@@ -42,6 +44,12 @@ class Pair:
         done = await self.world.write(lambda tx: self.desk.answer(tx, Who(who), self.schedule.id, asked.id, answer))
         await self.world.settle()
         return done
+
+    async def look(self) -> None:
+        """As the engine does every ten seconds."""
+        if self.desk.has_expired(self.world.core.database):
+            await self.world.write(self.desk.expire)
+        await self.world.settle()
 
     def on_call(self, at: str) -> str:
         with self.world.core.database.read() as connection:
@@ -114,6 +122,54 @@ async def test_a_question_expires_when_the_first_duty_begins_or_after_a_week(sql
     assert soon.status(sqlite_pair.world.clock.at) is SwapStatus.EXPIRED
     with pytest.raises(Conflict, match=r"has expired at 2026-01-08T10:00:00\.000Z; ask again"):
         await sqlite_pair.answer(soon, Answer.ACCEPTED)
+
+
+async def test_who_asked_hears_once_that_nobody_answered(pair: Pair) -> None:
+    asked = await pair.ask()
+    pair.world.clock.at = asked.expires_at - SECOND
+    await pair.look()
+    assert len(pair.told) == 1, "it can still be answered"
+    for _ in range(2):
+        pair.world.clock.advance(MINUTE)
+        await pair.look()
+    assert pair.told[1:] == [
+        (
+            "anna: Ben has not answered your question about a swap: First line."
+            f" The question has expired, and you keep your watch {THURSDAY}. {ZONE}"
+        )
+    ]
+    with pair.world.core.database.read() as connection:
+        kept = store.get_swap(connection, pair.schedule.id, asked.id)
+    assert (kept.answer, kept.answered_by, kept.status(pair.world.clock.at)) == (Answer.EXPIRED, "tocsin", SwapStatus.EXPIRED)
+    log = tables.audit.c
+    entries = pair.world.rows(sa.select(log.action).where(log.object == f"swap:{asked.id}").order_by(log.number))
+    assert [row.action for row in entries] == ["swap.asked", "swap.expired"]
+    with pytest.raises(Conflict, match="has expired"):
+        await pair.answer(asked, Answer.ACCEPTED)
+
+
+async def test_an_answer_in_time_never_expires(sqlite_pair: Pair) -> None:
+    pair = sqlite_pair
+    await pair.answer(await pair.ask(), Answer.REFUSED)
+    pair.world.clock.advance(3 * DAY)
+    await pair.look()
+    assert not [told for told in pair.told if "has not answered" in told]
+
+
+async def test_what_fails_while_word_of_it_is_written_is_done_anew_and_said_once(pair: Pair) -> None:
+    asked, desk = await pair.ask(), pair.desk
+    pair.world.clock.at = asked.expires_at
+
+    def dies(tx: Tx) -> None:
+        desk.expire(tx)
+        raise RuntimeError("the power is gone")
+
+    with pytest.raises(RuntimeError):
+        await pair.world.write(dies)
+    assert desk.has_expired(pair.world.core.database), "nothing of it was kept"
+    assert [await pair.world.write(desk.expire) for _ in range(2)] == [1, 0]
+    await pair.world.settle()
+    assert len([told for told in pair.told if "has not answered" in told]) == 1
 
 
 async def test_what_is_no_longer_there_cannot_be_swapped_and_the_question_stays(sqlite_pair: Pair) -> None:

@@ -11,14 +11,12 @@ from tocsin.api.fields import Id, Page, Time
 from tocsin.api.oncall import GivenTurn, ListQuery, id_in_path, turn_of
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.bootstrap import Server
-from tocsin.core.errors import NotAllowed
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.db.writer import Tx
 from tocsin.identity.model import Caller, Permission
 from tocsin.oncall import store
-from tocsin.oncall.model import Answer, SwapRequest, SwapStatus, Turn
+from tocsin.oncall.model import Answer, Speaker, SwapRequest, SwapStatus
 from tocsin.oncall.service import MAX_NOTE
-from tocsin.pipeline.swaps import SwapDesk
 
 
 class NewSwap(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +78,7 @@ class SwapsApi(Controller):
         where, first, second = id_in_path(schedule_id, "schedule"), turn_of(sent.first), turn_of(sent.second)
 
         def work(tx: Tx) -> SwapRequest:
-            made = _desk(server).ask(tx, caller.who, where, first, second, sent.note)
-            _must_be(caller, made.first, "asks for it")
-            return made
+            return server.core.swaps.ask(tx, caller.who, where, first, second, sent.note, _speaker(caller))
 
         return _out(await server.core.writer.run(work), server.core.clock.now())
 
@@ -102,29 +98,17 @@ class SwapsApi(Controller):
         return await _answer(server, caller, schedule_id, swap_id, Answer.WITHDRAWN)
 
 
-def _desk(server: Server) -> SwapDesk:
-    core = server.core
-    return SwapDesk(core.clock, core.announcer, core.contacts, core.sites)
-
-
 async def _answer(server: Server, caller: Caller, schedule_id: str, swap_id: str, answer: Answer) -> SwapRequestOut:
     where, which = id_in_path(schedule_id, "schedule"), id_in_path(swap_id, "swap")
 
     def work(tx: Tx) -> SwapRequest:
-        asked = store.get_swap(tx.sql, where, which)
-        if answer is Answer.WITHDRAWN:
-            _must_be(caller, asked.first, "takes it back")
-        else:
-            _must_be(caller, asked.second, "answers it")
-        return _desk(server).answer(tx, caller.who, where, which, answer)
+        return server.core.swaps.answer(tx, caller.who, where, which, answer, _speaker(caller))
 
     return _out(await server.core.writer.run(work), server.core.clock.now())
 
 
-def _must_be(caller: Caller, turn: Turn, does: str) -> None:
-    """A swap is between two people: nobody else speaks for them but who may set up schedules. Raises `NotAllowed`."""
-    if caller.user_id != turn.user and not caller.may(Permission.CONFIGURE):
-        raise NotAllowed(f"only the person whose duty it is {does}, or an administrator")
+def _speaker(caller: Caller) -> Speaker:
+    return Speaker(caller.user_id, caller.may(Permission.CONFIGURE))
 
 
 def _out(one: SwapRequest, now: int) -> SwapRequestOut:

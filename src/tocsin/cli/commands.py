@@ -607,6 +607,75 @@ def oncall(start: Start, *, at: str | None, as_json: bool) -> None:
     show_on_call(start, at, as_json=as_json)
 
 
+_ASKED = "--give anna@example.com=2026-01-08T09:00Z/2026-01-09T09:00Z --take ben@example.com=2026-01-15T09:00Z/2026-01-16T09:00Z"
+
+
+@tocsin.group(epilog=example("tocsin swap list", f"tocsin swap ask 'First line' {_ASKED}"))
+def swap() -> None:
+    """Watches that one person asks another to swap."""
+
+
+@swap.command("list", epilog=example("tocsin swap list", "tocsin swap list --all --json"))
+@click.option("--all", "every", is_flag=True, help="Those that were answered or have expired as well.")
+@as_json
+@click.pass_obj
+def swap_list(start: Start, *, every: bool, as_json: bool) -> None:
+    """The swaps that wait for an answer, schedule by schedule."""
+    from tocsin.cli import swaps as work
+
+    work.show_swaps(start, every=every, as_json=as_json)
+
+
+@swap.command("ask", epilog=example(f"tocsin swap ask 'First line' {_ASKED} --note 'A wedding.'"))
+@click.argument("schedule")
+@click.option("--give", required=True, metavar="PERSON=FROM/UNTIL", help="Who asks, and the watch that they give away.")
+@click.option("--take", required=True, metavar="PERSON=FROM/UNTIL", help="Who is asked, and the watch that is wanted for it.")
+@click.option("--note", default="", metavar="TEXT", help="Why, for who is asked.")
+@as_json
+@click.pass_obj
+def swap_ask(start: Start, *, schedule: str, give: str, take: str, note: str, as_json: bool) -> None:
+    """Asks somebody to swap, and prints the question's id. Nothing changes before they accept."""
+    from tocsin.cli import swaps as work
+
+    work.ask(start, schedule, give, take, note, as_json=as_json)
+
+
+@swap.command("accept", epilog=example("tocsin swap accept 0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10"))
+@click.argument("swap_id", metavar="ID")
+@as_json
+@click.pass_obj
+def swap_accept(start: Start, *, swap_id: str, as_json: bool) -> None:
+    """Accepts in the name of who was asked: each has the watch of the other from then on, and both are told."""
+    from tocsin.cli import swaps as work
+    from tocsin.oncall.model import Answer
+
+    work.answer(start, swap_id, Answer.ACCEPTED, as_json=as_json)
+
+
+@swap.command("refuse", epilog=example("tocsin swap refuse 0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10"))
+@click.argument("swap_id", metavar="ID")
+@as_json
+@click.pass_obj
+def swap_refuse(start: Start, *, swap_id: str, as_json: bool) -> None:
+    """Refuses in the name of who was asked: everything stays as it is, and who asked is told."""
+    from tocsin.cli import swaps as work
+    from tocsin.oncall.model import Answer
+
+    work.answer(start, swap_id, Answer.REFUSED, as_json=as_json)
+
+
+@swap.command("withdraw", epilog=example("tocsin swap withdraw 0190a8f2-7c3e-7cc0-9d55-0d3f3b1f2a10"))
+@click.argument("swap_id", metavar="ID")
+@as_json
+@click.pass_obj
+def swap_withdraw(start: Start, *, swap_id: str, as_json: bool) -> None:
+    """Takes the question back in the name of who asked."""
+    from tocsin.cli import swaps as work
+    from tocsin.oncall.model import Answer
+
+    work.answer(start, swap_id, Answer.WITHDRAWN, as_json=as_json)
+
+
 @tocsin.command(epilog=example("tocsin availability", "tocsin availability --days 90 --by group --json"))
 @click.option("--days", type=click.IntRange(1, 1_100), default=30, show_default=True, help="How many days back.")
 @click.option("--by", type=click.Choice(["check", "host", "site", "group"]), default="check", show_default=True, help="One line for each.")

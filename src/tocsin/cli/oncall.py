@@ -45,7 +45,7 @@ def show_on_call(start: Start, at: str | None, *, as_json: bool) -> None:
 def _rows(schedule: Schedule, duties: tuple[Duty, ...], people: People) -> list[tuple[object, ...]]:
     if not duties:
         return [(schedule.name, NOBODY, None, None, None)]
-    return [(schedule.name, *_who(duty, people), _local(duty.until, schedule), duty.source) for duty in duties]
+    return [(schedule.name, *_who(duty, people), local(duty.until, schedule), duty.source) for duty in duties]
 
 
 def _who(duty: Duty, people: People) -> tuple[str, str]:
@@ -53,7 +53,7 @@ def _who(duty: Duty, people: People) -> tuple[str, str]:
     return person.name, person.email
 
 
-def _local(at: int, schedule: Schedule) -> str:
+def local(at: int, schedule: Schedule) -> str:
     """The moment in the schedule's zone: ``2026-01-12 09:00 CET``."""
     return f"{to_datetime(at).astimezone(ZoneInfo(schedule.time_zone)):%Y-%m-%d %H:%M %Z}"
 

@@ -200,6 +200,7 @@ swaps = sa.Table(
     sa.Column("answered_at", Millis),
     sa.Column("answered_by", sa.Text),
     sa.Index("swaps_schedule", "schedule_id", "id"),
+    sa.Index("swaps_waiting", "expires_at", sqlite_where=sa.text("answer IS NULL"), postgresql_where=sa.text("answer IS NULL")),
 )
 
 teams = sa.Table(

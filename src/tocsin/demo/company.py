@@ -21,8 +21,8 @@ from tocsin.notify import own, shared
 from tocsin.notify.contacts import read_directory
 from tocsin.notify.reach import known
 from tocsin.notify.targets import Target
-from tocsin.oncall import definition, service as oncall
-from tocsin.oncall.model import Override, OverrideKind, Schedule
+from tocsin.oncall import definition, service as oncall, store
+from tocsin.oncall.model import Override, OverrideKind, Schedule, Turn
 from tocsin.ruling import service as ruling
 from tocsin.ruling.model import Actions, EventRule
 from tocsin.whmcs import store as impacts
@@ -102,8 +102,16 @@ def _agreements(tx: Tx, schedule: Schedule, now: int) -> None:
         muting.add(tx, BOSS, window, now)
 
 
+def ask_for_swap(tx: Tx, schedule: Schedule, emails: tuple[str, str], note: str, now: int) -> None:
+    """The first of the two asks the second: a watch of each from the day after tomorrow on."""
+    ids = {person.email: person.id for person in store.people(tx.sql).by_id.values()}
+    found = oncall.shifts(tx, schedule, now + 2 * DAY, now + 9 * DAY).shifts[1:]  # the first is cut
+    first, second = [next(Turn(one.user, one.starts_at, one.ends_at) for one in found if one.user == ids[email]) for email in emails]
+    oncall.ask_swap(tx, Who(emails[0]), schedule.id, first, second, note, now)
+
+
 def settle(tx: Tx, schedule: Schedule, now: int) -> None:
-    """What has been agreed for these days: a swap, a silence, planned work; and what WHMCS says of the troubled server."""
+    """What has been agreed for these days: cover, a swap that is asked for, a silence, planned work; and what WHMCS says of a server."""
     midnight = int(local(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) * 1000
     night = midnight + 3 * DAY + 20 * HOUR
     for kind, user, begins, ends in (
@@ -111,6 +119,7 @@ def settle(tx: Tx, schedule: Schedule, now: int) -> None:
         (OverrideKind.REMOVE, None, night + 2 * DAY, night + 2 * DAY + 6 * HOUR),
     ):
         oncall.add_override(tx, BOSS, Override("", schedule.id, kind, user, None, begins, ends), now)
+    ask_for_swap(tx, schedule, (JONAS, MARTA), "My sister moves that weekend.", now)
     wanted = (Matcher("host", Op.EQUAL, "srv-31"), Matcher("type", Op.PREFIX, "backup."))
     muting.add(tx, Who(AYLIN), Silence(new_id(now), wanted, now, now + 9 * HOUR, "Restoring a big account from it", AYLIN, now), now)
     moving = midnight + 2 * DAY + 2 * HOUR

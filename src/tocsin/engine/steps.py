@@ -73,6 +73,14 @@ async def _find_gaps(server: Server) -> None:
         await core.writer.run(duty.tell_of_gaps)
 
 
+async def _expire_swaps(server: Server) -> None:
+    """Swaps that nobody answered in time."""
+    core = server.core
+    if await asyncio.to_thread(core.swaps.has_expired, core.database):
+        while await core.writer.run(core.swaps.expire):
+            pass
+
+
 async def _check_readiness(server: Server) -> None:
     """Who goes on call within a day with too few verified contacts."""
     watch, core = server.core.readiness, server.core
@@ -222,6 +230,7 @@ STEPS: tuple[Step, ...] = (
     Step("hand over", 5 * SECOND, _hand_over),
     Step("find gaps", MINUTE, _find_gaps),
     Step("check readiness", MINUTE, _check_readiness),
+    Step("expire swaps", 10 * SECOND, _expire_swaps),
     Step("deliver", SECOND, _deliver),
     Step("look up unknown", 5 * SECOND, _look_up),
     Step("chase receipts", 5 * SECOND, _chase_receipts),

@@ -5,6 +5,8 @@ from datetime import datetime, time
 
 import msgspec
 
+from tocsin.core.errors import NotAllowed
+
 
 class Unit(enum.StrEnum):
     """What a rotation counts in. All but hours follow the calendar: 09:00 stays 09:00 when the clocks change."""
@@ -129,6 +131,7 @@ class Answer(enum.StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"  # nobody said anything, and who asked was told so
 
 
 class SwapStatus(enum.StrEnum):
@@ -161,6 +164,25 @@ class SwapRequest(msgspec.Struct, frozen=True):
         if self.answer is not None:
             return SwapStatus(self.answer.value)
         return SwapStatus.ASKED if now < self.expires_at else SwapStatus.EXPIRED
+
+
+class Speaker(msgspec.Struct, frozen=True):
+    """Who asks or answers. A swap is between two people: nobody else speaks for them but who may set up schedules (``for_all``)."""
+
+    user_id: str | None
+    for_all: bool
+
+    def may(self, turn: Turn) -> bool:
+        """Whether they may speak for the person of *turn*."""
+        return self.for_all or self.user_id == turn.user
+
+    def must_be(self, turn: Turn, does: str) -> None:
+        """Raises `NotAllowed` unless they may."""
+        if not self.may(turn):
+            raise NotAllowed(f"only the person whose duty it is {does}, or an administrator")
+
+
+ANYBODY = Speaker(None, for_all=True)
 
 
 class Team(msgspec.Struct, frozen=True):

@@ -212,6 +212,17 @@ def answer_swap(tx: Tx, who: Who, schedule_id: str, swap_id: str, answer: Answer
     return store.get_swap(tx.sql, schedule_id, swap_id)
 
 
+AT_ONCE = 100  # expired swaps in one transaction
+
+
+def expire_swaps(tx: Tx, who: Who, now: int) -> list[SwapRequest]:
+    """Notes of swaps that nobody answered in time that they have expired; answers those that it noted, and nobody else has."""
+    found = [one for one in store.unanswered(tx, now, AT_ONCE) if store.answer_swap(tx, one.id, Answer.EXPIRED, who.name, now)]
+    for one in found:
+        audit.record(tx, who, "swap.expired", f"swap:{one.id}", now, after=_swap_as_text(one))
+    return found
+
+
 def _swap_as_text(one: SwapRequest) -> dict[str, Any]:
     turns = {
         part: {"user": turn.user, "starts_at": to_text(turn.starts_at), "ends_at": to_text(turn.ends_at)}

@@ -178,6 +178,14 @@ def get_swap(connection: sa.Connection, schedule_id: str, swap_id: str) -> SwapR
     return _swap(row)
 
 
+def schedule_of_swap(connection: sa.Connection, swap_id: str) -> str:
+    """The id of the schedule that a swap is of. Raises `NotFound`."""
+    found = connection.execute(sa.select(_SWAPS.c.schedule_id).where(_SWAPS.c.id == swap_id)).scalar_one_or_none()
+    if found is None:
+        raise NotFound(f"there is no swap {swap_id[:40]}")
+    return str(found)
+
+
 def swaps(connection: sa.Connection, schedule_id: str, before: str | None, limit: int) -> list[SwapRequest]:
     """A page of a schedule's swaps, the newest first."""
     query = sa.select(_SWAPS).where(_SWAPS.c.schedule_id == schedule_id)
@@ -197,6 +205,28 @@ def answer_swap(tx: Tx, swap_id: str, answer: Answer, by: str, now: int) -> bool
     values = {"answer": answer.value, "answered_at": now, "answered_by": by}
     changed = _SWAPS.update().where(_SWAPS.c.id == swap_id, _SWAPS.c.answer.is_(None)).values(values)
     return tx.sql.execute(changed).rowcount > 0
+
+
+def has_unanswered(connection: sa.Connection, now: int) -> bool:
+    """Whether a swap has expired of which nobody was told yet."""
+    return connection.execute(sa.select(_SWAPS.c.id).where(*_unanswered(now)).limit(1)).first() is not None
+
+
+def unanswered(tx: Tx, now: int, limit: int) -> list[SwapRequest]:
+    """Swaps that have expired and of which nobody was told yet, the oldest first."""
+    return [_swap(row) for row in tx.sql.execute(sa.select(_SWAPS).where(*_unanswered(now)).order_by(_SWAPS.c.id).limit(limit))]
+
+
+def _unanswered(now: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return _SWAPS.c.answer.is_(None), _SWAPS.c.expires_at <= now
+
+
+def open_swaps(connection: sa.Connection, schedule_id: str, since: int) -> list[SwapRequest]:
+    """A schedule's swaps that wait for an answer, or were answered or expired after *since*; the newest first."""
+    s = _SWAPS.c
+    fresh = sa.case((s.answer.is_(None), s.expires_at), else_=s.answered_at) > since
+    query = sa.select(_SWAPS).where(s.schedule_id == schedule_id, fresh).order_by(s.id.desc())
+    return [_swap(row) for row in connection.execute(query)]
 
 
 def add_overrides(tx: Tx, made: Sequence[Override]) -> None:

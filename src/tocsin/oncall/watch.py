@@ -69,6 +69,9 @@ def swap_words(schedule: Schedule, one: SwapRequest, news: SwapStatus, names: Ma
             return Words(cut(f"Watches are swapped: {schedule.name}", MAX_TITLE), f"You gave {watches}. {zone}")
         case SwapStatus.REFUSED:
             return Words(cut(f"The swap was refused: {schedule.name}", MAX_TITLE), f"You keep your watch {_span(mine, schedule)}. {zone}")
+        case SwapStatus.EXPIRED:
+            text = f"The question has expired, and you keep your watch {_span(mine, schedule)}. {zone}"
+            return Words(cut(f"{other} has not answered your question about a swap: {schedule.name}", MAX_TITLE), text)
     return Words(
         cut(f"{other} has taken the question back: {schedule.name}", MAX_TITLE), f"You keep your watch {_span(mine, schedule)}. {zone}"
     )

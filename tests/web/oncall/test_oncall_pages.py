@@ -107,6 +107,104 @@ async def test_two_people_swap(sqlite_service: Service) -> None:
     assert (answer.status_code, marta.error) == (422, "Choose a shift.")
 
 
+async def two_watches(service: Service) -> tuple[Browser, Browser, str, str, str]:
+    """Marta, an administrator, and Jonas take turns; the schedule, and a watch of each as the form names them."""
+    marta, jonas = await log_in(service), await log_in(service, "jonas@example.com", Role.RESPONDER, "Jonas Weber")
+    both = [await id_of(service, email) for email in ("marta@example.com", "jonas@example.com")]
+    schedule = await a_schedule(marta, *both)
+    await jonas.get(f"/oncall/{schedule}/swap")
+    options, now = re.findall(r'<option value="([^"]+\|[0-9]+\|[0-9]+)"', jonas.page.text), service.world.clock.now()
+    martas, jonass = [next(o for o in options if o.startswith(one) and int(o.split("|")[1]) > now) for one in both]
+    return marta, jonas, schedule, martas, jonass
+
+
+async def deed(browser: Browser, schedule: str, answer: str) -> None:
+    """Presses the button of the only swap that can be answered so."""
+    await browser.get(f"/oncall?schedule={schedule}")
+    place = re.search(rf'action="[^"]*(/swaps/[0-9a-f-]{{36}}/{answer})"', browser.page.text)
+    assert place, f"no button to {answer}"
+    await browser.post(f"/oncall/{schedule}{place[1]}", csrf=browser.csrf)
+
+
+async def test_a_swap_is_asked_for_and_accepted_on_the_page(service: Service) -> None:
+    marta, jonas, schedule, martas, jonass = await two_watches(service)
+    await jonas.post(f"/oncall/{schedule}/swap", csrf=jonas.csrf, first=jonass, second=martas, note="A <b>wedding</b>.", do="ask")
+    assert "done=asked" in jonas.place
+    await jonas.get(f"/oncall?schedule={schedule}&done=asked")
+    assert "Asked. Nothing changes before the answer" in jonas.text
+    assert "You ask Marta Weiss to swap" in jonas.text
+    assert "Take back" in jonas.text
+    assert "/accept" not in jonas.page.text, "one does not answer one's own question"
+    await marta.get(f"/oncall?schedule={schedule}")
+    assert "You are asked to swap" in marta.text
+    assert "Jonas Weber asks you to swap" in marta.text
+    assert "A <b>wedding</b>." in marta.text, "as it was written, not as markup"
+    await deed(marta, schedule, "accept")
+    assert "done=accepted" in marta.place
+    await marta.get(f"/oncall?schedule={schedule}&done=accepted")
+    assert "Jonas Weber asks you to swap: accepted" in marta.text
+    assert "Jonas Weber instead of Marta Weiss" in marta.text
+    assert "Marta Weiss instead of Jonas Weber" in marta.text
+
+
+async def test_a_swap_is_refused_or_taken_back_on_the_page_and_only_once(sqlite_service: Service) -> None:
+    marta, jonas, schedule, martas, jonass = await two_watches(sqlite_service)
+    place, csrf = f"/oncall/{schedule}/swap", jonas.csrf
+    await jonas.post(place, csrf=csrf, first=jonass, second=martas, do="ask")
+    await marta.get(f"/oncall?schedule={schedule}")
+    stale, its_csrf = re.search(r'action="[^"]*(/swaps/[0-9a-f-]{36}/refuse)"', marta.page.text), marta.csrf
+    assert stale
+    await deed(jonas, schedule, "withdraw")
+    assert "done=withdrawn" in jonas.place
+    await marta.post(f"/oncall/{schedule}{stale[1]}", csrf=its_csrf)
+    assert "done=late" in marta.place
+    await jonas.post(place, csrf=csrf, first=jonass, second=martas, do="ask")
+    await deed(marta, schedule, "refuse")
+    await jonas.get(f"/oncall?schedule={schedule}")
+    assert "You ask Marta Weiss to swap: refused" in jonas.text
+    assert "You ask Marta Weiss to swap: taken back" in jonas.text
+
+
+async def test_what_cannot_be_asked_for_stands_below_its_field(sqlite_service: Service) -> None:
+    service = sqlite_service
+    marta, jonas, schedule, martas, jonass = await two_watches(service)
+    await jonas.get(f"/oncall/{schedule}/swap")
+    place, csrf = f"/oncall/{schedule}/swap", jonas.csrf
+    answer = await jonas.post(place, csrf=csrf, first=martas, second=jonass, do="ask")
+    assert (answer.status_code, jonas.error) == (
+        422,
+        "Choose a watch of your own to ask for a swap. For others only an administrator asks.",
+    )
+    answer = await jonas.post(place, csrf=csrf, first=jonass, second=martas, do="ask", note="x" * 501)
+    assert answer.status_code == 422
+    user = jonass.partition("|")[0]
+    now = service.world.clock.now()
+    answer = await jonas.post(place, csrf=csrf, first=f"{user}|{now - HOUR}|{now + HOUR}", second=martas, do="ask")
+    assert answer.status_code == 422
+    await marta.get(f"/oncall?schedule={schedule}")
+    assert "asked to swap" not in marta.text
+    nowhere = f"/oncall/{schedule}/swaps/0190aaaa-0000-7000-8000-000000000000/accept"
+    assert (await jonas.post(nowhere, csrf=csrf)).status_code == 404
+    assert (await jonas.post(f"/oncall/{schedule}/swaps/nonsense/accept", csrf=csrf)).status_code == 404
+
+
+async def test_nobody_answers_for_another_but_an_administrator(sqlite_service: Service) -> None:
+    marta, jonas, schedule, martas, jonass = await two_watches(sqlite_service)
+    vera = await log_in(sqlite_service, "vera@example.com", Role.RESPONDER, "Vera Brandt")
+    await jonas.post(f"/oncall/{schedule}/swap", csrf=jonas.csrf, first=jonass, second=martas, do="ask")
+    await marta.get(f"/oncall?schedule={schedule}")
+    accept = re.search(r'action="[^"]*(/swaps/[0-9a-f-]{36}/accept)"', marta.page.text)
+    assert accept
+    await vera.get(f"/oncall?schedule={schedule}")
+    assert "Jonas Weber asks Marta Weiss to swap" in vera.text
+    assert "/accept" not in vera.page.text
+    await vera.get(f"/oncall/{schedule}/swap")
+    assert (await vera.post(f"/oncall/{schedule}{accept[1]}", csrf=vera.csrf)).status_code == 403
+    aylin = await log_in(sqlite_service, "aylin@example.com", name="Aylin Demir")  # may set up schedules
+    await deed(aylin, schedule, "withdraw")
+    assert "done=withdrawn" in aylin.place
+
+
 @pytest.mark.claim("T10")
 async def test_a_gap_is_said_and_offered_to_be_filled(sqlite_service: Service) -> None:
     marta = await log_in(sqlite_service)

@@ -1,7 +1,6 @@
-"""Changing who is on call for a while: overrides, swaps, and addresses for calendar programs."""
+"""Changing who is on call for a while: overrides, and addresses for calendar programs."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -12,13 +11,13 @@ from msgspec import Meta
 
 from tocsin.api.context import Given
 from tocsin.bootstrap import Server
-from tocsin.core.clock import DAY, HOUR
+from tocsin.core.clock import HOUR
 from tocsin.core.errors import InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.identity.model import Viewer
 from tocsin.oncall import service, store
 from tocsin.oncall.definition import LONGEST_OVERRIDE, Person
-from tocsin.oncall.model import Feed, Override, OverrideKind, Schedule, Shift, Turn
+from tocsin.oncall.model import Feed, Override, OverrideKind, Schedule
 from tocsin.web import people
 from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.oncall import rules
@@ -27,7 +26,6 @@ from tocsin.web.start import InPath, TheServer
 from tocsin.web.times import Times
 from tocsin.web.viewer import TheViewer
 
-SWAPPED_WITHIN = 28 * DAY
 USUAL = 4 * HOUR  # how long an override is, if nobody said
 NO_MOMENT = "Is no time. Example: 2026-11-28T20:00."
 
@@ -53,19 +51,6 @@ class OverrideForm(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: WallText = ""
 
 
-class SwapQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which shift is given away, as `key` writes it."""
-
-    mine: Annotated[str, Meta(max_length=80)] | None = None
-
-
-class SwapForm(msgspec.Struct, frozen=True, kw_only=True):
-    """Two shifts, as `key` writes them."""
-
-    first: Annotated[str, Meta(max_length=80)] = ""
-    second: Annotated[str, Meta(max_length=80)] = ""
-
-
 class FeedForm(msgspec.Struct, frozen=True, kw_only=True):
     """What the calendar shows: one's own shifts everywhere, or all of a schedule."""
 
@@ -73,7 +58,7 @@ class FeedForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoverPages(Controller):
-    """Overrides, swaps, calendar addresses."""
+    """Overrides, calendar addresses."""
 
     path = "/oncall"
     include_in_schema = False
@@ -83,7 +68,7 @@ class CoverPages(Controller):
         self, request: AnyRequest, server: TheServer, viewer: TheViewer, schedule_id: InPath, asked: Given[OverrideQuery]
     ) -> Response[bytes]:
         """The form of an override."""
-        schedule, everybody, _ = _look(server, schedule_id)
+        schedule, everybody, _ = look(server, schedule_id)
         zone, now = ZoneInfo(schedule.time_zone), server.core.clock.now()
         starts_at = rules.local(asked.since or "", zone) or rules.next_hour(now)
         ends_at = rules.local(asked.until or "", zone) or starts_at + USUAL
@@ -96,7 +81,7 @@ class CoverPages(Controller):
     async def add_override(self, request: AnyRequest, server: TheServer, viewer: TheViewer, schedule_id: InPath) -> Response[bytes]:
         """Makes an override."""
         sent = await form(request, OverrideForm)
-        schedule, everybody, _ = await asyncio.to_thread(_look, server, schedule_id)
+        schedule, everybody, _ = await asyncio.to_thread(look, server, schedule_id)
         now, who = server.core.clock.now(), viewer.calling(address_of(request)).who
         try:
             wanted = _override(schedule, sent)
@@ -113,33 +98,10 @@ class CoverPages(Controller):
         """Takes an override back."""
         await form(request, NoFields)
         now, who = server.core.clock.now(), viewer.calling(address_of(request)).who
-        where, which = _id(schedule_id), _id(override_id)
+        where, which = id_of(schedule_id), id_of(override_id)
         await server.core.writer.run(lambda tx: service.remove_override(tx, who, where, which, now))
         await asyncio.to_thread(server.core.refresh)
         return go(f"/oncall?schedule={where}&done=removed", depth=4)
-
-    @get("/{schedule_id:str}/swap", sync_to_thread=True)
-    def ask_swap(
-        self, request: AnyRequest, server: TheServer, viewer: TheViewer, schedule_id: InPath, asked: Given[SwapQuery]
-    ) -> Response[bytes]:
-        """The form of a swap: one shift against another."""
-        schedule, _, names = _look(server, schedule_id)
-        return _swap_page(request, server, viewer, schedule, names, SwapForm(first=asked.mine or ""), Problems())
-
-    @post("/{schedule_id:str}/swap", status_code=200)
-    async def swap(self, request: AnyRequest, server: TheServer, viewer: TheViewer, schedule_id: InPath) -> Response[bytes]:
-        """Has two people take each other's shift."""
-        sent = await form(request, SwapForm)
-        schedule, _, names = await asyncio.to_thread(_look, server, schedule_id)
-        now, who = server.core.clock.now(), viewer.calling(address_of(request)).who
-        try:
-            first, second = _turn("first", sent.first), _turn("second", sent.second)
-            await server.core.writer.run(lambda tx: service.swap(tx, who, schedule.id, first, second, now))
-        except InvalidInput as error:
-            return await asyncio.to_thread(_swap_page, request, server, viewer, schedule, names, sent, _by_part(problems(error)))
-        await asyncio.to_thread(server.core.refresh)
-        day = rules.field(first.starts_at, ZoneInfo(schedule.time_zone))[:10]
-        return go(f"/oncall?schedule={schedule.id}&at={day}&done=swapped", depth=2)
 
     @get("/calendars", sync_to_thread=True)
     def calendars(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
@@ -160,21 +122,22 @@ class CoverPages(Controller):
     async def revoke_calendar(self, request: AnyRequest, server: TheServer, viewer: TheViewer, feed_id: InPath) -> Response[bytes]:
         """Ends an address at once."""
         await form(request, NoFields)
-        now, who, which = server.core.clock.now(), viewer.calling(address_of(request)).who, _id(feed_id)
+        now, who, which = server.core.clock.now(), viewer.calling(address_of(request)).who, id_of(feed_id)
         await server.core.writer.run(lambda tx: service.revoke_feed(tx, who, which, now))
         return go("/oncall/calendars", depth=3)
 
 
-def _id(text: str) -> str:
+def id_of(text: str) -> str:
+    """An id from an address. Raises `NotFound` for what can be none."""
     if not is_uuid(text.lower()):
         raise NotFound(f"there is nothing of the name {text[:40]} here")
     return text.lower()
 
 
-def _look(server: Server, schedule_id: str) -> tuple[Schedule, list[Person], dict[str, str]]:
+def look(server: Server, schedule_id: str) -> tuple[Schedule, list[Person], dict[str, str]]:
     """The schedule, those who can be on call, and everybody's name. Raises `NotFound`."""
     with server.core.database.read() as connection:
-        schedule = store.get_schedule(connection, _id(schedule_id))
+        schedule = store.get_schedule(connection, id_of(schedule_id))
         found = [person for person in store.people(connection).by_id.values() if not person.disabled]
         return schedule, sorted(found, key=lambda person: person.name.lower()), people.names(connection)
 
@@ -218,50 +181,6 @@ def _override_page(
         planned=planned,
         local=Times(zone, now),
         stretch=lambda begins, ends: rules.stretch(begins, ends, zone),
-    )
-
-
-# Swaps.
-
-
-def key(one: Shift) -> str:
-    """A shift as a form names it."""
-    return f"{one.user}|{one.starts_at}|{one.ends_at}"
-
-
-def _turn(part: str, text: str) -> Turn:
-    user, _, times = text.partition("|")
-    starts_at, _, ends_at = times.partition("|")
-    if not (user and starts_at.isascii() and starts_at.isdigit() and ends_at.isascii() and ends_at.isdigit() and len(times) < 40):
-        raise InvalidInput.of(f"{part}.user", "choose a shift")
-    return Turn(user, int(starts_at), int(ends_at))
-
-
-def _by_part(wrong: Problems) -> Problems:
-    """The two lists of the form are each one field."""
-    return Problems({field.partition(".")[0]: words for field, words in reversed(wrong.items())})
-
-
-def _swap_page(
-    request: AnyRequest, server: Server, viewer: Viewer, schedule: Schedule, names: dict[str, str], sent: SwapForm, wrong: Problems
-) -> Response[bytes]:
-    zone, now = ZoneInfo(schedule.time_zone), server.core.clock.now()
-    with server.core.database.read() as connection:
-        found = service.shifts(connection, schedule, now, now + SWAPPED_WITHIN).shifts
-    says: Callable[[Shift], str] = lambda one: f"{names.get(one.user, 'Somebody')}: {rules.stretch(one.starts_at, one.ends_at, zone)}"  # noqa: E731
-    mine = [one for one in found if one.user == viewer.user_id]
-    return screen(
-        request,
-        viewer,
-        "oncall/swap.html",
-        status=422 if wrong else 200,
-        here="oncall",
-        schedule=schedule,
-        given=[(key(one), says(one)) for one in [*mine, *(one for one in found if one.user != viewer.user_id)]],
-        taken=[(key(one), says(one)) for one in found if one.user != viewer.user_id],
-        sent=sent,
-        wrong=wrong,
-        local=Times(zone, now),
     )
 
 

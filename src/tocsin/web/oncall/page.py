@@ -17,27 +17,39 @@ from tocsin.identity.model import Viewer
 from tocsin.notify.contacts import read_directory
 from tocsin.notify.readiness import NEEDED, OnDuty, on_duty_soon
 from tocsin.oncall import service, store
-from tocsin.oncall.model import Override, Schedule, Shifts
+from tocsin.oncall.model import Override, Schedule, Shifts, SwapRequest
 from tocsin.web import people
 from tocsin.web.desk import Desk
 from tocsin.web.oncall import rules
 from tocsin.web.oncall.rules import Day, Lane, Painter, Range
+from tocsin.web.oncall.swapping import speaker
 from tocsin.web.pages import AnyRequest, screen
 from tocsin.web.start import TheServer
 from tocsin.web.times import Times
 from tocsin.web.viewer import TheViewer
 
+SWAPS_SHOWN = 7 * DAY  # after they were answered, or have expired
 AHEAD = 28 * DAY  # how far gaps, the next watch and one's own shifts are looked for
 MINE = 4
 DONE = {
     "override": "Saved. The calendar below shows who is told now.",
     "removed": "Taken back. The layers hold again.",
     "swapped": "Swapped. Each now has the watch of the other.",
+    "asked": "Asked. Nothing changes before the answer; you will hear of it.",
+    "accepted": "Accepted. Each now has the watch of the other, and both are told.",
+    "refused": "Refused. Everything stays as it is; who asked is told.",
+    "withdrawn": "Taken back. Everything stays as it is; who was asked is told.",
+    "late": "Too late: the swap has been answered, taken back, or has expired.",
+    "changed-since": "The schedule has changed since: one of the two is not on watch any more at that time. Refuse it, or ask anew.",
     "made": "The schedule is made. Name it in a policy, so that its people are told.",
     "changed": "The schedule is changed.",
     "gone": "The schedule is removed.",
 }
 
+NOT_DONE = ("late", "changed-since")
+Done = Literal[
+    "override", "removed", "swapped", "asked", "accepted", "refused", "withdrawn", "late", "changed-since", "made", "changed", "gone"
+]
 DayText = Annotated[str, Meta(pattern=r"^(19[7-9][0-9]|20[0-9]{2}|21[0-8][0-9])-[0-9]{2}-[0-9]{2}$", max_length=10)]
 
 
@@ -47,7 +59,7 @@ class CalendarQuery(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Annotated[str, Meta(max_length=36)] | None = None
     at: DayText | None = None
     by: Literal["week", "month"] = "week"
-    done: Literal["override", "removed", "swapped", "made", "changed", "gone"] | None = None
+    done: Done | None = None
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -59,6 +71,7 @@ class Facts(msgspec.Struct, frozen=True):
     on: tuple[tuple[str, int], ...]  # who is on now, and until when
     made: list[Override]
     present: Schedule
+    swaps: list[SwapRequest]
     unready: tuple[OnDuty, ...]  # who is on watch within a day and has too few ways to be reached
 
 
@@ -109,6 +122,7 @@ def _read(connection: sa.Connection, schedule: Schedule, start: int, end: int, n
         tuple((one.user, one.until) for one in duties),
         store.overrides(connection, [schedule.id], min(start, now), max(end, now + AHEAD))[schedule.id],
         present,
+        store.open_swaps(connection, schedule.id, now - SWAPS_SHOWN),
         tuple(one for one in on_duty_soon(read_directory(connection, now), now) if not one.is_ready and schedule.name in one.schedules),
     )
 
@@ -131,6 +145,7 @@ def _show(
     on = [user for user, _ in facts.on]
     mine = rules.joined(facts.ahead.shifts, viewer.user_id)
     gap = rules.nearest(facts.ahead.gaps, now)
+    swaps = [rules.swap_seen(one, viewer.user_id, speaker(viewer), names, now) for one in facts.swaps]
     return screen(
         request,
         viewer,
@@ -158,10 +173,13 @@ def _show(
         gap=gap,
         turns_of=rules.turns_of,
         gaps=len(facts.ahead.gaps),
+        to_answer=[one for one in swaps if one.for_you],
+        swaps=[one for one in swaps if not one.for_you],
         made=sorted((one for one in facts.made if one.ends_at > now), key=lambda one: one.starts_at),
         stretch=lambda starts_at, ends_at: rules.stretch(starts_at, ends_at, zone),
         field=lambda ms: rules.field(ms, zone),
         done=DONE.get(asked.done or "", ""),
+        not_done=asked.done in NOT_DONE,
         week=shown.first.isocalendar().week,
     )
 

@@ -9,7 +9,21 @@ import msgspec
 from tocsin.core.clock import DAY, HOUR
 from tocsin.core.wall import moment, wall_clock
 from tocsin.oncall import rules
-from tocsin.oncall.model import Gap, Layer, Override, OverrideKind, Schedule, Shift, Shifts, Source, Unit
+from tocsin.oncall.model import (
+    Gap,
+    Layer,
+    Override,
+    OverrideKind,
+    Schedule,
+    Shift,
+    Shifts,
+    Source,
+    Speaker,
+    SwapRequest,
+    SwapStatus,
+    Turn,
+    Unit,
+)
 
 TONES = 4  # shades that people are told apart by
 
@@ -170,6 +184,47 @@ def _part(one: Block, begins: int, ends: int) -> str:
     if one.starts_at < begins:
         return "until"
     return "from" if one.ends_at - one.starts_at > DAY else "both"
+
+
+class SwapSeen(msgspec.Struct, frozen=True):
+    """A swap that somebody was asked for, as one person sees it.
+
+    ``for_you``: the person is asked and can answer. ``answers``, ``takes_back``: which buttons they have; who is asked only answers.
+    """
+
+    id: str
+    title: str
+    status: SwapStatus
+    first: Turn
+    second: Turn
+    first_name: str
+    second_name: str
+    note: str
+    expires_at: int
+    for_you: bool
+    answers: bool
+    takes_back: bool
+
+
+def swap_seen(one: SwapRequest, viewer: str, speaker: Speaker, names: Names, now: int) -> SwapSeen:
+    """What *viewer* sees of a swap, and may do with it."""
+    status = one.status(now)
+    waits = status is SwapStatus.ASKED
+    first, second = [names.get(turn.user, "Somebody") for turn in (one.first, one.second)]
+    return SwapSeen(
+        one.id,
+        f"{'You ask' if one.first.user == viewer else f'{first} asks'} {'you' if one.second.user == viewer else second}",
+        status,
+        one.first,
+        one.second,
+        first,
+        second,
+        one.note,
+        one.expires_at,
+        waits and one.second.user == viewer,
+        waits and speaker.may(one.second),
+        waits and speaker.may(one.first) and one.second.user != viewer,
+    )
 
 
 def turns_of(layer: Layer) -> str:
