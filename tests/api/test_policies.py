@@ -117,7 +117,17 @@ NOWHERE = "00000000-0000-7000-8000-00000000dead"
         ({"steps": [a_step(0, ("policy", NOWHERE))]}, "steps[0].targets[0].kind", ""),
         ({"steps": [a_step(0, ("shared", ""), colour="red")]}, "steps[0]", ""),
         ({"steps": [a_step(0, ("shared", ""))], "repeat": 3}, "repeat", "would tell the same people 4 times"),
-        ({"steps": [a_step(0, ("shared", ""))], "repeat": 99}, "repeat", ""),
+        ({"steps": [a_step(0, ("shared", ""))], "repeat": 21}, "repeat", "20"),
+        ({"steps": [a_step(60, ("shared", ""))], "repeat": -1}, "repeat", "0"),
+        ({"steps": [a_step(60, ("shared", ""))], "repeat": "often"}, "repeat", ""),
+        ({"steps": [a_step(60, ("shared", ""))], "repeat": 1.5}, "repeat", ""),
+        ({"steps": [a_step(59, ("shared", ""))], "repeat": 1}, "repeat", "again after 59 s at severity 2; at least 1 min must pass"),
+        (
+            {"steps": [a_step(3_600, ("shared", ""), delay_by_severity={"5": 1})], "repeat": 1},
+            "repeat",
+            "again after 1 s at severity 5; at least 1 min must pass",
+        ),
+        ({"steps": [a_step(604_800, ("shared", ""))], "repeat": 4}, "repeat", "takes 35 d at severity 2; at most 30 d are allowed"),
         ({"steps": [a_step(0, ("shared", ""))], "entry": {"5": 3}}, "entry.5", "is no level of this policy"),
         ({"steps": [a_step(0, ("shared", ""), delay_by_severity={"7": 1})]}, "steps[0].delay_by_severity.7", "must be a severity"),
         ({"name": "  "}, "name", ""),
@@ -133,6 +143,12 @@ async def test_what_cannot_work_is_refused_with_the_field(
     problem = await sqlite_service.admin.refused("POST", "/policies", 422, json=sent)
     assert [error["field"] for error in problem["errors"]] == [field]
     assert message in problem["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(("delay", "repeat"), [(60, 20), (604_800, 3), (0, 0)])
+async def test_repeats_within_their_bounds_are_taken(sqlite_service: Service, small_crew: Crew, delay: int, repeat: int) -> None:
+    made = await sqlite_service.admin.post("/policies", a_policy(a_step(delay, ("user", small_crew.ids["anna"])), repeat=repeat), 201)
+    assert made["repeat"] == repeat
 
 
 async def test_a_policy_is_used_by_the_sites_that_name_it(service: Service, crew: Crew) -> None:

@@ -32,6 +32,7 @@ MAX_STEPS = 20
 MAX_TARGETS = 20
 MAX_REPEAT = 20
 MAX_DELAY = 7 * DAY
+MIN_CYCLE = MINUTE  # of a list that repeats: what comes round faster is a loop
 MAX_CHAIN = 30 * DAY
 LATE = MINUTE  # a level that is done so much after its time was kept from it
 BUILT_IN = "default"
@@ -224,6 +225,11 @@ def _chain_faults(policy: EscalationPolicy) -> Iterator[FieldError]:
             yield FieldError(
                 "repeat",
                 f"would tell the same people {policy.repeat + 1} times in the same moment at severity {severity}: give a step a delay",
+            )
+            return
+        if policy.repeat > 0 and 0 < cycle < MIN_CYCLE:
+            yield FieldError(
+                "repeat", f"would tell the same people again after {in_words(cycle)} at severity {severity}; at least 1 min must pass"
             )
             return
         if cycle * (policy.repeat + 1) > MAX_CHAIN:
