@@ -16,6 +16,8 @@ from tocsin.heartbeats.model import Heartbeat, Kind, Ping, Schedule
 from tocsin.hosts import store as hosts
 from tocsin.hosts.model import Host
 from tocsin.metrics.model import Sample, labels_of
+from tocsin.muting import store as muting
+from tocsin.muting.model import Maintenance, Matcher, Op
 
 UP, SLOW, DOWN, UNKNOWN, MAINTENANCE = Status.UP, Status.DEGRADED, Status.DOWN, Status.UNKNOWN, Status.MAINTENANCE
 LEVELS = {UP: Level.OK, SLOW: Level.WARNING, DOWN: Level.FAILED, MAINTENANCE: Level.OK}
@@ -203,6 +205,12 @@ def stage_servers(core: Core, tx: Tx, now: int) -> None:
             silent_at=now - 12 * MINUTE if silent else None,
         )
         hosts.add(tx, host)
+        if name == "srv-09":
+            matchers = (Matcher("host", Op.EQUAL, name),)
+            muting.add(
+                tx,
+                Maintenance(new_id(now), "New kernel", matchers, now - 9 * HOUR, now - 7 * HOUR, "", None, "UTC", "user:marta", now - DAY),
+            )
         samples = [one for at in range(now - 2 * DAY, now - gone, 5 * MINUTE) for one in _measured(site_id, name, at, now, chance)]
         for start in range(0, len(samples), 5_000):
             core.history.record(tx, samples[start : start + 5_000], now)

@@ -119,6 +119,13 @@ class Window(msgspec.Struct, frozen=True):
     ends_at: int
 
 
+class Work(msgspec.Struct, frozen=True):
+    """One window of a maintenance, with its name."""
+
+    name: str
+    window: Window
+
+
 class Standing(enum.StrEnum):
     """Where a silence or maintenance stands."""
 

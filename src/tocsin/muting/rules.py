@@ -186,6 +186,14 @@ def coming(planned: Planned, now: int, count: int) -> list[Window]:
     return found if end is None else [Window(w.starts_at, min(w.ends_at, end)) for w in found if w.starts_at < end]
 
 
+MOST_WINDOWS = 200  # far more than a chart has room for
+
+
+def between(maintenance: Maintenance, start: int, end: int) -> list[Window]:
+    """The windows that have a part in the time from *start* up to *end*: at most `MOST_WINDOWS`, the earliest first."""
+    return [window for window in coming(maintenance, start, MOST_WINDOWS) if window.starts_at < end]
+
+
 # --- Why -------------------------------------------------------------------------------------------------------------
 
 

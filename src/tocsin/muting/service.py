@@ -8,12 +8,13 @@ import sqlalchemy as sa
 
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
-from tocsin.core.errors import Conflict, NotFound
+from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.core.ids import is_uuid, new_id
 from tocsin.core.times import to_text
 from tocsin.db.writer import Tx
 from tocsin.muting import rules, store
-from tocsin.muting.model import Dependency, Maintenance, Silence, Standing
+from tocsin.muting.matching import Conditions
+from tocsin.muting.model import Dependency, Labels, Maintenance, Silence, Standing, Work
 from tocsin.muting.store import Kept
 
 Ending = TypeVar("Ending", Silence, Maintenance)
@@ -101,6 +102,22 @@ def find(connection: sa.Connection, kind: type[Kept], kept_id: str, sites: Sites
 def sees(kept: Silence | Maintenance | Dependency, sites: Sites) -> bool:
     """Whether one who may see *sites* may see *kept*: only what names one of them."""
     return sites is None or (not isinstance(kept, Dependency) and rules.pinned_site(kept.matchers) in sites)
+
+
+def work_on(connection: sa.Connection, labels: Labels, start: int, end: int) -> list[Work]:
+    """The planned work from *start* up to *end* (ms) that an alert with these *labels* would have been quiet in, in order of time.
+
+    A maintenance that this release cannot use kept nothing quiet, and is left out.
+    """
+    found = []
+    for maintenance in store.every(connection, Maintenance):
+        try:
+            holds = Conditions(maintenance.matchers).holds(labels)
+        except InvalidInput:
+            continue
+        if holds:
+            found += [Work(maintenance.name, window) for window in rules.between(maintenance, start, end)]
+    return sorted(found, key=lambda work: work.window.starts_at)
 
 
 def page(

@@ -83,7 +83,14 @@ def test_phases_stand_one_after_the_other_on_one_scale() -> None:
 
 
 def test_a_chart_has_a_gap_where_nobody_looked() -> None:
-    drawn = rules.chart([(0, 5.0), (60_000, 6.0), (1_200_000, 7.0)], 60)
+    drawn = rules.chart([(0, 5.0), (60_000, 6.0), (1_200_000, 7.0)], 60, [])
     assert drawn["times"] == [0, 60, 120, 1200]
     assert drawn["series"][0]["values"] == [5.0, 6.0, None, 7.0]
     assert drawn["says"].startswith("Half of the answers came within 6 ms")
+
+
+def test_a_chart_shades_the_maintenance_and_marks_where_it_went_down() -> None:
+    spans = [span(Status.UP, 0, 60_000), span(Status.MAINTENANCE, 60_000, 120_000), span(Status.DOWN, 120_000, 180_000)]
+    drawn = rules.chart([(0, 5.0)], 60, spans)
+    assert drawn["spans"] == [{"from": 60, "to": 120, "text": "maintenance"}]
+    assert drawn["marks"] == [{"at": 120, "text": "down"}]

@@ -88,6 +88,22 @@ async def test_a_chart_has_the_points_of_the_time_and_of_the_week_before(sqlite_
     assert (await marta.get(f"/hosts/{host_id}?from=2025-11-25T00:00:00Z&to=2025-11-24T00:00:00Z")).status_code == 422
 
 
+async def test_planned_work_on_it_is_on_its_time_axis_and_that_on_others_is_not(sqlite_service: Service) -> None:
+    service = sqlite_service
+    host_id, now = await report(service), service.world.clock.now()
+    for name, host in (("New kernel", "srv-1"), ("New disks", "srv-2")):
+        matchers = [{"field": "host", "op": "=", "value": host}]
+        work = {"name": name, "matchers": matchers, "starts_at": to_text(now + MINUTE), "ends_at": to_text(now + HOUR)}
+        await service.writer.post("/maintenance", work, 201)
+    service.world.clock.advance(2 * HOUR)
+    marta = await log_in(service)
+    drawn = json.loads((await marta.get(f"/hosts/{host_id}/charts/cpu?range=6h")).text)
+    assert drawn["spans"] == [{"from": (now + MINUTE) // 1000, "to": (now + HOUR) // 1000, "text": "New kernel"}]
+    await marta.get(f"/hosts/{host_id}?range=6h")
+    assert "New kernel" in marta.text
+    assert "New disks" not in marta.text
+
+
 async def test_it_is_paused_resumed_and_removed(sqlite_service: Service) -> None:
     host_id = await report(sqlite_service)
     marta, at = await log_in(sqlite_service), f"/hosts/{host_id}"
@@ -117,11 +133,11 @@ def curve(*points: tuple[int, float], name: str = "cpu_percent") -> Curve:
 @pytest.mark.claim("K18")
 def test_a_line_is_broken_where_nothing_came() -> None:
     pictured = rules.PICTURES[0]
-    drawn = rules.chart(pictured, [curve((0, 1.0), (60_000, 2.0), (120_000, 3.0), (3_600_000, 4.0))], [], 60, [])
+    drawn = rules.chart(pictured, [curve((0, 1.0), (60_000, 2.0), (120_000, 3.0), (3_600_000, 4.0))], [], 60, rules.Beside())
     assert drawn["times"] == [0, 60, 120, 180, 3600]
     assert drawn["series"][0]["values"] == [1.0, 2.0, 3.0, None, 4.0]
     assert drawn["says"] == "Processor: 2.5 % on average, 4.0 % at most."
 
 
 def test_a_chart_without_anything_says_so() -> None:
-    assert rules.chart(rules.PICTURES[0], [], [], 60, [])["says"] == "Processor: nothing was measured in this time."
+    assert rules.chart(rules.PICTURES[0], [], [], 60, rules.Beside())["says"] == "Processor: nothing was measured in this time."

@@ -158,8 +158,10 @@ class CheckPages(Controller):
         """Its response times, for the chart."""
         with server.core.database.read() as connection:
             check = service.find(connection, check_id, viewer.site_ids)
-            looks = store.timings(connection, check.id, server.core.clock.now() - rules.FINEST)
-        drawn = rules.chart(looks, check.definition.interval)
+            now = server.core.clock.now()
+            looks = store.timings(connection, check.id, now - rules.FINEST)
+            spans = store.spans(connection, [check.id], now - rules.FINEST, now)[check.id]
+        drawn = rules.chart(looks, check.definition.interval, uptime.clipped(check, spans, now - rules.FINEST, now))
         return Response(msgspec.json.encode(drawn), media_type="application/json", headers=HEADERS)
 
     @post("/{check_id:str}/run", status_code=200)

@@ -453,8 +453,11 @@ FINEST = 2 * DAY  # so long every look is kept
 GAP = 3  # intervals without a look are a gap in the chart
 
 
-def chart(looks: Sequence[tuple[int, float | None]], interval: int) -> dict[str, Any]:
-    """Response times for the chart, in order of time: ``looks`` are moments (ms) with what they took. Where nobody looked is a gap."""
+def chart(looks: Sequence[tuple[int, float | None]], interval: int, spans: Sequence[Span]) -> dict[str, Any]:
+    """Response times for the chart, in order of time: ``looks`` are moments (ms) with what they took. Where nobody looked is a gap.
+
+    Of *spans*, how it was, the maintenance is shaded and the beginning of each outage marked.
+    """
     times: list[int] = []
     values: list[float | None] = []
     for at, ms in looks:
@@ -468,7 +471,14 @@ def chart(looks: Sequence[tuple[int, float | None]], interval: int) -> dict[str,
         "times": times,
         "step": interval,
         "unit": "ms",
+        "zero": True,
         "series": [{"name": "Response time", "colour": "line-1", "values": values}],
+        "marks": [{"at": one.starts_at // SECOND, "text": "down"} for one in spans if one.status is Status.DOWN],
+        "spans": [
+            {"from": one.starts_at // SECOND, "to": one.ends_at // SECOND, "text": "maintenance"}
+            for one in spans
+            if one.status is Status.MAINTENANCE and one.ends_at is not None
+        ],
         "says": said_of([ms for _, ms in looks if ms is not None]),
     }
 

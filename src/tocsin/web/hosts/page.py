@@ -16,13 +16,14 @@ from tocsin.api.fields import Moment, Slug
 from tocsin.bootstrap import Server
 from tocsin.core.clock import DAY, HOUR
 from tocsin.core.errors import InvalidInput, NotFound
-from tocsin.core.text import cut
 from tocsin.core.times import from_datetime
 from tocsin.hosts import store
 from tocsin.hosts.model import MOST, Host
 from tocsin.identity.model import Viewer
 from tocsin.metrics.model import Agg, Question, Reading, SeriesFilter
 from tocsin.metrics.rules import step_for
+from tocsin.muting import service as muting
+from tocsin.muting.model import Labels
 from tocsin.web.access import AnyRequest, NoFields, address_of, form, go
 from tocsin.web.desk import Desk
 from tocsin.web.hosts import rules
@@ -121,7 +122,7 @@ class HostPages(Controller):
             known = history.find(connection, wanted)
             readings = history.newest_of(connection, known, now - FRESH)
             names = {one.name for one in known}
-            alerts = queries.page(connection, _alerts_of(host, start, end), Sort.LATEST_BEGUN, None, ALERTS)
+            beside = _beside(server, connection, host, start, end)
         return screen(
             request,
             viewer,
@@ -140,13 +141,13 @@ class HostPages(Controller):
             ranges=rules.RANGES,
             since=start,
             until=end,
-            alerts=alerts,
+            beside=beside,
             done=DONE.get(asked.done or "", ""),
         )
 
     @get("/{host_id:str}/charts/{key:str}", sync_to_thread=True)
     def chart(self, server: TheServer, viewer: TheViewer, host_id: InPath, key: InPath, asked: Given[OneQuery]) -> Response[bytes]:
-        """The points of one chart, with the alerts of the time as marks."""
+        """The points of one chart, with the alerts and the planned work of the time."""
         pictured = rules.picture(key)
         if pictured is None:
             raise NotFound(f"there is no chart {key[:40]}")
@@ -228,6 +229,10 @@ def _drawn(
     if compare:
         earlier = msgspec.structs.replace(question, start=start - rules.WEEK, end=end - rules.WEEK)
         before = history.curves(connection, series, earlier)
+    return rules.chart(pictured, curves, before, step // 1000, _beside(server, connection, host, start, end))
+
+
+def _beside(server: Server, connection: sa.Connection, host: Host, start: int, end: int) -> rules.Beside:
     alerts = queries.page(connection, _alerts_of(host, start, end), Sort.LATEST_BEGUN, None, ALERTS)
-    marks = [{"at": one.first_seen_at // 1000, "text": cut(one.title, 40)} for one in alerts if start <= one.first_seen_at < end]
-    return rules.chart(pictured, curves, before, step // 1000, marks)
+    labels = Labels(server.core.sites.slug_of(host.site_id), "host.silent", 5, host.name, None, None)
+    return rules.Beside(alerts, muting.work_on(connection, labels, start, end))

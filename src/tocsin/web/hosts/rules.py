@@ -6,9 +6,12 @@ from typing import Any
 
 import msgspec
 
+from tocsin.alerts.model import Alert
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.core.text import cut
 from tocsin.hosts.model import Host, Status
 from tocsin.metrics.model import Curve, Reading, Series
+from tocsin.muting.model import Work
 
 SIGNS = {Status.UP: "up", Status.SILENT: "down", Status.PAUSED: "paused"}
 WORDS = {Status.UP: "Reports", Status.SILENT: "Silent", Status.PAUSED: "Paused"}
@@ -156,9 +159,19 @@ def line_name(series: Series, pictured: Picture) -> str:
     return f"{word} {labels}".strip()
 
 
-def chart(
-    pictured: Picture, curves: Sequence[Curve], before: Sequence[Curve], step: int, marks: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+class Beside(msgspec.Struct, frozen=True):
+    """What is marked on the time axis: the alerts that began, and the planned work."""
+
+    alerts: Sequence[Alert] = ()
+    work: Sequence[Work] = ()
+
+
+def spanned(work: Work) -> dict[str, Any]:
+    """Planned work, as a chart is told of it."""
+    return {"from": work.window.starts_at // SECOND, "to": work.window.ends_at // SECOND, "text": cut(work.name, 40)}
+
+
+def chart(pictured: Picture, curves: Sequence[Curve], before: Sequence[Curve], step: int, beside: Beside) -> dict[str, Any]:
     """The chart of some series; *before*: the same a week earlier, drawn on the times of now. Where nothing came is a gap."""
     lines = [(line_name(one.series, pictured), one, 0) for one in curves[:MOST_LINES]]
     lines += [(f"{line_name(one.series, pictured)} a week before", one, WEEK) for one in before[:MOST_LINES]]
@@ -176,8 +189,10 @@ def chart(
         "times": times,
         "step": step,
         "unit": pictured.unit,
+        "zero": True,
         "series": series,
-        "marks": list(marks),
+        "marks": [{"at": one.first_seen_at // SECOND, "text": cut(one.title, 40)} for one in beside.alerts],
+        "spans": [spanned(one) for one in beside.work],
         "says": said(pictured, curves),
     }
     envelope = curves[0].envelope if len(curves) == 1 and not before else None

@@ -3,7 +3,8 @@
 //
 // <figure class="plot" data-chart="ADDRESS" [data-brush="since,until"]> with JSON of the shape
 // { times: [unix seconds], step, unit, says, series: [{ name, colour, values: [number|null] }],
-//   kind: "bars"|"line", band: { low: [], high: [] }, lines: [{ at, text }], marks: [{ at, text }] }
+//   kind: "bars"|"line", band: { low: [], high: [] }, lines: [{ at, text }], marks: [{ at, text }], spans: [{ from, to, text }], zero: whether the values are drawn from 0 up }
+// data-renew="30": asks again after so many seconds.
 import { announce } from "./say.js";
 
 const zone = document.documentElement.dataset.zone || "UTC";
@@ -37,9 +38,25 @@ class Chart {
     this.place = figure.querySelector("[data-plot]");
     this.reading = figure.querySelector("[data-reading]");
     this.bars = data.kind !== "line";
-    if (data.says && !this.bars) this.place.setAttribute("aria-label", `${data.says} Arrow keys read the values one by one, plus and minus look closer and wider, 0 shows all.`);
+    this.say();
     this.build();
     this.listen();
+  }
+
+  say() {
+    const { says } = this.data;
+    if (says && !this.bars) this.place.setAttribute("aria-label", `${says} Arrow keys read the values one by one, plus and minus look closer and wider, 0 shows all.`);
+  }
+
+  // The same picture of newer data; another number of lines is another picture.
+  show(data) {
+    const same = data.series.length === this.data.series.length && !data.band === !this.data.band;
+    this.data = data;
+    this.say();
+    if (same) this.plot.setData(this.columns());
+    else this.build();
+    const open = this.figure.querySelector("details[open]");
+    if (open) this.table(open);
   }
 
   // Bars stand on each other: the later series is drawn first, as the sum of all up to it.
@@ -61,9 +78,9 @@ class Chart {
       height: Number(this.figure.dataset.height || 180),
       tzDate: local,
       legend: { show: false },
-      padding: [10, 8, 0, 0],
+      padding: [10, 22, 0, 0],
       cursor: { sync: { key: "tocsin" }, drag: { x: true, y: false, setScale: !this.figure.dataset.brush }, points: { show: !this.bars } },
-      scales: { x: { time: true, range: (_, low, high) => [low, this.bars && high === times.at(-1) ? high + step : high] }, y: { range: (_, low, high) => [this.bars ? 0 : low, high || 1] } },
+      scales: { x: { time: true, range: (_, low, high) => [low, this.bars && high === times.at(-1) ? high + step : high] }, y: { range: (_, low, high) => [this.bars || this.data.zero ? Math.min(0, low) : low, high || 1] } },
       axes: [
         { stroke: style("ink-3"), font: "13px sans-serif", grid: { show: false }, ticks: { stroke: style("rule"), size: 5 }, values: AXIS, space: 64 },
         { stroke: style("ink-3"), font: "13px sans-serif", grid: { stroke: style("grid"), width: 1 }, ticks: { show: false }, size: 44, space: 40, values: (_, all) => all.map((value) => (value >= 10000 ? `${value / 1000}k` : value.toLocaleString("en"))) },
@@ -86,6 +103,23 @@ class Chart {
     };
     this.plot?.destroy();
     this.plot = new uPlot(options, this.columns(), this.place);
+    this.legend();
+  }
+
+  // Which line is which, where there are several.
+  legend() {
+    this.names?.remove();
+    if (this.data.series.length < 2) return;
+    this.names = document.createElement("ul");
+    this.names.className = "plot-legend";
+    for (const { name, colour } of this.data.series) {
+      const item = document.createElement("li");
+      const line = document.createElement("i");
+      line.style.background = `var(--${colour || "line-1"})`;
+      item.append(line, name);
+      this.names.append(item);
+    }
+    this.place.after(this.names);
   }
 
   zoomed() {
@@ -110,6 +144,7 @@ class Chart {
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     ctx.font = `${12 * devicePixelRatio}px sans-serif`;
+    for (const { from, to, text } of this.data.spans ?? []) this.shade(ctx, Math.max(x(from), bbox.left), Math.min(x(to), bbox.left + bbox.width), bbox, text);
     if (!this.bars) for (const [from, to] of this.gaps()) this.hatch(ctx, x(from), bbox.top, x(to) - x(from), bbox.height);
     for (const { at, text } of this.data.lines ?? []) {
       const y = Math.round(plot.valToPos(at, "y", true));
@@ -132,6 +167,20 @@ class Chart {
       const right = x(at) + wide + 8 > bbox.left + bbox.width;
       ctx.fillText(text, right ? x(at) - wide - 6 : x(at) + 6, bbox.top + 14 * devicePixelRatio);
     }
+    ctx.restore();
+  }
+
+  // Planned work: a shade over its time, its name at the foot where there is room.
+  shade(ctx, left, right, bbox, text) {
+    if (right <= left) return;
+    ctx.save();
+    ctx.fillStyle = style("mute-mark");
+    ctx.globalAlpha = 0.28;
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = style("ink-2");
+    const wide = ctx.measureText(text).width;
+    if (wide + 12 < right - left) ctx.fillText(text, left + 6, bbox.top + bbox.height - 6 * devicePixelRatio);
     ctx.restore();
   }
 
@@ -353,6 +402,16 @@ class Chart {
   }
 }
 
+// What is newer, unless somebody looks closer at what is there.
+async function renew(figure) {
+  if (!figure.isConnected) return;
+  setTimeout(() => renew(figure), figure.dataset.renew * 1000);
+  if (document.hidden || figure.hasAttribute("data-zoomed")) return;
+  const answer = await fetch(figure.dataset.chart, { headers: { Accept: "application/json" } }).catch(() => null);
+  const data = answer?.ok ? await answer.json() : null;
+  if (data?.times.length) figure.chart.show(data);
+}
+
 async function draw(figure) {
   if (figure.dataset.drawn) return;
   figure.dataset.drawn = "yes";
@@ -362,6 +421,7 @@ async function draw(figure) {
   if (!data.times.length) return;
   figure.chart = new Chart(figure, data);
   figure.classList.add("drawn");
+  if (figure.dataset.renew) setTimeout(() => renew(figure), figure.dataset.renew * 1000);
 }
 
 export function drawCharts(root = document) {
