@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.reminders import Reminders
     from tocsin.pipeline.replies import Replies
     from tocsin.pipeline.roll import HostRoll
-    from tocsin.pipeline.rounds import Rounds
+    from tocsin.pipeline.rounds import LooksBy, Rounds
     from tocsin.pipeline.scraping import Scraper
     from tocsin.pipeline.swaps import SwapDesk
     from tocsin.pipeline.thresholds import Judge
@@ -310,11 +310,17 @@ def _thresholds(settings: Settings) -> "ThresholdBook":
 
 
 def build_server(
-    settings: Settings, clock: Clock | None = None, *, delivers: bool = True, sends_by: "dict[str, Channel] | None" = None
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    delivers: bool = True,
+    sends_by: "dict[str, Channel] | None" = None,
+    looks_by: "LooksBy | None" = None,
 ) -> Server:
     """Everything that serves. Raises `TocsinError` if another process already sends for this data folder.
 
-    *sends_by*: the channels, by the kind of contact; None: those of the settings. With *delivers* False (`serve
+    *sends_by*: the channels, by the kind of contact; None: those of the settings. *looks_by*: who looks at checks; None: the
+    probes. With *delivers* False (`serve
     --http-only`) no message is leased to this process: new ones wait in the outbox for the process that runs the engine, and
     no lock is taken, so that both can share a data folder.
     """
@@ -395,7 +401,7 @@ def build_server(
         phone=_phone(core, delivery, till, carriers) if carriers else None,
         whmcs=whmcs_watch(core, door) if delivers else None,
         scraper=_scraper(core, door) if delivers else None,
-        rounds=rounds_of(core),
+        rounds=rounds_of(core, looks_by),
     )
 
 
@@ -446,14 +452,14 @@ def _scraper(core: Core, door: "HttpDoor") -> "Scraper":
     return Scraper(door, core.database, core.writer, core.clock, core.exporters)
 
 
-def rounds_of(core: Core) -> "Rounds":
+def rounds_of(core: Core, looks_by: "LooksBy | None" = None) -> "Rounds":
     """What looks at checks; it goes round once it is begun."""
     from tocsin.checks.probes.kit import Means
     from tocsin.pipeline.rounds import Limits, Rounds
 
     settings = core.settings
     limits = Limits(settings.response_time_warning, settings.response_time_critical)
-    return Rounds(core.database, core.writer, core.clock, core.checks, Means(settings.tls_ca_file, settings.scripts_dir), limits)
+    return Rounds(core.database, core.writer, core.clock, core.checks, Means(settings.tls_ca_file, settings.scripts_dir), limits, looks_by)
 
 
 def _news(core: Core) -> "News | None":

@@ -2,10 +2,13 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
@@ -15,13 +18,18 @@ from tests.cli.program import Inside
 from tocsin import bootstrap
 from tocsin.alerts.model import Alert
 from tocsin.audit import store as audit
-from tocsin.bootstrap import Core
+from tocsin.bootstrap import Core, Server
+from tocsin.checks import store as checks
+from tocsin.checks.model import Cause, Definition, Level, Status, TcpTarget
 from tocsin.cli import demo as command, serve
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import Conflict
 from tocsin.db import tables
-from tocsin.demo import history, live, sink, troubles
+from tocsin.demo import business, fleet, history, live, sink, troubles, watched
 from tocsin.demo.business import Business
+from tocsin.heartbeats import model as heartbeats_model, store as heartbeats
+from tocsin.hosts import model as hosts_model, store as hosts
+from tocsin.metrics.model import SeriesFilter
 from tocsin.notify.model import Result
 from tocsin.pipeline import promises
 from tocsin.settings import Settings, load
@@ -35,12 +43,19 @@ def settings_in(folder: Path) -> Settings:
     return load({"TOCSIN_DATA_DIR": str(folder), "TOCSIN_LISTEN": "127.0.0.1:8499"})
 
 
-def lived(folder: Path, seed: int = 7) -> Core:
+def lived(folder: Path, seed: int = 7, days: int = 1) -> Core:
     """A company with a short past."""
-    clock = history.TimeMachine(NOW - SHORT * DAY)
+    clock = history.TimeMachine(NOW - days * DAY)
     core = bootstrap.build_core(settings_in(folder), clock)
-    assert list(history.live_through(core, clock, NOW, seed, SHORT)) == [1, 2, 3]
+    assert list(history.live_through(core, clock, NOW, seed, days)) == list(range(1, days + 1))
     return core
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
+    """One with three days behind it, that nobody changes."""
+    with closing(lived(tmp_path_factory.mktemp("company"), days=SHORT)) as core:
+        yield core
 
 
 def alerts_of(core: Core) -> list[Alert]:
@@ -48,9 +63,9 @@ def alerts_of(core: Core) -> list[Alert]:
         return [Alert(*row) for row in connection.execute(sa.select(tables.alerts).order_by(tables.alerts.c.number))]
 
 
-def test_the_past_is_what_the_pipeline_would_have_written(tmp_path: Path) -> None:
-    with closing(lived(tmp_path / "a")) as core, core.database.read() as connection:
-        alerts = alerts_of(core)
+def test_the_past_is_what_the_pipeline_would_have_written(company: Core) -> None:
+    with company.database.read() as connection:
+        alerts = alerts_of(company)
         lines = connection.execute(sa.select(tables.alert_history.c.alert_number, tables.alert_history.c.action)).all()
         done = Counter(map(tuple, lines))
         for alert in alerts:
@@ -78,12 +93,86 @@ def test_the_same_seed_makes_the_same_past(tmp_path: Path) -> None:
     assert first != seen("c", 8)
 
 
+def test_twelve_servers_have_measured_all_the_time_but_when_they_were_down(company: Core) -> None:
+    with company.database.read() as connection:
+        every = hosts.hosts(connection)
+        series = company.history.find(connection, SeriesFilter(name="cpu_percent"))
+        points = {one.host: company.history.points(connection, one.id, 0, NOW) for one in series}
+        answers = company.history.newest(connection, SeriesFilter(name="response_ms"), NOW - HOUR)
+        assert connection.execute(sa.select(sa.func.count()).select_from(tables.late_days)).scalar_one() == 0, "all is rolled up"
+    assert [one.name for one in every if one.status is hosts_model.Status.SILENT] == ["srv-12"]
+    assert {one.host for one in series} == {one.name for one in every} == set(fleet.BY_NAME)
+    for host, found in points.items():
+        assert found[0][0] < NOW - SHORT * DAY + 5 * MINUTE
+        assert found[-1][0] > NOW - (20 if host == "srv-12" else 5) * MINUTE
+        assert len(found) > SHORT * 288 - 120, host
+    assert points["srv-12"][-1][0] < NOW - 14 * MINUTE
+    assert len(answers) > len(watched.CHECKS) - 4
+
+
+def test_what_is_watched_knows_of_the_outage_and_of_the_certificate_that_ends(company: Core) -> None:
+    with company.database.read() as connection:
+        found = {one.definition.name: one for one in checks.of_sites(connection, None)}
+        spans = checks.spans(connection, [one.id for one in found.values()], NOW - SHORT * DAY, NOW)
+        looks = checks.results(connection, found["Client area of Nordlicht"].id, None, 1_000)
+        beats = {one.name: one.status for one in heartbeats.heartbeats(connection)}
+    assert [name for name, one in found.items() if one.status is Status.DOWN] == ["HTTPS of srv-12", "SSH of srv-12"]
+    down = found["HTTPS of srv-12"]
+    last = spans[down.id][-1]
+    assert (last.ends_at, last.starts_at) == (None, NOW - 14 * MINUTE + 15 * SECOND), "since the first look that found it"
+    assert len(looks) > 500
+    types = {(alert.type, alert.status): alert.title for alert in alerts_of(company)}
+    assert types["certificate.expiring", "open"] == "Certificate of webmail.kiezhost.example: the certificate expires in 13 days"
+    assert types["check.down", "open"]
+    assert types["host.silent", "open"] == "srv-12 is silent"
+    assert beats["Off-site copy"] is heartbeats_model.Status.FAILED
+    assert beats["Backup of srv-12"] is heartbeats_model.Status.UP
+
+
+def test_servers_follow_the_business_and_show_what_befalls_them() -> None:
+    happened = list(troubles.past(random.Random(7), NOW - 90 * DAY, NOW - 10 * HOUR))
+    began, machine = NOW - 10 * HOUR - 19 * DAY - 3 * HOUR, fleet.BY_NAME["srv-12"]
+    times = fleet.moments(machine, began - 5 * DAY, began + 5 * DAY)
+    cpu_times, cpu = fleet.measured(machine, times, happened, NOW, 7)["cpu_percent", ()]
+    assert not ((cpu_times >= began) & (cpu_times < began + 33 * MINUTE)).any(), "nothing comes from a server that is down"
+    working = [value for at, value in zip(cpu_times.tolist(), cpu.tolist(), strict=True) if business.busyness(at) > 0.9]
+    quiet = [value for at, value in zip(cpu_times.tolist(), cpu.tolist(), strict=True) if business.busyness(at) < 0.2]
+    assert sum(working) / len(working) > 2 * sum(quiet) / len(quiet)
+    shop = fleet.BY_NAME["srv-02"]
+    paid = NOW - 10 * HOUR - 61 * DAY - 7 * HOUR
+    calm, rush = (
+        fleet.measured(shop, fleet.moments(shop, paid, paid + 50 * MINUTE), some, NOW, 7)["network_connections", ()][1].mean()
+        for some in ((), happened)
+    )
+    assert rush > 1.5 * calm, "people try to pay again and again"
+    filling = fleet.BY_NAME["srv-03"]
+    days = [fleet.moments(filling, NOW - ago * DAY, NOW - (ago - 1) * DAY) for ago in (90, 1)]
+    first, last = (fleet.measured(filling, some, (), NOW, 7)["disk_percent", (("mount", "/var"),)][1].mean() for some in days)
+    assert (round(first), round(last)) == (50, 97)
+
+
+async def test_servers_checks_and_jobs_go_on_and_ask_nobody(tmp_path: Path) -> None:
+    with closing(lived(tmp_path / "a")) as core:
+        core.refresh()
+        server, machines = cast("Server", SimpleNamespace(core=core)), live.Machines(7)
+        await machines.go_on(server, NOW)
+        with core.database.read() as connection:
+            heard = {one.name: one.last_seen_at for one in hosts.hosts(connection)}
+            newest = core.history.newest(connection, SeriesFilter(name="cpu_percent"), NOW - MINUTE)
+        assert {name for name, at in heard.items() if at < NOW} == {"srv-12"}
+        assert {one.series.host for one in newest if one.at == NOW} == set(heard) - {"srv-12"}
+        found = {one.name: await machines.look(one.definition) for one in watched.CHECKS}
+        assert {name for name, one in found.items() if one.level is Level.FAILED} == {"HTTPS of srv-12", "SSH of srv-12"}
+        stranger = await machines.look(Definition(name="mine", target=TcpTarget(host="192.0.2.1", port=22)))
+        assert (stranger.level, stranger.cause) == (None, Cause.OUR_RULES)
+
+
 def test_business_has_the_rhythm_of_the_week_and_of_the_month() -> None:
-    business = Business(random.Random(1))
+    orders = Business(random.Random(1))
 
     def day(of_month: int) -> Counter[str]:
         begins = int(datetime(2026, 11, of_month, tzinfo=UTC).timestamp()) * 1000
-        return Counter(one.input.type for hour in range(24) for one in business.between(begins + hour * HOUR, begins + (hour + 1) * HOUR))
+        return Counter(one.input.type for hour in range(24) for one in orders.between(begins + hour * HOUR, begins + (hour + 1) * HOUR))
 
     tuesday, sunday, last = day(17), day(22), day(30)
     assert sunday.total() < tuesday.total() * 0.7

@@ -41,7 +41,9 @@ def run(folder: Path, listen: str, seed: int, *, new: bool) -> None:
     say(f"\nLog in as {company.MARTA} with the password {password}")
     say(f"at {settings.public_url} (the password is for this run: the next start makes another)")
     say(f"Messages go nowhere: {folder / sink.MESSAGES} says what would have been sent.\n")
-    serve.serve(settings, serve.Parts(http=True, engine=True), sink.channels(folder), lambda server: live.run(server, seed))
+    machines = live.Machines(seed)
+    both = serve.Parts(http=True, engine=True)
+    serve.serve(settings, both, sink.channels(folder), lambda server: live.run(server, seed, machines), machines.look)
 
 
 def refuse_other_data(folder: Path) -> None:

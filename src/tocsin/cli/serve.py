@@ -35,6 +35,7 @@ from tocsin.engine.steps import HTTP_ONLY_STEPS, STEPS
 from tocsin.identity import people, store as identity_store
 from tocsin.identity.model import PassKind
 from tocsin.notify.model import Channel
+from tocsin.pipeline.rounds import LooksBy
 from tocsin.settings import Settings
 
 log = structlog.get_logger()
@@ -72,8 +73,10 @@ def serve(
     parts: Parts,
     sends_by: dict[str, Channel] | None = None,
     beside: Callable[[Server], Awaitable[None]] | None = None,
+    looks_by: LooksBy | None = None,
 ) -> None:
-    """Serves until a signal. *sends_by*: other channels than those of the settings. *beside*: what else runs as long.
+    """Serves until a signal. *sends_by*: other channels than those of the settings. *looks_by*: who looks at checks in place of
+    the probes. *beside*: what else runs as long.
 
     Raises `TocsinError` when it cannot start.
     """
@@ -82,7 +85,7 @@ def serve(
         place = at_the_end.enter_context(bound(settings)) if parts.http else None
         with understood():
             refuse_unknown_schema(settings)
-            server = build_server(settings, delivers=parts.engine, sends_by=sends_by)
+            server = build_server(settings, delivers=parts.engine, sends_by=sends_by, looks_by=looks_by)
         uvloop.run(_Process(settings, parts, server, place, beside).live())
 
 

@@ -16,7 +16,7 @@ from tocsin.events import sites
 from tocsin.identity import people, service as keys
 from tocsin.identity.model import Role, Scope
 from tocsin.muting import service as muting
-from tocsin.muting.model import Maintenance, Matcher, Op, Silence
+from tocsin.muting.model import Dependency, Maintenance, Matcher, Op, Silence
 from tocsin.notify import own, shared
 from tocsin.notify.contacts import read_directory
 from tocsin.notify.reach import known
@@ -36,6 +36,10 @@ PEOPLE = {
     LENA: ("Lena Brandt", Role.VIEWER),
 }
 BOSS = Who(MARTA)
+_LEADS_TO = (
+    ("what stands on a server that is down", "server.down", r"check\.down|host\.silent"),
+    ("what is slow on a server whose panel is slow", "server.slow", r"check\.degraded"),
+)
 
 
 def found(core: Core, now: int) -> Schedule:
@@ -76,6 +80,9 @@ def _agreements(tx: Tx, schedule: Schedule, now: int) -> None:
     policy = policies.make(tx, BOSS, wanted, known(read_directory(tx.sql, now)), now)
     for slug in SITES:
         policies.use_at_site(tx, BOSS, sites.ensure(tx, slug, now), slug, policy.id, now)
+    for name, parent, children in _LEADS_TO:
+        said = (Matcher("type", Op.EQUAL, parent),), (Matcher("type", Op.REGEX, children),)
+        muting.add(tx, BOSS, Dependency(new_id(now), name, *said, ("site", "host"), MARTA, now), now)
     calm = EventRule(
         "",
         "A single failed payment is for the morning",

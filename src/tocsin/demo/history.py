@@ -1,7 +1,8 @@
 """Lives through ninety days: every event, alert, step and message by the same rules as in earnest, a day in one transaction."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -15,8 +16,10 @@ from tocsin.db.writer import Tx
 from tocsin.demo import company, troubles
 from tocsin.demo.business import Business
 from tocsin.demo.troubles import Trouble
+from tocsin.demo.watched import Step, Watch
 from tocsin.events import counts
 from tocsin.events.model import Incoming, Rejected
+from tocsin.metrics.store import SPAN_DAYS
 from tocsin.notify import store as outbox
 from tocsin.notify.announce import told_line
 from tocsin.notify.model import Outcome, Result, State
@@ -49,16 +52,32 @@ def live_through(core: Core, clock: TimeMachine, now: int, seed: int, days: int 
     schedule = company.found(core, start)
     story = _Story(core, clock, schedule, chance)
     happened = (*troubles.past(chance, start, now - 10 * HOUR), *troubles.present(now))
-    steps = sorted((step for trouble in happened for step in _steps(trouble, now)), key=lambda step: step[0])
+    watch = Watch(core, happened, start, now, seed)
+    core.writer.call(watch.found)
+    steps = sorted((*story.steps(happened, now), *watch.steps()), key=lambda step: step[0])
     for day in range(days):
         end = start + (day + 1) * DAY
         today = [step for step in steps if end - DAY <= step[0] < end]
         core.refresh()
         core.writer.call(lambda tx, end=end, today=today: story.day(tx, end, today))  # type: ignore[misc]  # bound at once
+        if end // DAY % SPAN_DAYS == 0 or day + 1 == days:
+            core.writer.call(lambda tx, end=end: watch.fill(tx, end))  # type: ignore[misc]  # bound at once
         yield day + 1
+    core.writer.call(watch.catch_up)
     core.writer.call(lambda tx: _finish(tx, core, schedule, now))
     clock.at = now
     core.refresh()
+    _keep(core, now)
+
+
+def _keep(core: Core, now: int) -> None:
+    """Rolls up and seals what was recorded on the way."""
+    while True:
+        with core.database.read() as connection:
+            piece = core.history.next_piece(connection, core.settings.history_days, now)
+        if piece is None:
+            return
+        core.writer.call(piece.write)
 
 
 def _finish(tx: Tx, core: Core, schedule: Schedule, now: int) -> None:
@@ -81,11 +100,10 @@ def _broken() -> Iterator[Rejected]:
     yield Rejected(1, None, cut, b'{"type": "order.paid", "attributes": {"invoiceid": 91')
 
 
-Happening = tuple[int, str, Trouble]
 HAPPENS, TAKEN, OVER = "happens", "taken", "over"
 
 
-def _steps(trouble: Trouble, now: int) -> Iterator[Happening]:
+def _steps(trouble: Trouble, now: int) -> Iterator[tuple[int, str, Trouble]]:
     """What happens to a trouble up to *now*, each with its moment."""
     lasts = now - trouble.began if trouble.lasts is None else trouble.lasts
     for n in range(trouble.repeats):
@@ -103,7 +121,12 @@ class _Story:
         self._core, self._clock, self._schedule, self._chance = core, clock, schedule, chance
         self._business = Business(chance)
 
-    def day(self, tx: Tx, end: int, happenings: list[Happening]) -> None:
+    def steps(self, happened: Iterable[Trouble], now: int) -> Iterator[Step]:
+        """What the troubles bring up to *now*, in no order."""
+        for trouble in happened:
+            yield from ((at, partial(self._do, what=what, trouble=trouble)) for at, what, trouble in _steps(trouble, now))
+
+    def day(self, tx: Tx, end: int, happenings: list[Step]) -> None:
         """Everything until *end*, hour by hour."""
         left = iter([*happenings, None])
         following = next(left)
@@ -112,7 +135,7 @@ class _Story:
             business = self._business.between(hour, until)
             while following is not None and following[0] < until:
                 self._pass_time(tx, following[0])
-                self._do(tx, following[1], following[2])
+                following[1](tx)
                 following = next(left)
             self._pass_time(tx, until)
             self._core.ingest.take(tx, [Batch(list(business), None, None, self._chance.randrange(-400, 400))])

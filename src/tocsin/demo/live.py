@@ -10,15 +10,19 @@ import structlog
 
 from tocsin.alerts import rules, store as alert_store
 from tocsin.alerts.model import Status
-from tocsin.bootstrap import Server
+from tocsin.bootstrap import Core, Server
+from tocsin.checks.model import Cause, Definition, Finding, Level
 from tocsin.core.clock import MINUTE, SECOND
 from tocsin.core.errors import TocsinError
 from tocsin.db import tables
 from tocsin.db.writer import Tx
-from tocsin.demo import company, troubles
+from tocsin.demo import company, troubles, watched
 from tocsin.demo.business import SITES, Business
+from tocsin.demo.fleet import FLEET, INTERVAL, Machine
 from tocsin.demo.troubles import Trouble
+from tocsin.demo.watched import Job
 from tocsin.events.model import Incoming
+from tocsin.heartbeats.model import Kind
 from tocsin.pipeline.ingest import Batch
 
 log = structlog.get_logger()
@@ -66,7 +70,58 @@ class Script:
         yield now + lasts, Deed("over", trouble, chance.choice(COLLEAGUES) if trouble.note else "")
 
 
-async def run(server: Server, seed: int) -> None:
+class Machines:
+    """The servers, their checks and the jobs while somebody looks. A server is down as long as an alert says so."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed, self._chance = seed, random.Random(seed)  # noqa: S311 - what happens in a made-up company
+        self._down: frozenset[str] = frozenset()
+        self._slow: frozenset[str] = frozenset()
+        self._next: dict[str, int] = {}
+
+    async def look(self, definition: Definition) -> Finding:
+        """What a look finds, without one: nothing leaves the machine."""
+        one = watched.BY_CHECK.get(definition.name)
+        if one is None or definition.target != one.target:
+            words = "in the demonstration nothing outside is asked"
+            return Finding(level=None, cause=Cause.OUR_RULES, words=words, heard=False)
+        level = Level.FAILED if one.host in self._down else Level.WARNING if one.host in self._slow else Level.OK
+        return one.finding(level, one.usual * self._chance.uniform(0.85, 1.25), None)
+
+    async def go_on(self, server: Server, now: int) -> None:
+        """What agents and jobs send by now."""
+        self._down, self._slow = await asyncio.to_thread(_fallen, server)
+        machines = [one for one in FLEET if one.name not in self._down and self._is_time(one.name, INTERVAL * SECOND, now)]
+        jobs = [job for job in watched.JOBS if job.cron is None and self._is_time(job.name, 5 * MINUTE, now)]
+        if machines or jobs:
+            await server.core.writer.run(lambda tx: self._report(tx, server.core, machines, jobs, now))
+
+    def _is_time(self, name: str, every: int, now: int) -> bool:
+        if now < self._next.get(name, 0):
+            return False
+        self._next[name] = now + every
+        return True
+
+    def _report(self, tx: Tx, core: Core, machines: list[Machine], jobs: list[Job], now: int) -> None:
+        for machine in machines:
+            core.roll.hear(tx, core.sites.get(machine.site).id, machine.card(now))
+            core.history.record(tx, watched.newest(core, machine, now, self._seed), now)
+        tokens = watched.tokens(core) if jobs else {}
+        for job in jobs:
+            if job.name in tokens:
+                core.pulse.ping(tx, tokens[job.name], Kind.SUCCESS, 0, "198.51.100.31", "")
+
+
+def _fallen(server: Server) -> tuple[frozenset[str], frozenset[str]]:
+    """The servers that are down, and those whose panel is slow, as alerts say."""
+    a = tables.alerts.c
+    query = sa.select(a.type, a.host).where(a.status != Status.RESOLVED.value, a.type.in_(("server.down", "server.slow")))
+    with server.core.database.read() as connection:
+        rows = connection.execute(query).all()
+    return tuple(frozenset(host for kind, host in rows if kind == wanted) for wanted in ("server.down", "server.slow"))  # type: ignore[return-value]  # two
+
+
+async def run(server: Server, seed: int, machines: Machines) -> None:
     """Goes on for ever. What cannot be done (an alert that somebody has resolved meanwhile) is left."""
     chance = random.Random(seed)  # noqa: S311 - what happens in a made-up company
     before = server.core.clock.now()
@@ -78,6 +133,7 @@ async def run(server: Server, seed: int) -> None:
         members = business.between(before, now) if now > before else []
         before = max(before, now)
         try:
+            await machines.go_on(server, now)
             if members:
                 await server.core.writer.submit(server.core.ingest.take, Batch(list(members), None, None, 0), len(members))
             for deed in script.due(now):

@@ -35,6 +35,11 @@ class Kind(msgspec.Struct, frozen=True):
 
 NORD, KIEZ, ALPEN = "main", "kiezhost", "alpenserver"
 ALL = (NORD, KIEZ, ALPEN)
+HOMES = {
+    **dict.fromkeys(("srv-03", "srv-04", "srv-05", "srv-07", "srv-09", "srv-12"), NORD),
+    **dict.fromkeys(("srv-02", "srv-06", "srv-11"), KIEZ),
+    **dict.fromkeys(("srv-21", "srv-31", "srv-33"), ALPEN),
+}
 KINDS = (
     Kind(
         "mail.queue_long",
@@ -116,7 +121,7 @@ KINDS = (
         4,
         42,
         0.15,
-        ("srv-21", "srv-03", "srv-14"),
+        ("srv-21", "srv-09", "srv-02"),
         {"used_percent": 97},
         ("Old backups removed.", "Logs rotated, 40 GB free."),
     ),
@@ -130,7 +135,7 @@ KINDS = (
         2.2,
         21,
         0.35,
-        ("srv-04", "srv-11", "srv-18", "srv-33"),
+        ("srv-04", "srv-11", "srv-07", "srv-33"),
         {"probe": "http"},
         ("Power-cycled from the console.", "The switch port was flapping; moved to another.", "Out of memory; restarted, limits set."),
     ),
@@ -267,7 +272,7 @@ def some(chance: random.Random, kind: Kind, began: int, site: str | None = None)
     taken_after = around(chance, (6.5 if loud else 22) if is_night(began) else (3.2 if loud else 11), 0.6)
     worth_taking = kind.severity >= Severity.MEDIUM or chance.random() < 0.2
     return Trouble(
-        site=site or chance.choice(kind.sites),
+        site=site or HOMES.get(host or "") or chance.choice(kind.sites),
         type=kind.type,
         severity=kind.severity,
         title=kind.title.format(**words),
@@ -456,14 +461,5 @@ def present(now: int) -> tuple[Trouble, ...]:
             "srv-03",
             {},
             3,
-        ),
-        Trouble(
-            KIEZ,
-            "certificate.ends",
-            1,
-            "The webmail certificate ends in 14 days",
-            "webmail.kiezhost.example: renewal is due on Friday.",
-            "certificate:webmail",
-            now - 3 * HOUR,
         ),
     )

@@ -5,6 +5,9 @@ out the very rows that are in it, or does nothing if anything changed in between
 nothing; a late sample is a row again until it is sealed into the pack of its time.
 """
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import msgspec
 import sqlalchemy as sa
 
@@ -13,6 +16,9 @@ from tocsin.db.writer import Tx
 from tocsin.metrics import rolling
 from tocsin.metrics.model import day_of
 from tocsin.metrics.store import PART, SPAN_DAYS, Row, hours_of_rows, rows_within
+
+if TYPE_CHECKING:
+    from tocsin.metrics.packs import Columns
 
 OPEN_DAYS = 2  # whole days that stay rows
 MAX_ROWS = 5_000  # samples that leave their rows in one transaction: some ten milliseconds
@@ -35,13 +41,14 @@ class Packing(msgspec.Struct, frozen=True):
     def write(self, tx: Tx) -> bool:
         """Does it. False, and nothing is done: something has changed since it was looked at."""
         tx.driver.execute("SAVEPOINT sealing")
-        is_whole = self._put(tx) and self._take_out(tx) == self.count
+        is_whole = self.put(tx) and self._take_out(tx) == self.count
         if not is_whole:
             tx.driver.execute("ROLLBACK TO SAVEPOINT sealing")
         tx.driver.execute("RELEASE SAVEPOINT sealing")
         return is_whole
 
-    def _put(self, tx: Tx) -> bool:
+    def put(self, tx: Tx) -> bool:
+        """Puts the pack in the place of that revision; False if there is another by now."""
         values = (self.samples, self.pack, self.span, self.part, self.revision)
         sql = _REPLACE if self.revision else _INSERT
         return bool(tx.driver.execute(sql if tx.is_sqlite else sql.replace("?", "%s"), values).rowcount)
@@ -73,14 +80,26 @@ def _packed(connection: sa.Connection, span: int, part: int, hours: range) -> Pa
     from tocsin.metrics import packs  # noqa: PLC0415 - numpy, which an idle server does not need
 
     rows, done = _some_rows(connection, hours, range(part * PART, (part + 1) * PART))
+    return _joined(connection, span, part, packs.columns_of(sorted(rows)), (done, len(rows)))
+
+
+def add(tx: Tx, span: int, part: int, more: "Mapping[int, Columns]") -> None:
+    """Puts what was never a row into the pack of its time."""
+    _joined(tx.sql, span, part, more, (range(0), 0)).put(tx)
+
+
+def _joined(connection: sa.Connection, span: int, part: int, more: "Mapping[int, Columns]", taken: tuple[range, int]) -> Packing:
+    """The pack with *more* in it; *taken*: the hours and the number of the rows that it comes from."""
+    from tocsin.metrics import packs  # noqa: PLC0415 - numpy, which an idle server does not need
+
     c = _BLOCKS.c
     block = connection.execute(sa.select(c.revision, c.pack).where(c.span == span, c.part == part)).one_or_none()
     columns = {} if block is None else packs.unpack(block.pack)
-    for series_id, more in packs.columns_of(sorted(rows)).items():
-        columns[series_id] = packs.join([columns[series_id], more]) if series_id in columns else more
+    for series_id, some in more.items():
+        columns[series_id] = packs.join([columns[series_id], some]) if series_id in columns else some
     samples = sum(len(times) for times, _ in columns.values())
     pack = packs.pack(dict(sorted(columns.items())))
-    return Packing(span, part, done, len(rows), 0 if block is None else block.revision, samples, pack)
+    return Packing(span, part, *taken, 0 if block is None else block.revision, samples, pack)
 
 
 def _some_rows(connection: sa.Connection, hours: range, series_ids: range) -> tuple[list[Row], range]:

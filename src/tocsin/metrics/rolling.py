@@ -29,8 +29,8 @@ _SAMPLES, _HOURLY, _DAILY, _LATE, _SETTINGS = (
     tables.late_days,
     tables.settings,
 )
-_FIGURES = Rollup.__struct_fields__
-_CHANGE = ", ".join(f"{name} = excluded.{name}" for name in _FIGURES)
+FIGURES = Rollup.__struct_fields__
+_CHANGE = ", ".join(f"{name} = excluded.{name}" for name in FIGURES)
 NONE = -1
 
 
@@ -61,9 +61,9 @@ class Rolling(msgspec.Struct, frozen=True):
         if not self._move(tx):
             return False
         hourly = [(hour // 24, series_id, hour, *_figures(found)) for series_id, hour, found in self.hourly]
-        bulk.upsert(tx, _HOURLY, ("day", "series_id", "hour", *_FIGURES), hourly, _CHANGE)
+        bulk.upsert(tx, _HOURLY, ("day", "series_id", "hour", *FIGURES), hourly, _CHANGE)
         daily = [(series_id, day, *_figures(found)) for series_id, day, found in self.daily]
-        bulk.upsert(tx, _DAILY, ("series_id", "day", *_FIGURES), daily, _CHANGE)
+        bulk.upsert(tx, _DAILY, ("series_id", "day", *FIGURES), daily, _CHANGE)
         c = _LATE.c
         for day, series_id, version in self.late:
             tx.sql.execute(_LATE.delete().where(c.day == day, c.series_id == series_id, c.version == version))

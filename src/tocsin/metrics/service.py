@@ -79,6 +79,14 @@ class History:
                 follower.stored(tx, wanted, now)
         return Recorded(added, len(stored) - added, _refused(ids, samples) if len(stored) < len(ids) else ())
 
+    def fill(self, tx: Tx, columns: "Mapping[Key, Columns]", until: int) -> None:
+        """Takes whole days of many series at once, up to the midnight *until*; nobody follows (filling.py). Raises `Conflict`."""
+        from tocsin.metrics import filling  # noqa: PLC0415 - numpy, which an idle server does not need
+
+        firsts = {key: int(times[0]) for key, (times, _) in columns.items() if len(times) and key not in self._known}
+        ids = {**self._known, **(self._learn(tx, firsts, until) if firsts else {})}
+        filling.fill(tx, {ids[key]: found for key, found in columns.items() if key in ids}, until)
+
     def _learn(self, tx: Tx, firsts: Mapping[Key, int], now: int) -> dict[Key, int]:
         """The ids of series that this process does not know yet; those that are missing are made while the site has room."""
         learned = store.ids_of(tx, [*firsts])
