@@ -1,5 +1,8 @@
 """The whole HTTP side as one ASGI application: the intake in front, everything else behind it."""
 
+import asyncio
+import enum
+import gc
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from functools import cache, lru_cache
@@ -13,47 +16,16 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
+from litestar.types import ControllerRouterHandler
 
 from tocsin.alerts.model import Alert
-from tocsin.api import errors, shapes
+from tocsin.api import errors
 from tocsin.api.access import Guard, authorization, is_refusal
-from tocsin.api.alerts import AlertsApi
-from tocsin.api.analytics import AnalyticsApi
-from tocsin.api.audit import AuditApi
-from tocsin.api.availability import AvailabilityApi
-from tocsin.api.callbacks import CallbacksApi
-from tocsin.api.channels import ChannelsApi
-from tocsin.api.checks import ChecksApi, check_out
-from tocsin.api.contacts import ContactsApi, OwnContactsApi, WebPushApi
 from tocsin.api.context import DEPENDENCIES, MAX_BODY, AuditState, EngineWatch, HeartbeatState
-from tocsin.api.dependencies import DependenciesApi
-from tocsin.api.description import DescriptionApi
-from tocsin.api.event_rules import RulesApi
-from tocsin.api.events import EventsApi
 from tocsin.api.health import HealthApi
-from tocsin.api.heartbeats import HeartbeatsApi, PingApi
-from tocsin.api.history import HistoryApi
-from tocsin.api.hosts import AgentsApi, HostsApi
 from tocsin.api.intake import PATH, Intake
-from tocsin.api.keys import KeysApi
-from tocsin.api.maintenance import MaintenanceApi
 from tocsin.api.metrics import MetricsApi
-from tocsin.api.notifications import NotificationsApi
-from tocsin.api.oncall import CalendarPages, FeedsApi, OnCallApi, SchedulesApi, TeamsApi
-from tocsin.api.openapi import document
-from tocsin.api.policies import PoliciesApi
 from tocsin.api.problems import UnsupportedContent, problem_of
-from tocsin.api.prometheus import ExportersApi, RemoteWriteApi
-from tocsin.api.silences import SilencesApi
-from tocsin.api.sites import SitesApi
-from tocsin.api.standing import standings
-from tocsin.api.stream import StreamApi
-from tocsin.api.swaps import SwapsApi
-from tocsin.api.thresholds import ThresholdsApi
-from tocsin.api.users import UsersApi
-from tocsin.api.whmcs import WhmcsApi
-from tocsin.api.why import WhyApi
-from tocsin.api.wishes import OwnWishesApi, WishesApi
 from tocsin.bootstrap import Server
 from tocsin.checks.model import Check
 from tocsin.core.errors import NotAllowed, NotAuthenticated, TocsinError
@@ -63,78 +35,83 @@ from tocsin.engine.steps import STEPS
 from tocsin.events.queries import StoredEvent
 from tocsin.identity.model import Caller
 from tocsin.stream.hub import Hub
-from tocsin.web import access
-from tocsin.web.alerts.acting import AlertDeeds
-from tocsin.web.alerts.one import AlertPage
-from tocsin.web.alerts.page import AlertsPage
-from tocsin.web.analytics.page import AnalyticsPage
-from tocsin.web.checks.availability import AvailabilityPage
-from tocsin.web.checks.page import CheckPages
-from tocsin.web.design import DesignPage
 from tocsin.web.desk import Desk
-from tocsin.web.events.origins import OriginPages
-from tocsin.web.events.page import EventsPages
-from tocsin.web.heartbeats.page import HeartbeatPages
-from tocsin.web.hosts.page import HostPages
-from tocsin.web.links import LinkPages
-from tocsin.web.login import LoginPages
-from tocsin.web.oncall.covering import CoverPages
-from tocsin.web.oncall.editing import SchedulePages
-from tocsin.web.oncall.page import OnCallPage
-from tocsin.web.oncall.swapping import SwapPages
-from tocsin.web.oncall.teams import TeamPages
-from tocsin.web.overview.page import OverviewPage
-from tocsin.web.pages import notice
-from tocsin.web.passes import PassPages
-from tocsin.web.phone import PhoneFiles
-from tocsin.web.policies.page import PolicyPages
-from tocsin.web.quiet.depending import DependencyPages
-from tocsin.web.quiet.page import QuietPages
-from tocsin.web.ruling.page import RulePages
-from tocsin.web.settings.audit import AuditPages
-from tocsin.web.settings.channels import ChannelPages
-from tocsin.web.settings.contacts import OwnContactPages, PersonContactPages
-from tocsin.web.settings.health import HealthPage
-from tocsin.web.settings.keys import KeyPages
-from tocsin.web.settings.me import MePages, SettingsPage
-from tocsin.web.settings.people import PeoplePages
-from tocsin.web.settings.sites import SitePages
-from tocsin.web.settings.thresholds import ThresholdPages
-from tocsin.web.start import StartPages
 from tocsin.web.viewer import viewer_of
-from tocsin.web.welcome import WelcomePages
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 AnyRequest = Request[Any, Any, Any]
 
+_PROBES = frozenset({"/health", "/live", "/ready", "/metrics", "/api/v1/health", "/api/v1/live", "/api/v1/ready"})
+
+
+class Wing(enum.Enum):
+    """A part of the house. Its code is loaded when somebody first comes: who only watches, or only sends, needs no pages."""
+
+    PROBES = "health and figures, which are asked from the first second on"
+    API = "what programs ask"
+    PAGES = "what people see"
+
+
+def wing_of(path: str) -> Wing:
+    """Where *path* leads."""
+    plain = path.rstrip("/")
+    if plain in _PROBES:
+        return Wing.PROBES
+    is_api = path.startswith(("/api/", "/ical/")) and plain != "/api/docs"
+    return Wing.API if is_api else Wing.PAGES
+
 
 class Front:
     """What uvicorn calls. ``intake`` is there for the fast lane, which calls it without ASGI."""
 
-    def __init__(self, intake: Intake, behind: Litestar, hub: Hub) -> None:
-        self.intake, self.behind, self.hub = intake, behind, hub
+    def __init__(self, intake: Intake, state: State) -> None:
+        self.intake, self.state = intake, state
+        self._behind: dict[Wing, Litestar] = {}
+        self._opening = asyncio.Lock()
+        self.wing(Wing.PROBES)
+
+    @property
+    def hub(self) -> Hub:
+        """Who is told what changes."""
+        found: Hub = self.state.hub
+        return found
+
+    def wing(self, wing: Wing) -> Litestar:
+        """The application that answers there, loaded where it was not yet."""
+        if wing not in self._behind:
+            app = copy(_application(wing))  # the routes are the same for every server; what differs is in the state
+            app.state = self.state
+            self._behind[wing] = app
+        return self._behind[wing]
+
+    async def _enter(self, wing: Wing) -> Litestar:
+        """Loads in a thread: half a second in which events go on being taken."""
+        async with self._opening:
+            return await asyncio.to_thread(self.wing, wing)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """One connection."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        path = scope["path"]
         if scope["type"] == "http":
-            if scope["method"] == "POST" and scope["path"] == PATH:
+            if scope["method"] == "POST" and path == PATH:
                 await self.intake(scope, receive, send)
                 return
             if scope["method"] == "HEAD":
                 scope, send = {**scope, "method": "GET"}, _without_body(send)
-        elif scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-            return
-        await self.behind(scope, receive, send)  # type: ignore[arg-type]  # ASGI's own words for the same things
+        wing = wing_of(path)
+        behind = self._behind.get(wing) or await self._enter(wing)
+        await behind(scope, receive, send)  # type: ignore[arg-type]  # ASGI's own words for the same things
 
 
 def build(server: Server, engine: Engine | None, watch: EngineWatch | None = None) -> Front:
     """The application. *engine*: the one whose health is shown; None when it runs in another process. *watch*: who else is looked at."""
     core = server.core
-    app = copy(_application())  # the routes are the same for every server; what differs is in the state
     guard = Guard(server.keys, server.sessions, core.clock.now, core.settings.public_url)
-    app.state = State(
+    state = State(
         {
             "server": server,
             "watch": watch or watch_of(server, engine),
@@ -144,57 +121,13 @@ def build(server: Server, engine: Engine | None, watch: EngineWatch | None = Non
             "hub": _hub(server),
         }
     )
-    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals, guard.key), app, app.state.hub)
+    return Front(Intake(core.writer, core.ingest, server.keys, core.clock, server.refusals, guard.key), state)
 
 
 @cache
-def _application() -> Litestar:
-    return Litestar(
-        route_handlers=[
-            Router("/api/v1", route_handlers=[*_API, HealthApi, MetricsApi]),
-            HealthApi,
-            MetricsApi,
-            DescriptionApi,
-            StartPages,
-            LinkPages,
-            CalendarPages,
-            OverviewPage,
-            PhoneFiles,
-            AlertsPage,
-            AlertDeeds,
-            AlertPage,
-            EventsPages,
-            AnalyticsPage,
-            OriginPages,
-            OnCallPage,
-            CoverPages,
-            SwapPages,
-            SchedulePages,
-            PolicyPages,
-            AvailabilityPage,
-            CheckPages,
-            HeartbeatPages,
-            HostPages,
-            ThresholdPages,
-            DependencyPages,
-            TeamPages,
-            QuietPages,
-            RulePages,
-            WelcomePages,
-            ChannelPages,
-            HealthPage,
-            SitePages,
-            DesignPage,
-            LoginPages,
-            PassPages,
-            SettingsPage,
-            MePages,
-            OwnContactPages,
-            PersonContactPages,
-            PeoplePages,
-            KeyPages,
-            AuditPages,
-        ],
+def _application(wing: Wing) -> Litestar:
+    app = Litestar(
+        route_handlers=_routes(wing),
         dependencies={
             **DEPENDENCIES,
             "viewer": Provide(viewer_of),
@@ -212,6 +145,22 @@ def _application() -> Litestar:
         logging_config=None,
         debug=False,
     )
+    gc.freeze()  # it stays for ever: the collector need not look through it again
+    return app
+
+
+def _routes(wing: Wing) -> Sequence[ControllerRouterHandler]:
+    match wing:
+        case Wing.PROBES:
+            return [HealthApi, MetricsApi, Router("/api/v1", route_handlers=[HealthApi])]
+        case Wing.API:
+            from tocsin.api.routes import ROUTES
+
+            return ROUTES
+        case Wing.PAGES:
+            from tocsin.web.routes import PAGES
+
+            return PAGES
 
 
 async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -225,55 +174,29 @@ async def _describe(request: AnyRequest) -> Callable[[], dict[str, Any]]:
 
 @lru_cache(maxsize=1)
 def _document(public_url: str) -> dict[str, Any]:
-    return document(_application().routes, public_url)
+    from tocsin.api.openapi import document
 
-
-_ON_CALL = (SchedulesApi, SwapsApi, OnCallApi, TeamsApi, FeedsApi)
-_QUIET = (SilencesApi, MaintenanceApi, DependenciesApi)
-_WATCHING = (HostsApi, AgentsApi, HeartbeatsApi, PingApi)
-_LOOKING_BACK = (AuditApi, AnalyticsApi, WhyApi)
-_API = (
-    EventsApi,
-    AlertsApi,
-    PoliciesApi,
-    WebPushApi,
-    OwnContactsApi,
-    RulesApi,
-    ContactsApi,
-    OwnWishesApi,
-    WishesApi,
-    NotificationsApi,
-    SitesApi,
-    ThresholdsApi,
-    ExportersApi,
-    RemoteWriteApi,
-    WhmcsApi,
-    ChecksApi,
-    AvailabilityApi,
-    KeysApi,
-    UsersApi,
-    ChannelsApi,
-    CallbacksApi,
-    StreamApi,
-    HistoryApi,
-    *_ON_CALL,
-    *_QUIET,
-    *_WATCHING,
-    *_LOOKING_BACK,
-)
+    return document([*_application(Wing.PROBES).routes, *_application(Wing.API).routes], public_url)
 
 
 def _hub(server: Server) -> Hub:
     core = server.core
 
     def write_alerts(connection: sa.Connection, alerts: Sequence[Alert]) -> list[bytes]:
+        from tocsin.api import shapes
+        from tocsin.api.standing import standings
+
         found, url = standings(core, connection, alerts), core.settings.public_url
         return [msgspec.json.encode(shapes.alert_out(a, core.sites.slug_of, url, found.get(a.number))) for a in alerts]
 
     def write_event(event: StoredEvent) -> bytes:
+        from tocsin.api import shapes
+
         return msgspec.json.encode(shapes.event_out(event, core.sites.slug_of))
 
     def write_check(check: Check) -> bytes:
+        from tocsin.api.checks import check_out
+
         return msgspec.json.encode(check_out(server, check))
 
     hub = Hub(core.database, core.clock.now, write_alerts, write_event, write_check, server.news)
@@ -297,6 +220,8 @@ def _on_ours(request: AnyRequest, error: TocsinError) -> Response[bytes]:
     if not _wants_page(request):
         return errors.on_ours(request, error)
     if isinstance(error, NotAuthenticated):
+        from tocsin.web import access
+
         return access.to_login(request)
     problem = problem_of(error)
     title = "That is not yours to do" if isinstance(error, NotAllowed) else problem.title
@@ -331,6 +256,8 @@ def _wants_page(request: AnyRequest) -> bool:
 
 
 def _page(request: AnyRequest, status: int, title: str, advice: str) -> Response[bytes]:
+    from tocsin.web.pages import notice
+
     return notice(status, title, advice, depth=request.scope["path"].count("/") - 1)
 
 

@@ -102,7 +102,7 @@ async def test_health_and_metrics_tell_of_promises_and_of_the_heartbeat(sqlite_s
     service = sqlite_service
     auditor = Found()
     watch = asgi.watch_of(service.server, None, auditor, heartbeat)
-    service.app.behind.state.watch = watch
+    service.app.state.watch = watch
     report = await examine(service.server, watch)
     assert report.checks.promises == "ok"
 

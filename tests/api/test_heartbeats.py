@@ -72,14 +72,14 @@ async def test_an_address_of_nobody_is_404_and_trying_many_is_slowed(sqlite_serv
     await service.nobody.refused("POST", f"/ping/{'x' * 3000}", 404)
     problem = await service.nobody.refused("GET", f"{path}/finished", 404)
     assert "start, fail, and exit codes" in problem["detail"]
-    service.app.behind.state.guard.strangers.most = 1
+    service.app.state.guard.strangers.most = 1
     await service.nobody.ask("GET", "/ping/nonsense")
     await service.nobody.refused("GET", "/ping/nonsense", 429)
 
 
 async def test_a_job_that_calls_without_end_is_slowed(sqlite_service: Service) -> None:
     _, path = await make(sqlite_service)
-    sqlite_service.app.behind.state.guard.calls.most = 2
+    sqlite_service.app.state.guard.calls.most = 2
     assert [(await sqlite_service.nobody.ask("GET", path)).status_code for _ in range(3)] == [200, 200, 429]
 
 

@@ -161,6 +161,6 @@ async def test_a_token_runs_out_and_nonsense_is_none(sqlite_service: Service) ->
     for wrong in bad:
         await service.nobody.refused("POST", "/agents/register", 422, json=wrong)
     await service.tenant.refused("POST", "/agents/tokens", 403, json={})
-    service.app.behind.state.guard.strangers.most = 1
+    service.app.state.guard.strangers.most = 1
     await service.nobody.ask("POST", "/agents/register", json={"token": "new_x", "host": "web-9"})
     await service.nobody.refused("POST", "/agents/register", 429, json={"token": "new_x", "host": "web-9"})

@@ -13,7 +13,7 @@ from tocsin.core.errors import TooMany
 
 
 def guard_of(service: Service) -> Guard:
-    guard: Guard = service.app.behind.state.guard
+    guard: Guard = service.app.state.guard
     return guard
 
 

@@ -11,6 +11,7 @@ import msgspec
 from litestar.routes import HTTPRoute
 
 from tests.api.service import OTHER_SITE, THE_TEST, Service
+from tocsin import asgi
 from tocsin.db.writer import Tx
 from tocsin.identity import people, sessions
 from tocsin.identity.model import Role, Scope
@@ -53,7 +54,7 @@ class Comer:
 
 def routes(service: Service) -> Iterator[tuple[str, str]]:
     """Method and template of each; the intake is one of its own, before the framework."""
-    for route in service.app.behind.routes:
+    for route in (route for wing in asgi.Wing for route in service.app.wing(wing).routes):
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 for method in sorted(str(method) for method in handler.http_methods):
