@@ -1,4 +1,4 @@
-"""`tocsin` on a machine whose clock, names and patience are the test's: ``ODD_MACHINE=FILE python odd_machine.py serve``.
+"""`tocsin` on a machine whose clock, names and patience are the test's: ``ODD_MACHINE=FILE python -m tests.cli.odd_machine serve``.
 
 FILE is JSON and may be changed at any time: ``ahead`` (milliseconds by which the clock is fast), ``names`` (all names that
 can be resolved, with their addresses). Nothing else differs from the real program, but for mail servers that say nothing:

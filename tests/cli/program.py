@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 
+from tests.cli.nursery import Child, born
 from tocsin import cli
 from tocsin.cli import logs
 from tocsin.settings import VARIABLES
@@ -81,7 +83,7 @@ class Inside:
 class Serving:
     """A running `tocsin serve`."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Child
     url: str
     log_file: Path
 
@@ -113,29 +115,44 @@ class Serving:
 
 @dataclass
 class Program:
-    """Starts commands; ``settings`` are the environment that a person would have set, ``python`` what Python is to run."""
+    """Starts commands; ``settings`` are the environment that a person would have set, ``module`` what ``python -m`` is given.
+
+    They are born with the code loaded, which is most of what they cost (see `nursery`), unless they shall begin *fresh*.
+    """
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
-    python: tuple[str, ...] = ("-m", "tocsin")
+    module: str = "tocsin"
+    fresh: bool = False
 
     def environment(self) -> dict[str, str]:
         """Ours alone: whatever this machine has set is taken out."""
         kept = {k: v for k, v in os.environ.items() if k.removesuffix("_FILE") not in OURS and k != "CREDENTIALS_DIRECTORY"}
         return {**kept, "TOCSIN_DATA_DIR": str(self.folder), **self.settings}
 
+    def begin(self, arguments: tuple[str, ...], stdin: int | None, out: int, err: int) -> "subprocess.Popen[bytes] | Child":
+        """A command that goes on, with these files; nothing to read without *stdin*."""
+        if self.fresh:
+            command = [sys.executable, "-m", self.module, *arguments]
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=out, stderr=err, env=self.environment()
+            )
+        return born((self.module, *arguments), self.environment(), stdin, out, err)
+
     def run(self, *arguments: str, stdin: str | bytes = b"") -> Result:
         """One command, to its end."""
-        given = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [sys.executable, *self.python, *arguments],
-            input=given,
-            capture_output=True,
-            env=self.environment(),
-            timeout=PATIENCE * 3,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(stdin.encode() if isinstance(stdin, str) else stdin)
+            given.seek(0)
+            process = self.begin(arguments, given.fileno(), out.fileno(), err.fileno())
+            try:
+                code = process.wait(PATIENCE * 3)
+            finally:
+                process.kill()
+                process.wait()
+            for said in (out, err):
+                said.seek(0)
+            return Result(code, out.read().decode(), err.read().decode())
 
     def key(self, scope: str = "ingest") -> str:
         """A new key."""
@@ -147,8 +164,7 @@ class Program:
         self.settings.setdefault("TOCSIN_LISTEN", f"127.0.0.1:{free_port()}")
         log_file = self.folder.parent / log
         with log_file.open("wb") as out:
-            command = [sys.executable, *self.python, "serve", *options]
-            process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=self.environment())
+            process = self.begin(("serve", *options), None, out.fileno(), out.fileno())
         serving = Serving(process, f"http://{self.settings['TOCSIN_LISTEN']}", log_file)
         try:
             until(lambda: '"started"' in serving.log or process.poll() is not None)
@@ -160,7 +176,7 @@ class Program:
 
 
 class Handy(Program):
-    """The same where only the words of the commands count: they run in this process, a third of a second sooner. A server is a real one."""
+    """The same where only the words of the commands count: they run in this process. A server is one of its own."""
 
     def run(self, *arguments: str, stdin: str | bytes = b"") -> Result:
         """One command, to its end."""

@@ -69,7 +69,7 @@ def test_bytes_that_are_no_text_are_wrong_usage(ready: Inside) -> None:
 
 def test_a_title_that_the_terminal_cannot_show_does_not_end_the_command(ready: Inside) -> None:
     an_alert(ready, "磁盘 full")
-    program = Program(ready.folder, {"PYTHONIOENCODING": "ascii"})
+    program = Program(ready.folder, {"PYTHONIOENCODING": "ascii"}, fresh=True)
     listed = program.run("alerts", "list")
     assert listed.code == 0, listed
     assert "full" in listed.out

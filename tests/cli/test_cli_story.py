@@ -15,6 +15,7 @@ EVENT = {"type": "invoice.payment_failed", "subject": "invoice:1042", "message":
 
 @pytest.mark.claim("S8", "A22", "P8")
 def test_the_first_start_with_no_setting_at_all_works_and_says_what_to_do_next(program: Program) -> None:
+    program.fresh = True
     with program.serving() as server:
         lines = [json.loads(line) for line in server.log.splitlines()]
         started = next(line for line in lines if line["event"] == "started")

@@ -17,8 +17,6 @@ import pytest
 from tests.cli.program import Program, Serving, until
 from tests.conftest import missing
 
-IMPATIENT = "from tocsin import cli; from tocsin.db import engine; engine.BUSY_TIMEOUT_MS = 300; cli.main()"  # instead of five seconds
-
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -113,7 +111,7 @@ def test_a_full_disk_is_refused_and_named_and_all_that_was_taken_is_there_when_t
 
 @pytest.mark.claim("O4")
 def test_a_database_that_another_program_holds_is_refused_and_named_until_it_lets_go(program: Program) -> None:
-    program.python = ("-c", IMPATIENT)
+    program.module = "tests.cli.impatient"
     with a_server(program) as (server, sender, reader):
         assert tell(server, sender, 1) == 202
         with closing(sqlite3.connect(program.folder / "tocsin.db", isolation_level=None)) as holder:

@@ -18,8 +18,6 @@ from tests.standins.ntfy import NtfyStandIn
 from tests.standins.smtp import SmtpStandIn
 from tocsin.core.clock import HOUR, MINUTE
 
-PROGRAM = Path(__file__).with_name("odd_machine.py")
-
 
 class Machine:
     """What the program believes about time and names."""
@@ -79,7 +77,7 @@ def program(tmp_path: Path, machine: Machine, phone: NtfyStandIn, mailbox: SmtpS
         "NOTIFICATION_EMAIL": "ops@example.com",
         "TOCSIN_SMTP_URL": f"smtp+plain://127.0.0.1:{mailbox.port}",
     }
-    return Program(tmp_path / "data", settings, (str(PROGRAM),))
+    return Program(tmp_path / "data", settings, "tests.cli.odd_machine")
 
 
 class Watch:

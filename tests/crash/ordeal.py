@@ -10,18 +10,16 @@ import json
 import random
 import re
 import signal
-import subprocess
-import sys
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import sqlalchemy as sa
 
+from tests.cli.nursery import Child, born
 from tests.cli.program import Program
 from tests.standins.ntfy import NtfyStandIn
 from tests.standins.smtp import SmtpStandIn
@@ -122,17 +120,10 @@ class Ordeal:
         process.kill()
         await self._death_of(process)
 
-    def _start(self, *command: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env=self._program.environment(),
-            cwd=Path(__file__).parents[2],
-        )
+    def _start(self, *command: str) -> Child:
+        return born(command, self._program.environment(), None, self._log.fileno(), self._log.fileno())
 
-    async def _death_of(self, process: subprocess.Popen[bytes]) -> None:
+    async def _death_of(self, process: Child) -> None:
         try:
             await _until(lambda: process.poll() is not None)
         finally:
