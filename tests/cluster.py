@@ -96,22 +96,29 @@ def _keep(folder: Path, owner: int) -> None:
 
 
 def _serve(folder: Path) -> "subprocess.Popen[bytes]":
-    data, port = folder / "data", free_port()
-    who = _account(folder)
-    subprocess.run(
-        [programs() / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-        check=True,
-        **who,
-    )
+    make(folder)
+    port = free_port()
+    server = run(folder, port)
+    (folder / "port.new").write_text(str(port))
+    (folder / "port.new").rename(folder / "port")
+    return server
+
+
+def make(folder: Path) -> None:
+    """A new cluster in *folder*. Raises `NoPostgres`."""
+    options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+    subprocess.run([programs() / "initdb", "-D", folder / "data", *options], check=True, stdout=subprocess.DEVNULL, **_account(folder))
+
+
+def run(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+    """The server of the cluster in *folder*, once it takes logins."""
     settings = SETTINGS | {"port": str(port), "unix_socket_directories": str(folder)}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    server = subprocess.Popen([programs() / "postgres", "-D", data, *options], **who)
+    server = subprocess.Popen([programs() / "postgres", "-D", folder / "data", *options], **_account(folder))
     while not _answers(port):
         if server.poll() is not None:
             raise RuntimeError("postgres ended at once")
         time.sleep(0.02)
-    (folder / "port.new").write_text(str(port))
-    (folder / "port.new").rename(folder / "port")
     return server
 
 

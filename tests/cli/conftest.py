@@ -8,6 +8,8 @@ import pytest
 from tests.cli.program import Handy, Inside, Program
 from tests.conftest import Databases
 from tests.standins import running
+from tests.standins.beside import Beside
+from tests.standins.ntfy import NtfyStandIn
 
 
 @pytest.fixture
@@ -46,3 +48,18 @@ def locked_ntfy_url() -> Iterator[str]:
     """An ntfy server that knows one token, ``tk_right``, and no anonymous access."""
     with running.ntfy("--token", "tk_right") as url:
         yield url
+
+
+@pytest.fixture
+def beside() -> Iterator[Beside]:
+    beside = Beside()
+    yield beside
+    beside.close()
+
+
+@pytest.fixture
+def phone(beside: Beside) -> Iterator[NtfyStandIn]:
+    """An ntfy server in this process, with a token for one topic."""
+    ntfy = beside.do(NtfyStandIn(access={"tk_right": {"whmcs-alerts": "rw"}}).start())
+    yield ntfy
+    beside.do(ntfy.close())

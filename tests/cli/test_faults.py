@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -10,12 +13,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 
-from tests.cli.program import Program, Serving, until
-from tests.conftest import missing
+from tests import cluster
+from tests.cli.program import PATIENCE, Program, Serving, until
+from tests.conftest import Databases, missing
+from tests.standins.ntfy import BROKEN, NtfyStandIn
 
 
 @pytest.fixture
@@ -34,7 +40,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def tell(server: Serving, key: str, number: int) -> int:
     """Reports one problem of about 8 KiB; the status of the answer."""
-    event = {"type": "disk.full", "subject": f"disk:{number}", "message": "x" * 4000, "attributes": {"more": "y" * 4000}}
+    what = {"type": "disk.full", "subject": f"disk:{number}", "severity": 4, "title": f"disk:{number} is full"}
+    event = {**what, "message": "x" * 4000, "attributes": {"more": "y" * 4000}}
     try:
         server.post(key, event)
     except urllib.error.HTTPError as error:
@@ -66,6 +73,28 @@ def subjects(program: Program) -> set[str]:
     """What the database holds."""
     with closing(sqlite3.connect(program.folder / "tocsin.db")) as connection:
         return {row[0] for row in connection.execute("SELECT subject FROM events WHERE type = 'disk.full'")}
+
+
+def told(phone: NtfyStandIn) -> list[str]:
+    """What the pushes are about."""
+    return [subject for push in phone.messages for subject in re.findall(r"disk:\d+", push["title"])]
+
+
+class Cluster:
+    """A database server that can be stopped and started."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, cluster.free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """It takes logins when this returns."""
+        self._process = cluster.run(self._folder, self._port)
+
+    def stop(self) -> None:
+        """As `systemctl stop` does: sessions are cut off."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(PATIENCE)
 
 
 @contextmanager
@@ -149,6 +178,45 @@ def test_a_database_that_is_damaged_while_it_is_used_is_never_a_fault_of_ours(pr
         assert (code, report["checks"]["database"]) == (503, "down")  # why is for those whose key can be looked up
         assert "the database file is damaged: stop Tocsin and restore a backup" in server.log
         assert "damaged" in doctor(program, "database")
+
+
+@pytest.fixture
+def own_cluster(databases: Databases) -> Iterator[Cluster]:
+    """A PostgreSQL of this test alone, which it may stop."""
+    databases.server()  # where it is not installed, this says so
+    folder = Path(mkdtemp(prefix="tocsin-cluster-"))
+    cluster.make(folder)
+    own = Cluster(folder)
+    own.start()
+    yield own
+    own.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.claim("O4", "N5", "X1", "Q10")
+def test_a_database_server_that_is_stopped_is_refused_and_named_and_what_was_taken_is_told_when_it_is_back(
+    program: Program, own_cluster: Cluster, phone: NtfyStandIn
+) -> None:
+    program.settings |= {"NTFY_SERVER_URL": phone.url, "NTFY_TOKEN": "tk_right", "TOCSIN_GROUP_WAIT_SECONDS": "0"}
+    program.settings["TOCSIN_DATABASE_URL"] = own_cluster.url
+    with a_server(program) as (server, sender, reader):
+        assert tell(server, sender, 1) == 202
+        until(lambda: told(phone) == ["disk:1"])
+        phone.fail_next(BROKEN)
+        assert tell(server, sender, 2) == 202
+        own_cluster.stop()
+        assert tell(server, sender, 3) == 503
+        until(lambda: health(server, reader)[1]["checks"]["database"] == "down")  # why is for those whose key can be looked up
+        assert health(server, reader)[0] == 503
+        assert "check that PostgreSQL runs" in doctor(program, "database")
+        assert told(phone) == ["disk:1"]
+
+        own_cluster.start()
+        until(lambda: tell(server, sender, 4) == 202)
+        until(lambda: sorted(told(phone)) == ["disk:1", "disk:2", "disk:4"])
+        recovered(server, reader)
+        assert server.stop() == 0
+        assert '"exception"' not in server.log
 
 
 @pytest.mark.claim("O4")

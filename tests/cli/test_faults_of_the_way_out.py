@@ -43,20 +43,6 @@ class Machine:
 
 
 @pytest.fixture
-def beside() -> Iterator[Beside]:
-    beside = Beside()
-    yield beside
-    beside.close()
-
-
-@pytest.fixture
-def phone(beside: Beside) -> Iterator[NtfyStandIn]:
-    ntfy = beside.do(NtfyStandIn(access={"tk_right": {"whmcs-alerts": "rw"}}).start())
-    yield ntfy
-    beside.do(ntfy.close())
-
-
-@pytest.fixture
 def mailbox(beside: Beside) -> Iterator[SmtpStandIn]:
     smtp = beside.do(SmtpStandIn().start())
     yield smtp
