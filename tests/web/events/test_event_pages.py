@@ -7,10 +7,10 @@ import pytest
 
 from tests.api.service import OTHER_SITE, Service
 from tests.web.browser import Browser, a_person, sees_only
-from tocsin.core.clock import DAY
+from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.times import to_text
 from tocsin.identity.model import Role
-from tocsin.web.events import page
+from tocsin.web.events import asking, page
 
 
 def event(number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -58,7 +58,10 @@ async def test_filters_stand_in_the_address(sqlite_service: Service, query: str,
 
 async def test_a_rare_event_is_looked_for_a_stretch_at_a_time(sqlite_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "LOOKED_AT", 10)
-    await sqlite_service.send(event(0, title="The needle"), *[event(n) for n in range(1, 25)])
+    now = sqlite_service.world.clock.now()
+    moments = [to_text(now - (25 - n) * MINUTE) for n in range(25)]
+    needle, *hay = [event(n, occurred_at=at) for n, at in enumerate(moments)]
+    await sqlite_service.send(needle | {"title": "The needle"}, *hay)
     browser = await marta(sqlite_service)
     address, steps = "/events?q=needle", 0
     while not titles(browser):
@@ -71,6 +74,38 @@ async def test_a_rare_event_is_looked_for_a_stretch_at_a_time(sqlite_service: Se
         assert following
         address = f"/{following[1]}".replace("&amp;", "&")
     assert steps == 3
+
+
+async def test_events_of_one_moment_are_looked_at_together(sqlite_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "LOOKED_AT", 10)
+    await sqlite_service.send(event(0, title="The needle"), *[event(n) for n in range(1, 25)])
+    browser = await marta(sqlite_service)
+    await browser.get("/events?q=needle")
+    assert titles(browser) == ["The needle"]
+
+
+@pytest.mark.parametrize("filters", ["", "&type=order."])
+async def test_older_pages_have_every_event_once(service: Service, monkeypatch: pytest.MonkeyPatch, filters: str) -> None:
+    monkeypatch.setattr(asking, "PAGE", 3)
+    monkeypatch.setattr(page, "LOOKED_AT", 4)
+    now = service.world.clock.now()
+    await service.send(*[event(n, occurred_at=to_text(now - n // 3 * MINUTE)) for n in range(11)])  # three of each moment
+    browser = await marta(service)
+    await browser.get(f"/events?until={to_text(now + MINUTE)}&since={to_text(now - DAY)}{filters}")
+    seen = titles(browser)
+    while following := re.search(r'href="([^"]+)" rel="next"', browser.page.text):
+        await browser.get(f"/{following[1]}".replace("&amp;", "&"))
+        seen += titles(browser)
+    assert sorted(seen) == sorted(f"Order {n} paid" for n in range(11))
+
+
+async def test_a_chart_says_what_it_did_not_count(sqlite_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "LOOKED_AT", 2)
+    now = sqlite_service.world.clock.now()
+    await sqlite_service.send(*[event(n, occurred_at=to_text(now - n * MINUTE)) for n in range(5)])
+    browser = await marta(sqlite_service)
+    await browser.get("/events?q=paid")
+    assert "Among the newest 2 events of this time: 2 events" in browser.text
 
 
 async def test_an_old_event_is_outside_the_last_day(sqlite_service: Service) -> None:

@@ -37,6 +37,13 @@ def test_the_chart_in_words() -> None:
     assert rules.volume_says(rules.volume({}, NOW, NOW + DAY, HOUR)) == "Nothing came in this time."
 
 
+def test_a_chart_of_a_part_says_so() -> None:
+    found = rules.volume({NOW: (1, 1)}, NOW, NOW + HOUR, HOUR, newest=10_000)
+    assert rules.volume_says(found).startswith("Among the newest 10,000 events of this time: 1 event, 1 of them a problem")
+    nothing = rules.volume({}, NOW, NOW + HOUR, HOUR, newest=10_000)
+    assert rules.volume_says(nothing) == "Among the newest 10,000 events of this time: nothing."
+
+
 def test_gaps_are_named() -> None:
     assert rules.gaps_say([], 0) == ""
     assert rules.gaps_say([Gap(40_112, 40_112), Gap(40_170, 40_172)], 4) == "40,112; 40,170 to 40,172"

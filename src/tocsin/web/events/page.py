@@ -21,8 +21,7 @@ from tocsin.web.pages import HEADERS, AnyRequest, screen
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
 
-LOOKED_AT = 20_000  # events that one page looks through for what is wanted
-COUNTED = 30_000  # events that are counted one by one where the counts kept do not say enough
+LOOKED_AT = 10_000  # events that one page looks through for what is wanted, and counts one by one where the counts kept do not say enough
 AROUND = 5
 
 
@@ -107,6 +106,7 @@ def _volume(connection: sa.Connection, asked: LogQuery, question: Asked) -> Volu
     span = question.until - question.since
     plain = asked.type is None and asked.severity_min is None and asked.q is None
     width = rules.width_for(span, fine=not plain or span < counts.CELL * rules.BUCKETS // 4)
+    partly = False
     if plain and width >= counts.CELL:
         found: dict[int, tuple[int, int]] = {}
         for one in counts.cells(connection, question.since, question.until, question.wanted.site_ids):
@@ -114,8 +114,8 @@ def _volume(connection: sa.Connection, asked: LogQuery, question: Asked) -> Volu
             found[one.cell] = (events + one.events, problems + one.problems)
         found = _with_uncounted(connection, question, found)
     else:
-        found = queries.volume(connection, question.wanted, width, COUNTED)
-    return rules.volume(found, question.since, question.until, width)
+        found, partly = queries.volume(connection, question.wanted, width, LOOKED_AT)
+    return rules.volume(found, question.since, question.until, width, newest=LOOKED_AT if partly else 0)
 
 
 def _with_uncounted(connection: sa.Connection, question: Asked, found: dict[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:

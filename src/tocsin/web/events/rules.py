@@ -24,12 +24,15 @@ def width_for(span: int, *, fine: bool = False) -> int:
 
 
 class Volume(msgspec.Struct, frozen=True):
-    """How many events came in each bar: when each begins (ms), all events, problems among them."""
+    """How many events came in each bar: when each begins (ms), all events, problems among them. ``newest``: only so many were looked
+    at, the newest of the time; 0: all.
+    """
 
     width: int
     times: list[int]
     events: list[int]
     problems: list[int]
+    newest: int = 0
 
     @property
     def filled(self) -> list[tuple[int, int, int]]:
@@ -42,7 +45,7 @@ class Volume(msgspec.Struct, frozen=True):
         return sum(self.events)
 
 
-def volume(counts: Mapping[int, tuple[int, int]], since: int, until: int, width: int) -> Volume:
+def volume(counts: Mapping[int, tuple[int, int]], since: int, until: int, width: int, newest: int = 0) -> Volume:
     """The bars of a time, those in which nothing came too. *counts*: by beginning, events and problems."""
     first, last = since // width * width, max(since, until - 1) // width * width
     times = list(range(first, last + 1, width))
@@ -52,17 +55,18 @@ def volume(counts: Mapping[int, tuple[int, int]], since: int, until: int, width:
         if place in found:
             before = found[place]
             found[place] = (before[0] + events, before[1] + problems)
-    return Volume(width, times, [found[at][0] for at in times], [found[at][1] for at in times])
+    return Volume(width, times, [found[at][0] for at in times], [found[at][1] for at in times], newest)
 
 
 def volume_says(found: Volume) -> str:
     """The chart in words, such as "1,204 events, 41 of them problems; at most 96 in 15 min"."""
+    among = f"Among the newest {found.newest:,} events of this time: " if found.newest else ""
     if not found.total:
-        return "Nothing came in this time."
+        return f"{among}nothing." if among else "Nothing came in this time."
     problems = sum(found.problems)
     of_them = f", {problems:,} of them {'a problem' if problems == 1 else 'problems'}" if problems else ", no problem among them"
     total = counted(found.total, "event") if found.total < 1000 else f"{found.total:,} events"
-    return f"{total}{of_them}; at most {max(found.events):,} in {in_words(found.width)}."
+    return f"{among}{total}{of_them}; at most {max(found.events):,} in {in_words(found.width)}."
 
 
 def gaps_say(gaps: Sequence[Gap], missing: int) -> str:
