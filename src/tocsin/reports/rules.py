@@ -50,6 +50,8 @@ def happenings(lines: Iterable[Line]) -> Iterator[Happened]:
     yield from _life(kept)
 
 
+# Names of enumerations are looked up slowly, and this is done for every line.
+_BEGAN, _ANSWERED, _ENDED, _WENT_ON = Happening.BEGAN, Happening.ANSWERED, Happening.ENDED, Happening.ESCALATED
 _UNDONE, _RESOLVED, _MUTED, _UNMUTED = (action.value for action in (Action.UNDONE, Action.RESOLVED, Action.MUTED, Action.UNMUTED))
 
 
@@ -61,25 +63,26 @@ def _take_back(kept: list[Line]) -> None:
             return
 
 
-def _life(lines: list[Line]) -> Iterator[Happened]:  # noqa: C901 - one branch for each kind of line reads best, and runs fastest, in one place
+def _life(lines: list[Line]) -> list[Happened]:  # noqa: C901 - one branch for each kind of line reads best, and runs fastest, in one place
     began: int | None = None
     waits: int | None = None  # since when people who were told have not answered
     held = muted = escalated = False  # held: somebody has it, or wanted it quiet
+    found: list[Happened] = []
     for _, at, action, silent, first_level in lines:
         if action in BEGINNINGS:
             began, held, muted, escalated = at, False, silent, False
             waits = None if muted else at
-            yield Happening.BEGAN, at, 0
+            found.append((_BEGAN, at, 0))
         elif action in ANSWERS:
             if waits is not None:
-                yield Happening.ANSWERED, at, at - waits
+                found.append((_ANSWERED, at, at - waits))
             waits, held = None, True
         elif action in WAITS:
             held, muted = False, muted or silent
             waits = None if muted else waits if waits is not None else at
         elif action == _RESOLVED:
             if began is not None:
-                yield Happening.ENDED, at, at - began
+                found.append((_ENDED, at, at - began))
             began = waits = None
         elif action == _MUTED:
             muted, waits = True, None
@@ -88,17 +91,17 @@ def _life(lines: list[Line]) -> Iterator[Happened]:  # noqa: C901 - one branch f
             waits = waits if held or began is None else at
         elif action == ESCALATED and not first_level and not escalated and began is not None:
             escalated = True
-            yield Happening.ESCALATED, began, 0
+            found.append((_WENT_ON, began, 0))
+    return found
 
 
-def add(figures: Figures, happened: Happened) -> None:
-    """Counts what happened."""
-    what, _, length = happened
-    if what is Happening.BEGAN:
+def add(figures: Figures, what: Happening, length: int) -> None:
+    """Counts what happened, and how long it took (ms)."""
+    if what is _BEGAN:
         figures.began += 1
-    elif what is Happening.ENDED:
+    elif what is _ENDED:
         figures.ended.add(length)
-    elif what is Happening.ANSWERED:
+    elif what is _ANSWERED:
         figures.answered.add(length)
     else:
         figures.escalated += 1
@@ -166,9 +169,9 @@ def steps(period: Period, step: Step, zone: tzinfo) -> list[int]:
 def series(happened: Iterable[Happened], period: Period, begins: list[int]) -> list[Point]:
     """The figures from each of *begins* (see `steps`) to the next."""
     points = [Point(at, Figures()) for at in begins]
-    for one in happened:
-        if period.since <= one[1] < period.until:
-            add(points[_place(begins, one[1])].figures, one)
+    for what, at, length in happened:
+        if period.since <= at < period.until:
+            add(points[_place(begins, at)].figures, what, length)
     return points
 
 

@@ -17,6 +17,7 @@ from tocsin.reports.model import Figures, Happening, Pages, Period, Point, Step,
 from tocsin.reports.reasons import Receiver, Someone, Story
 from tocsin.reports.store import Sites
 
+BEGAN = Happening.BEGAN  # a name of an enumeration is looked up slowly, and this is done for every alert
 Key = TypeVar("Key", int, str)
 
 
@@ -24,15 +25,14 @@ def summary(connection: sa.Connection, period: Period, zone: ZoneInfo, sites: Si
     """The figures of *period* beside those of the one before. *sites*: those that the reader may see; None: all."""
     first, since, until = period.before.since, period.since, period.until
     span = store.numbers(connection, period)
+    both = (store.first_number(connection, first - store.SLACK), span[1])
     now, earlier, cells = Figures(), Figures(), Counter[int]()
-    for one in rules.happenings(store.lines(connection, store.numbers(connection, Period(first, until)), sites)):
-        at = one[1]
-        if since <= at < until:
-            rules.add(now, one)
-            if one[0] is Happening.BEGAN:
-                cells[at // rules.CELL] += 1
-        elif first <= at < since:
-            rules.add(earlier, one)
+    for what, at, length in rules.happenings(store.lines(connection, both, sites)):
+        if not first <= at < until:
+            continue
+        rules.add(now if at >= since else earlier, what, length)
+        if what is BEGAN and at >= since:
+            cells[at // rules.CELL] += 1
     volume = store.volume(connection, span, period, sites)
     return Summary(
         period=period,

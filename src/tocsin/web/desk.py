@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import sqlalchemy as sa
+
 from tocsin.alerts import queries
+from tocsin.alerts.model import Status
+from tocsin.alerts.queries import Tally
 from tocsin.bootstrap import Server
 from tocsin.core.clock import SECOND
 from tocsin.events.sites import Site
 from tocsin.identity.model import Viewer
 
 KEPT_FOR = 1 * SECOND
+MAX_KEPT = 1_000
 Value = TypeVar("Value")
 Sites = frozenset[int] | None  # those that a reader may see; None: all
 
@@ -19,22 +24,26 @@ class Desk:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._kept: dict[object, tuple[int, object]] = {}
+        self._kept: dict[object, tuple[int, object, object]] = {}
 
     def now(self) -> int:
         """Milliseconds since 1970."""
         return self.server.core.clock.now()
 
-    def kept(self, key: object, find: Callable[[], Value]) -> Value:
-        """What *find* says, at most a second old."""
+    def kept(self, key: object, find: Callable[[], Value], lasts: int = KEPT_FOR, stamp: object = None) -> Value:
+        """What *find* says, less than *lasts* ms old, and found out when the *stamp* was the same."""
         now = self.now()
-        at, value = self._kept.get(key, (-KEPT_FOR, None))
-        if not 0 <= now - at < KEPT_FOR:
+        at, before, value = self._kept.get(key, (-lasts, None, None))
+        if not 0 <= now - at < lasts or before != stamp:
             value = find()
-            if len(self._kept) > 1_000:
-                self._kept.clear()
-            self._kept[key] = (now, value)
+            self.keep(key, value, stamp)
         return value  # type: ignore[return-value]  # the key says whose value it is
+
+    def keep(self, key: object, value: object, stamp: object = None) -> None:
+        """Remembers what somebody has just found out."""
+        if len(self._kept) > MAX_KEPT:
+            self._kept.clear()
+        self._kept[key] = (self.now(), stamp, value)
 
     def needs_action(self, site_ids: Sites) -> int:
         """How many alerts nobody has taken, of these sites or of all."""
@@ -43,7 +52,13 @@ class Desk:
             with self.server.core.database.read() as connection:
                 return queries.count_open(connection, site_ids)
 
-        return self.kept(("needs action", site_ids), find)
+        return self.kept(_needs_action(site_ids), find)
+
+    def tally(self, connection: sa.Connection, site_ids: Sites) -> Tally:
+        """The unresolved alerts by type and state, as they are now. It answers `needs_action` for the page at hand as well."""
+        found = queries.tally(connection, site_ids)
+        self.keep(_needs_action(site_ids), found.by_state.get(Status.OPEN, 0))
+        return found
 
     def sites(self, viewer: Viewer) -> list[Site]:
         """The sites that *viewer* may see, by name."""
@@ -52,3 +67,7 @@ class Desk:
     def site_name(self, site_id: int) -> str:
         """What people call a site."""
         return self.server.core.sites.name_of(site_id)
+
+
+def _needs_action(site_ids: Sites) -> tuple[str, Sites]:
+    return "needs action", site_ids

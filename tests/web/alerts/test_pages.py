@@ -9,6 +9,7 @@ from tests.api.service import OTHER_SITE, Service
 from tests.web.browser import Browser, a_person, sees_only
 from tocsin.core.clock import HOUR
 from tocsin.identity.model import Role
+from tocsin.web.alerts import one
 from tocsin.web.alerts.page import MAX_VIEWS
 
 
@@ -55,6 +56,30 @@ async def test_filters_and_order_stand_in_the_address(sqlite_service: Service, q
     assert titles(browser) == found
     if not found:
         assert "No alert fits these filters 3 alerts are hidden by them." in browser.text
+
+
+async def test_tabs_count_what_the_filters_leave(sqlite_service: Service) -> None:
+    await sqlite_service.send(trouble(1), trouble(2, severity=5), trouble(3, severity=3, site=OTHER_SITE))
+    await sqlite_service.world.resolve(sqlite_service.world.alert(2))
+    await sqlite_service.world.acknowledge(sqlite_service.world.alert(3))
+    browser = await marta(sqlite_service)
+    await browser.get("/alerts")
+    assert "Needs action 1 Acknowledged 1 Snoozed 0 Resolved 1" in browser.text
+    await browser.get("/alerts?severity_min=4")
+    assert "Needs action 1 Acknowledged 0 Snoozed 0 Resolved 1" in browser.text
+    await browser.get("/alerts?severity_min=5")
+    assert "2 alerts are hidden by them" not in browser.text
+    assert "3 alerts are hidden by them" in browser.text
+
+
+async def test_the_bars_of_an_alert_begin_later_among_very_many_events(sqlite_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one, "WALKED", 4)
+    for _ in range(3):
+        await sqlite_service.send(trouble(1), trouble(2))
+        sqlite_service.world.clock.advance(HOUR)
+    browser = await marta(sqlite_service)
+    await browser.get("/alerts/1")
+    assert 'aria-label="2 times from' in browser.page.text  # the last two of three: these are among the newest four
 
 
 async def test_a_filter_that_means_nothing_is_named(sqlite_service: Service) -> None:

@@ -33,6 +33,16 @@ async def test_it_shows_the_figures_of_the_period_in_the_address(service: Servic
     assert "Nothing happened in this time" in browser.text
 
 
+async def test_what_has_just_happened_is_counted_and_so_is_what_happens_a_moment_later(sqlite_service: Service) -> None:
+    now = sqlite_service.world.clock.now
+    await sqlite_service.world.report(a_report("disk:/", at=now()))
+    browser = await marta(sqlite_service)
+    for alerts in ("1 alert", "2 alerts"):
+        await browser.get("/analytics")
+        assert alerts in browser.text
+        await sqlite_service.world.report(a_report("disk:/var", at=now()))
+
+
 async def test_who_may_see_one_site_sees_that_sites_figures(sqlite_service: Service) -> None:
     await sqlite_service.world.report(a_report("disk:/secret"), a_report("disk:/own", site=OTHER_SITE))
     sqlite_service.world.clock.at += 60_000

@@ -37,6 +37,7 @@ EVENTS = 6
 SIMILAR, NEAR = 5, 5
 NEAR_WINDOW = 15 * MINUTE
 BARS = 48
+WALKED = 200_000  # events among which this alert's are counted: more in a day, and the bars begin later
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -119,7 +120,7 @@ def read(connection: sa.Connection, ref: str, site_ids: Sites, policies: PolicyB
         raise NotFound(f"there is no alert {ref[:40]} that you may see; it may have been removed with its site")
     end = alert.resolved_at if alert.status == Status.RESOLVED and alert.resolved_at else now
     until = max(end, alert.last_seen_at) + 1
-    since = max(alert.first_seen_at, until - DAY)
+    since = event_queries.walked_from(connection, max(alert.first_seen_at, until - DAY), until, WALKED)
     width = max(MINUTE, -(-(until - since) // BARS))
     messages = notify_queries.page(connection, notify_queries.Filter(alert_number=alert.number), None, MESSAGES)
     names = people.names(connection)

@@ -70,13 +70,13 @@ class AlertsPage(Controller):
         limit = min(asked.limit, asking.PAGE)
         with core.database.read() as connection:
             found = queries.page(connection, wanted, asked.sort, after, limit + 1, core.impacts.weight)
-            counts = queries.count_by_status(connection, wanted, rules.CAPPED)
-            everything = (
-                counts
-                if found or not asking.filters(asked)
-                else queries.count_by_status(connection, asking.unfiltered(viewer), rules.CAPPED)
+            tally = desk.tally(connection, viewer.site_ids)
+            filters = asking.filters(asked)
+            counts = rules.counts(
+                queries.unresolved_by_state(connection, wanted) if filters else tally.by_state,
+                queries.resolved(connection, wanted, rules.CAPPED),
             )
-            types = queries.types(connection, viewer.site_ids, TYPES)
+            hidden = sum(tally.by_state.values()) + (0 if found else queries.resolved(connection, asking.unfiltered(viewer), rules.CAPPED))
             names = people.names(connection)
             users = [user for user in identity_store.list_users(connection) if user.disabled_at is None]
             planned = escalating.planned(connection, found[:limit], core.policies, names)
@@ -96,8 +96,8 @@ class AlertsPage(Controller):
             tabs=[(tab, rules.capped(counts[tab.status], tab.status)) for tab in rules.TABS],
             muted=counts["muted"],
             matching=counts["muted"] if asked.muted else sum(counts[status] for status in wanted.statuses or tuple(counts)),
-            filters=asking.filters(asked),
-            types=types,
+            filters=filters,
+            types=rules.most(tally.by_type, TYPES),
             sites=desk.sites(viewer),
             site_name=desk.site_name,
             users=users,
@@ -109,7 +109,7 @@ class AlertsPage(Controller):
             name=people.namer(names),
             next_step=lambda alert: planned.get(alert.number) or rules.next_step(alert),
             ms_of=from_datetime,
-            hidden=sum(everything.values()),
+            hidden=hidden,
             summary=summary(alerts, counts[Status.OPEN], asked, now),
         )
 

@@ -50,6 +50,16 @@ def capped(count: int, status: str) -> str:
     return f"{CAPPED:,}+" if status == Status.RESOLVED and count >= CAPPED else f"{count:,}"
 
 
+def counts(unresolved: Mapping[str, int], resolved: int) -> dict[str, int]:
+    """How many alerts each tab has; those of which there are none too."""
+    return dict.fromkeys((*Status, "muted"), 0) | dict(unresolved) | {Status.RESOLVED.value: resolved}
+
+
+def most(counted_by: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
+    """Those of which there are the most, these first."""
+    return sorted(counted_by.items(), key=lambda one: (-one[1], one[0]))[:limit]
+
+
 class NextStep(msgspec.Struct, frozen=True):
     """What happens to an alert by itself, and when: from, until (ms), in words."""
 

@@ -10,12 +10,13 @@ from msgspec import Meta
 from tocsin.api.analytics import read_period
 from tocsin.api.context import Given, visible_site
 from tocsin.api.fields import Moment, Slug
-from tocsin.core.clock import DAY
+from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.text import counted
 from tocsin.core.times import from_datetime
 from tocsin.core.zones import is_zone
 from tocsin.reports import service
 from tocsin.reports.model import Period
+from tocsin.reports.store import last_line
 from tocsin.web.analytics import rules
 from tocsin.web.desk import Desk
 from tocsin.web.pages import AnyRequest, screen
@@ -49,7 +50,12 @@ class AnalyticsPage(Controller):
         sites = viewer.site_ids if asked.site is None else frozenset({visible_site(core.sites, viewer.calling(""), asked.site).id})
         zone = ZoneInfo(viewer.time_zone) if is_zone(viewer.time_zone) else ZoneInfo("UTC")
         with core.database.read() as connection:
-            found = service.summary(connection, period, zone, sites)
+            found = desk.kept(
+                ("analytics", asked, zone, sites),
+                lambda: service.summary(connection, period, zone, sites),
+                MINUTE,
+                stamp=(period, last_line(connection)),
+            )
         most = max(map(max, found.weekdays))
         return screen(
             request,
@@ -72,7 +78,8 @@ class AnalyticsPage(Controller):
 
 
 def _period(asked: AnalyticsQuery, now: int) -> Period:
-    """Raises `InvalidInput`."""
+    """Up to now, to the minute that has begun, if no end is asked for. Raises `InvalidInput`."""
+    now = (now // MINUTE + 1) * MINUTE
     if asked.since is None and asked.until is None:
         return Period(now - asked.days * DAY, now)
     until = now if asked.until is None else from_datetime(asked.until)

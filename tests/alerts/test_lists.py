@@ -1,0 +1,77 @@
+"""Lists of alerts: however the database finds what is not resolved, the same is found."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.build import a_report
+from tests.world import World
+from tocsin.alerts import queries
+from tocsin.alerts.queries import Filter, Sort
+from tocsin.core.clock import MINUTE
+
+OPEN = Filter(statuses=("open",))
+STANDING = Filter(statuses=("open", "acknowledged"))
+
+
+def weigh(_site: int, _host: str | None, subject: str | None, _attributes: str | None) -> int:
+    """Every third thing is dear."""
+    return int((subject or "0").rpartition("-")[2]) % 3 * 10**20
+
+
+def everything(world: World) -> Iterator[Any]:
+    """What lists, tabs and the overview show."""
+    with world.core.database.read() as connection:
+        for wanted in (Filter(), OPEN, STANDING, Filter(statuses=("resolved",)), Filter(severity_min=4), Filter(q="disk-1")):
+            for sort in Sort:
+                alerts = queries.page(connection, wanted, sort, None, 4, weigh)
+                yield [alert.number for alert in alerts]
+                if alerts:
+                    yield [alert.number for alert in queries.page(connection, wanted, sort, sort.place(alerts[-1], weigh), 4, weigh)]
+        yield sorted(queries.groups(connection, None))
+        yield queries.tally(connection, None)
+        yield queries.unresolved_by_state(connection, Filter(severity_min=3))
+        yield queries.count_open(connection, frozenset({1}))
+        yield [alert.number for alert in queries.loudest(connection, None, 5)]
+        first = queries.find(connection, "1")
+        assert first is not None
+        yield [alert.number for alert in queries.near(connection, first, 5 * MINUTE, None, 5)]
+
+
+async def a_storm(world: World) -> None:
+    for n in range(1, 15):
+        await world.report(a_report(f"disk-{n}", at=world.clock.now(), severity=2 + n % 4))
+        world.clock.advance(MINUTE)
+    for n in (3, 4, 9):
+        await world.resolve(world.alert(n))
+    for n in (2, 7):
+        await world.acknowledge(world.alert(n))
+
+
+async def test_in_a_storm_the_same_is_found_as_on_any_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await a_storm(world)
+    usual = list(everything(world))
+    monkeypatch.setattr(queries, "MANY", 1)
+    assert list(everything(world)) == usual
+    monkeypatch.setattr(queries, "SPARSE", 1)  # no longer a storm
+    assert list(everything(world)) == usual
+
+
+async def test_the_dearest_come_first_and_pages_follow_each_other(sqlite_world: World) -> None:
+    await a_storm(sqlite_world)
+    seen: list[int] = []
+    place: tuple[int, int] | None = None
+    with sqlite_world.core.database.read() as connection:
+        while page := queries.page(connection, Filter(), Sort.HEAVIEST, place, 4, weigh):
+            seen += [alert.number for alert in page]
+            place = Sort.HEAVIEST.place(page[-1], weigh)
+    assert seen == sorted(seen, key=lambda number: (-(number % 3), -number))
+    assert len(seen) == 11
+
+
+@pytest.mark.parametrize("look", [queries.tally, queries.groups, queries.loudest])
+async def test_of_nothing_there_is_nothing(sqlite_world: World, look: Callable[..., Any]) -> None:
+    with sqlite_world.core.database.read() as connection:
+        found = look(connection, None, 5) if look is queries.loudest else look(connection, None)
+    assert found in ([], queries.Tally({}, {}))
