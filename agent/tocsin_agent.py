@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The Tocsin server agent: reads how a Linux server is from /proc and /sys and pushes it to Tocsin.
 
-One file, the standard library, Python 3.6 or newer. It opens no port and runs nothing that it is told from outside.
+One file, the standard library, Python 3.6 or newer. It opens no port and runs no program that it is told from outside. Only with
+--checks it looks at addresses that the server names: whether they answer, never with more than a request.
 While the server is away, what was measured waits on disk, in order, for up to seven days. How to set it up:
 docs/how-to/watch-a-server.md; what it measures: docs/reference/agent.md.
 """
@@ -1147,7 +1148,7 @@ class Agent:
         """Whether the server has it now, or never will."""
         path = "/api/v1/metrics" if kind == "m" else "/api/v1/events"
         try:
-            answer = self.link.ask("POST", path, body, {"X-Tocsin-Agent": self._card()})
+            answer = self.link.ask("POST", path, body, {"X-Tocsin-Agent": self.card()})
         except (OSError, ValueError) as error:
             return self._failed("the server cannot be reached: %s" % error)
         if answer.status == 202:
@@ -1160,7 +1161,7 @@ class Agent:
             return self._failed("the server sends us elsewhere: give %s as --server" % answer.headers.get("location", "")[:200])
         return self._failed(answer.reason(), answer.headers.get("retry-after"))
 
-    def _card(self):
+    def card(self):
         """Who is here: for the server's list of hosts."""
         if abs(now_ms() - self._facts_at) > 60 * MINUTE:
             self._facts, self._facts_at = facts(self.machine), now_ms()
@@ -1280,6 +1281,416 @@ def _sleep(wake, seconds):
     select.select([wake], [], [], seconds)
 
 
+# --- Looking from here: only with --checks -------------------------------------------------------------------------------
+
+LOOKS_AT_ONCE = 8
+LOOK_BYTES = 64 * 1024  # of the head of an answer
+TOLD_FAULTS = {errno.ENETUNREACH: "our_network", errno.ENETDOWN: "our_network", errno.EADDRNOTAVAIL: "our_network"}
+OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EACCES, errno.EPERM)
+
+
+class Unseen(Exception):
+    """A look has ended without an answer: of which kind, why, and OpenSSL's number of what is wrong with a certificate."""
+
+    def __init__(self, kind, words, code=0):
+        super().__init__(words)
+        self.kind, self.words, self.code = kind, words, code
+
+
+class Look:
+    """One look at what the server has named. It brings facts; what they mean is judged there. Never longer than it may take."""
+
+    def __init__(self, errand, may_go_private):
+        self.errand = errand
+        self._may_go_private = may_go_private and bool(errand.get("private"))
+        self._began = time.monotonic()
+        self._until = self._began + errand["timeout_seconds"]
+        self._socket, self._buffer, self._at = None, b"", ""
+        self.ended_at = None
+        self.found = {"check": errand["id"], "mark": errand["mark"], "phases": {}, "trace": [], "heard": False}
+
+    def make(self):
+        """Looks, and keeps what it found in `found`."""
+        try:
+            {"http": self._http, "tcp": self._tcp, "tls": self._tls}[self.errand["kind"]]()
+        except Unseen as unseen:
+            self._fail(unseen.kind, unseen.words, unseen.code)
+        except socket.timeout:
+            self._fail("timeout", "")
+        except OSError as error:
+            self._fail("broke_off", "the connection was closed: %s" % (error.strerror or error))
+        except (ValueError, KeyError, UnicodeError) as error:
+            self._fail("our_machine", "the agent could not look: %s" % error)
+        finally:
+            self._close()
+            self.ended_at = time.monotonic()
+            self.found["ms"] = round((self.ended_at - self._began) * 1000, 2)
+
+    def _fail(self, kind, words, code=0):
+        self.found.update(fault=kind, words=words[:500], at=self._at, code=code)
+        if self._at == "body" and "status" in self.found:
+            self.found["body"] = base64_of(self._buffer[:4096])
+
+    def _note(self, text):
+        if len(self.found["trace"]) < 60:
+            self.found["trace"].append([round((time.monotonic() - self._began) * 1000, 2), text[:300]])
+
+    def _left(self):
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise socket.timeout()
+        return left
+
+    def _timed(self, phase, work, *given):
+        self._at, began = phase, time.monotonic()
+        try:
+            answer = work(*given)
+        finally:
+            phases = self.found["phases"]
+            phases[phase] = round(phases.get(phase, 0.0) + (time.monotonic() - began) * 1000, 2)
+        self._at = ""
+        return answer
+
+    def _close(self):
+        if self._socket is not None:
+            try:
+                self._socket.close()
+            except OSError:
+                pass
+        self._socket, self._buffer = None, b""
+
+    # Connecting.
+
+    def _connect(self, host, port):
+        addresses = self._timed("dns", self._resolve, host, port)
+        self._timed("connect", self._dial, addresses, port)
+
+    def _resolve(self, host, port):
+        try:
+            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+                raise Unseen("no_name", "the name %s does not exist, or has no address" % host)
+            raise Unseen("our_resolver", "its name server could not say where %s is: %s" % (host, error.strerror))
+        except UnicodeError:
+            raise Unseen("no_name", "%s cannot be a name" % host)
+        if time.monotonic() >= self._until:
+            raise Unseen("our_resolver", "its name server did not answer in time")
+        addresses = list(OrderedDict(((family, address), None) for family, _, _, _, address in found))[:4]
+        self._note("%s is at %s" % (host, ", ".join(address[0] for _, address in addresses)))
+        return addresses
+
+    def _dial(self, addresses, port):
+        unseen = None
+        for place, (family, address) in enumerate(addresses):
+            self.found["address"], self.found["port"] = address[0], port
+            try:
+                self._refuse_forbidden(address[0])
+                self._dial_one(family, address, self._left() / (len(addresses) - place))
+            except Unseen as error:
+                self._note("%s: %s" % (address[0], error.words))
+                if unseen is None or error.kind == "refused":
+                    unseen = error
+                continue
+            self.found["heard"] = True
+            self._note("connected to %s port %d" % (address[0], port))
+            return
+        self.found["heard"] = unseen.kind == "refused"
+        raise unseen
+
+    def _refuse_forbidden(self, address):
+        import ipaddress  # noqa: PLC0415 - only who looks needs it
+
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        hidden = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or (getattr(ip, "teredo", None) or (None, None))[1]
+        for one in (ip, hidden) if hidden is not None else (ip,):
+            if one.is_link_local or one.is_multicast or one.is_unspecified:
+                raise Unseen("our_rules", "%s is no address that a check may go to" % address)
+            is_nat64 = one.version == 6 and one in ipaddress.ip_network("64:ff9b::/96")
+            if not self._may_go_private and (not one.is_global or one.is_reserved or is_nat64):
+                raise Unseen("our_rules", "%s is a private address, and the agent may not go there" % address)
+
+    def _dial_one(self, family, address, within):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(max(0.05, within))
+            sock.connect(address)
+        except socket.timeout:
+            sock.close()
+            raise Unseen("silent", "no connection within %.1f s" % (time.monotonic() - self._began))
+        except OSError as error:
+            sock.close()
+            words = os.strerror(error.errno).lower() if error.errno else "it failed"
+            if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET):
+                raise Unseen("refused", "the connection was refused (%s)" % words)
+            if error.errno in OWN_FAULTS:
+                raise Unseen("our_machine", "its machine could not connect: %s" % words)
+            raise Unseen(TOLD_FAULTS.get(error.errno, "silent"), "no connection: %s" % words)
+        self._socket = sock
+
+    def _secure(self, name, trusted):
+        import ssl  # noqa: PLC0415 - as above
+
+        context = ssl.create_default_context()
+        if not trusted:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self._socket.settimeout(self._left())
+        try:
+            self._socket = context.wrap_socket(self._socket, server_hostname=name)
+        except socket.timeout:
+            raise
+        except getattr(ssl, "CertificateError", ssl.SSLError) as error:  # of the name alone in Python 3.6, of all of it since
+            raise Unseen("certificate", getattr(error, "verify_message", "") or str(error), getattr(error, "verify_code", 62))
+        except ssl.SSLError as error:
+            reason = (error.reason or "").replace("_", " ").lower()
+            if reason == "certificate verify failed":
+                raise Unseen("certificate", "it does not verify")
+            raise Unseen("tls", "the TLS handshake failed: %s" % (reason or "no reason was given"))
+        except (OSError, EOFError):
+            raise Unseen("broke_off", "the connection was closed during the TLS handshake")
+        self.found["tls"] = "%s %s" % (self._socket.version(), (self._socket.cipher() or ("",))[0])
+        self._note("TLS is on: " + self.found["tls"])
+        certificate = self._socket.getpeercert(True)
+        if certificate and len(certificate) <= 16384:
+            self.found["certificate"] = base64_of(certificate)
+
+    # The kinds.
+
+    def _tcp(self):
+        self._connect(self.errand["host"], self.errand["port"])
+
+    def _tls(self):
+        self._connect(self.errand["host"], self.errand["port"])
+        self._timed("tls", self._secure, self.errand["name"], True)
+
+    def _http(self):
+        url, method, seen = self.errand["url"], self.errand.get("method", "GET"), set()
+        for _ in range(self.errand.get("redirects", 0) + 1):
+            seen.add(url)
+            status, headers = self._ask(url, method)
+            where = dict((name.lower(), value) for name, value in reversed(headers)).get("location")
+            if status not in (301, 302, 303, 307, 308) or not where or not self.errand.get("redirects"):
+                return
+            url = joined(url, where)
+            if not WEB_ADDRESS.match(url):
+                raise Unseen("redirects", "it redirects to what is no web address: %r" % where[:80])
+            self._note("redirected to " + url)
+            if url in seen:
+                raise Unseen("redirects", "it redirects in a circle, back to %s" % url[:120])
+            method = method if method == "HEAD" or status in (307, 308) else "GET"
+            self._close()
+        raise Unseen("redirects", "it redirects more than %d times" % self.errand["redirects"])
+
+    def _ask(self, url, method):
+        scheme, host, port, path = WEB_ADDRESS.match(url).groups()
+        is_secure = scheme.lower() == "https"
+        bare = host.strip("[]")
+        self._connect(bare, int(port or (443 if is_secure else 80)))
+        if is_secure:
+            self._timed("tls", self._secure, bare, self.errand.get("trusted", True))
+        path = (path if path and path.startswith("/") else "/" + (path or "")).partition("#")[0]
+        own = self.errand.get("headers", {})
+        given = {name.lower() for name in own}
+        usual = [("User-Agent", "tocsin"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
+        lines = ["%s %s HTTP/1.1" % (method, path), "Host: " + (host if port is None else "%s:%s" % (host, port))]
+        lines += ["%s: %s" % pair for pair in [pair for pair in usual if pair[0].lower() not in given] + sorted(own.items())]
+        self._socket.settimeout(self._left())
+        self._socket.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
+        self._note("> %s %s" % (method, path))
+        self.found["url"] = url[:2000]
+        self._timed("first byte", self._more)
+        status, headers = self._timed("body", self._answer, method)
+        return status, headers
+
+    # An answer.
+
+    def _more(self):
+        self._socket.settimeout(self._left())
+        part = self._socket.recv(32768)
+        self._buffer += part
+        return bool(part)
+
+    def _answer(self, method):
+        status, headers = self._head()
+        while status < 200:
+            status, headers = self._head()
+        named = dict((name.lower(), value) for name, value in headers)
+        limit = self.errand.get("max_body", 4096)
+        shown = [[name[:100], value[:500]] for name, value in headers if name.lower() != "set-cookie"]
+        self.found["status"], self.found["headers"] = status, shown[:40]
+        body, is_cut = (b"", False) if method == "HEAD" or status in (204, 304) else self._body(named, limit)
+        if named.get("content-encoding", "").lower() in ("gzip", "deflate"):
+            try:
+                body = zlib.decompressobj(47).decompress(body, limit)
+            except zlib.error:
+                pass
+        self.found["body"], self.found["is_cut"] = base64_of(body), is_cut
+        self._note("< %d, %d bytes%s" % (status, len(body), " and more" if is_cut else ""))
+        return status, headers
+
+    def _head(self):
+        while b"\r\n\r\n" not in self._buffer and b"\n\n" not in self._buffer:
+            if len(self._buffer) > LOOK_BYTES:
+                raise Unseen("not_http", "its headers are longer than 64 KiB")
+            if not self._more():
+                words = "what answers there does not speak HTTP: %r" % self._buffer[:80].decode("latin-1")
+                raise Unseen("not_http", words if self._buffer else "it closed the connection without an answer")
+        head, self._buffer = re.split(b"\r?\n\r?\n", self._buffer, maxsplit=1)
+        lines = head.decode("latin-1").splitlines()
+        match = re.match(r"HTTP/1\.[01] ([1-9]\d\d)\b", lines[0] if lines else "")
+        if not match:
+            raise Unseen("not_http", "what answers there does not speak HTTP: %r" % head[:80].decode("latin-1"))
+        pairs = (line.partition(":") for line in lines[1:])
+        return int(match.group(1)), [(name.strip(), value.strip()) for name, _, value in pairs if name.strip()]
+
+    def _body(self, named, limit):
+        if "chunked" in named.get("transfer-encoding", "").lower():
+            return self._chunks(limit)
+        length = named.get("content-length")
+        if length is not None and not re.match(r"\d{1,18}$", length):
+            raise Unseen("not_http", "its length cannot be read: %r" % length[:40])
+        wanted = limit + 1 if length is None else min(limit + 1, int(length))
+        while len(self._buffer) < wanted:
+            if not self._more():
+                if length is None:
+                    break
+                raise Unseen("not_http", "it broke off after %d bytes of its answer" % len(self._buffer))
+        body = self._buffer[:wanted]
+        return body[:limit], len(body) > limit
+
+    def _chunks(self, limit):
+        body = b""
+        while len(body) <= limit:
+            while b"\n" not in self._buffer:
+                if len(self._buffer) > 1024 or not self._more():
+                    raise Unseen("not_http", "it broke off after %d bytes of its answer" % len(body))
+            line, _, self._buffer = self._buffer.partition(b"\n")
+            match = re.match(rb"\s*([0-9a-fA-F]{1,15})", line)
+            if not match:
+                raise Unseen("not_http", "its answer comes in pieces that cannot be read")
+            size = int(match.group(1), 16)
+            if size == 0:
+                return body, False
+            wanted = min(size + 2, limit + 3 - len(body))
+            while len(self._buffer) < wanted:
+                if not self._more():
+                    raise Unseen("not_http", "it broke off after %d bytes of its answer" % len(body))
+            body += self._buffer[: min(size, wanted)]
+            self._buffer = self._buffer[size + 2 :]
+        return body[:limit], True
+
+
+WEB_ADDRESS = re.compile(r"(?i)(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?([/?][!-~]*)?$")
+
+
+def joined(url, where):
+    """Where a redirect leads."""
+    from urllib.parse import urljoin  # noqa: PLC0415 - only who looks needs it
+
+    return urljoin(url, where.strip())
+
+
+def base64_of(raw):
+    """Bytes in JSON."""
+    import binascii  # noqa: PLC0415 - as above
+
+    return binascii.b2a_base64(raw).decode("ascii").strip()
+
+
+class Looks:
+    """Asks the server what to look at from here, looks, and says what was found; in threads, so that no round of measuring waits.
+
+    What cannot be said is thrown away: the network that lost it may have made it, too.
+    """
+
+    def __init__(self, link, card, may_go_private):
+        import threading  # noqa: PLC0415 - only who looks needs it
+
+        self._threading, self._link, self._card, self._may_go_private = threading, link, card, may_go_private
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._stopping, self._said = False, None
+        self._under_way, self._ended = {}, []
+        self._errands, self._ask_at, self._pause = {}, 0.0, 0.0
+
+    def start(self):
+        """Begins; it ends with the process, or by `stop`."""
+        self._threading.stack_size(256 * 1024)
+        self._threading.Thread(target=self._run, name="looks", daemon=True).start()
+
+    def stop(self):
+        """Begins no more looks."""
+        self._stopping = True
+        self._wake.set()
+
+    def _run(self):
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                wait = self.turn()
+            except Exception as error:
+                log("the checks from here failed: %s: %s" % (type(error).__name__, error))
+                wait = 30.0
+            self._wake.wait(wait)
+
+    def turn(self):
+        """Begins what is due, says what was found; the seconds until there may be something to do."""
+        now = time.monotonic()
+        self._begin_due(now)
+        if now >= self._ask_at:
+            self._exchange(now)
+            now = time.monotonic()
+            self._begin_due(now)
+        due = [at for at, _ in self._errands.values()] if len(self._under_way) < LOOKS_AT_ONCE else []
+        return max(0.05, min([*due, self._ask_at]) - now)
+
+    def _begin_due(self, now):
+        for key, (at, errand) in sorted(self._errands.items(), key=lambda pair: pair[1][0]):
+            if at > now or len(self._under_way) >= LOOKS_AT_ONCE:
+                return
+            del self._errands[key]
+            if key not in self._under_way:
+                look = Look(errand, self._may_go_private)
+                self._under_way[key] = look
+                self._threading.Thread(target=self._make, args=(look,), name="look", daemon=True).start()
+
+    def _make(self, look):
+        look.make()
+        with self._lock:
+            self._under_way.pop(look.errand["id"], None)
+            self._ended.append(look)
+        self._ask_at = min(self._ask_at, time.monotonic() + 0.2)  # what ends together is said together
+        self._wake.set()
+
+    def _exchange(self, now):
+        with self._lock:
+            ended, self._ended = self._ended[:50], self._ended[50:]
+        looks = [dict(look.found, age_ms=int((now - min(now, look.ended_at)) * 1000)) for look in ended]
+        body = gzipped(json.dumps({"looks": looks}, separators=(",", ":")).encode())
+        try:
+            answer = self._link.ask("POST", "/api/v1/agents/checks", body, {"X-Tocsin-Agent": self._card()})
+            work = json.loads(answer.body.decode("utf-8")) if answer.status == 200 else None
+            reason = answer.reason()
+        except (OSError, ValueError) as error:
+            work, reason = None, str(error)
+        if work is None:
+            self._say("the server gives no checks: %s" % reason)
+            self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, self._pause * 2))
+            self._errands, self._ask_at = {}, now + self._pause * (1.0 + ord(os.urandom(1)) / 512.0)
+            return
+        self._say(None)
+        self._pause = 0.0
+        self._ask_at = now + max(1.0, work["ask_again_ms"] / 1000.0)
+        with self._lock:
+            busy = {look.errand["id"] for look in self._ended}.union(self._under_way)
+        self._errands = {one["id"]: (now + one["in_ms"] / 1000.0, one) for one in work["checks"] if one["id"] not in busy}
+
+    def _say(self, text):
+        if text != self._said:
+            log(text or "the server gives checks")
+            self._said = text
+
+
 # --- Being set up ------------------------------------------------------------------------------------------------------
 
 
@@ -1319,6 +1730,9 @@ def parser():
     found.add_argument("--key-file", metavar="FILE", help="a file that holds the key alone")
     found.add_argument("--register", metavar="TOKEN", help="fetch a key for this server with a token that works once, keep it, and end")
     found.add_argument("--interval", help="how often: 10s to 1h (default: 5m)")
+    found.add_argument(
+        "--checks", metavar="WHERE", help="look at checks that name this server: public (addresses of the internet alone) or all"
+    )
     found.add_argument("--once", action="store_true", help="one round, for cron")
     found.add_argument("--print", action="store_true", dest="show", help="show what would be sent, send nothing")
     found.add_argument("--host", help="the name of this server (default: its host name)")
@@ -1349,6 +1763,9 @@ class Settings:
         home = "/var/lib/tocsin-agent" if os.geteuid() == 0 else os.path.expanduser("~/.local/state/tocsin-agent")
         self.state = find(said.state, "TOCSIN_AGENT_STATE", environment.get("STATE_DIRECTORY") or home)
         self.metrics = find(said.metrics, "TOCSIN_AGENT_METRICS", os.path.join(self.state, "metrics"))
+        self.checks = find(said.checks, "TOCSIN_AGENT_CHECKS", "no")
+        if self.checks not in ("no", "public", "all"):
+            raise Fault("--checks %r is none of no, public and all. Example: public" % self.checks[:20])
         self.ca_file = find(said.ca_file, "TOCSIN_AGENT_CA_FILE")
         self._said_key = said.key
         self._key_file = find(said.key_file, "TOCSIN_AGENT_KEY_FILE")
@@ -1434,11 +1851,17 @@ def main(words=None):
             return 0
         link = Link(settings.server, settings.key(), settings.ca_file)
         agent = Agent(Machine(), link, settings.state, settings.host, settings.interval, settings.metrics)
+        looks = None
         try:
             if settings.once:
                 return 0 if agent.run_once() else 1
+            if settings.checks != "no":
+                looks = Looks(Link(settings.server, settings.key(), settings.ca_file), agent.card, settings.checks == "all")
+                looks.start()
             agent.run()
         finally:
+            if looks is not None:
+                looks.stop()
             agent.close()
     except Fault as fault:
         log(str(fault))

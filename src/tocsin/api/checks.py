@@ -12,9 +12,10 @@ from tocsin.api.paging import cut_page, read_cursor
 from tocsin.api.shapes import AnyJson
 from tocsin.audit import service as audit
 from tocsin.bootstrap import Server
-from tocsin.checks import service, store
+from tocsin.checks import service, store, votes
 from tocsin.checks.model import Check, Definition, Finding, HostName, Result, ScriptTarget, Target
 from tocsin.checks.rules import MAX_INTERVAL, MAX_TIMEOUT, MIN_INTERVAL
+from tocsin.checks.votes import MOST_LOCATIONS
 from tocsin.core.errors import InvalidInput, NotAllowed, Unavailable
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.db.writer import Tx
@@ -95,6 +96,26 @@ Statuses = Annotated[
 ]
 
 
+Locations = Annotated[
+    list[HostName],
+    Meta(
+        max_length=MOST_LOCATIONS,
+        description="From where it is asked: `server` is Tocsin itself, all others are hosts of the site with an agent. Default: `server`.",
+        examples=[["server", "web-2.example.com"]],
+        extra={"must": f"be a list of at most {MOST_LOCATIONS} names: server, or hosts with an agent"},
+    ),
+]
+Agree = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=MOST_LOCATIONS,
+        description="How many of the locations must find that it fails. Default: more than half.",
+        extra={"must": f"be a whole number from 1 to {MOST_LOCATIONS}"},
+    ),
+]
+
+
 class NewCheck(msgspec.Struct, frozen=True, kw_only=True):
     """A check to be made."""
 
@@ -113,6 +134,8 @@ class NewCheck(msgspec.Struct, frozen=True, kw_only=True):
     severity: Annotated[Level, Meta(description="Of its alert when it is down.")] = 4
     private: Annotated[bool, Meta(description="Whether it may go to private addresses. Only for who may see every site.")] = False
     sla_percent: Sla | None = None
+    locations: Locations = []
+    agree: Agree | None = None
     paused: bool = False
 
 
@@ -133,6 +156,8 @@ class CheckChange(msgspec.Struct, frozen=True, kw_only=True):
     severity: Level | None = None
     private: bool | None = None
     sla_percent: Sla | UnsetType | None = UNSET
+    locations: Locations | None = None
+    agree: Agree | UnsetType | None = UNSET
     paused: bool | None = None
 
 
@@ -173,6 +198,8 @@ class CheckOut(msgspec.Struct, frozen=True):
     severity: int
     private: bool
     sla_percent: float | None
+    locations: list[str]
+    agree: Annotated[int | None, Meta(description="How many must find that it fails; null: more than half.")]
     paused: bool
     status: StatusWord
     status_since: Time
@@ -235,6 +262,21 @@ class ResultOut(msgspec.Struct, frozen=True):
     evidence: AnyJson | None
 
 
+class LocationOut(msgspec.Struct, frozen=True):
+    """A location, and what it found last."""
+
+    location: str
+    at: Annotated[Time | None, Meta(description="When it last looked; null: not yet.")]
+    counts: Annotated[bool, Meta(description="Whether it has a vote: it has looked lately, and learned something.")]
+    finding: Annotated["FindingOut | None", Meta(description="What it found, with its evidence.")]
+
+
+class LocationPage(msgspec.Struct, frozen=True):
+    """All locations of a check; none where only the server asks."""
+
+    items: list[LocationOut]
+
+
 class ResultPage(Page, frozen=True):
     """A page of looks, the newest first."""
 
@@ -275,6 +317,25 @@ class ChecksApi(Controller):
             )
         items, cursor = cut_page(found, asked.limit, "results", lambda one: (one.at,))
         return ResultPage(cursor, [_result_out(one) for one in items])
+
+    @get("/{check_id:str}/locations", sync_to_thread=True)
+    def list_locations(self, server: TheServer, caller: TheCaller, check_id: InPath) -> LocationPage:
+        """Lists from where a check is asked, and what each location found last."""
+        with server.core.database.read() as connection:
+            check = service.find(connection, check_id, caller.site_ids)
+            found = store.votes(connection, check.id)
+        counted = {its.vote.location for its in votes.cast(check.definition, found, server.core.clock.now())}
+        return LocationPage(
+            [
+                LocationOut(
+                    one.location,
+                    to_text_or_none(one.at),
+                    one.location in counted,
+                    None if one.finding is None else _finding_out(one.finding),
+                )
+                for one in found
+            ]
+        )
 
     @post(status_code=201, opt={"conflict": True})
     async def add_check(self, server: TheServer, caller: TheCaller, sent: Given[NewCheck]) -> CheckOut:
@@ -361,12 +422,12 @@ _NAMES = {
     "retry_seconds": "retry_after",
     "sla_percent": "sla",
 }
-_NULLABLE = frozenset({"host", "group", "warning_ms", "critical_ms", "sla_percent"})
+_NULLABLE = frozenset({"host", "group", "warning_ms", "critical_ms", "sla_percent", "agree"})
 
 
 def _definition(sent: NewCheck) -> Definition:
     given = {name: value for name, value in msgspec.structs.asdict(sent).items() if name not in ("site", "paused")}
-    given["name"] = sent.name.strip()
+    given["name"], given["locations"] = sent.name.strip(), tuple(sent.locations)
     return Definition(**{_NAMES.get(name, name): value for name, value in given.items()})
 
 
@@ -381,6 +442,8 @@ def _changed(old: Definition, sent: CheckChange) -> Definition:
     given.pop("paused", None)
     if "name" in given:
         given["name"] = given["name"].strip()
+    if "locations" in given:
+        given["locations"] = tuple(given["locations"])
     new: Definition = msgspec.structs.replace(old, **{_NAMES.get(name, name): value for name, value in given.items()})
     return service.unmasked(new, old)
 
@@ -415,6 +478,8 @@ def check_out(server: Server, check: Check) -> CheckOut:
         severity=one.severity,
         private=one.private,
         sla_percent=one.sla,
+        locations=list(one.locations),
+        agree=one.agree,
         paused=check.is_paused,
         status=check.status.value,
         status_since=to_text(check.status_since),

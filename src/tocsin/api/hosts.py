@@ -1,6 +1,7 @@
 """``/hosts`` and ``/agents``: the servers that report, and how new ones are let in."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -8,13 +9,15 @@ import sqlalchemy as sa
 from litestar import Controller, Response, delete, get, patch, post
 from msgspec import Meta
 
-from tocsin.api.context import AnyRequest, Given, InPath, TheCaller, TheServer, chosen_site, visible_sites
+from tocsin.api.context import AnyRequest, Given, InPath, TheCaller, TheServer, chosen_site, own_site, visible_sites
 from tocsin.api.fields import Cursor, Id, Limit, Page, Slug, Time
 from tocsin.api.intake import unzip
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.api.shapes import AnyJson
 from tocsin.audit.refusals import network_of
 from tocsin.bootstrap import Server
+from tocsin.checks import store as check_store, votes
+from tocsin.checks.model import Errand, Finding, Report
 from tocsin.core.clock import SECOND
 from tocsin.core.errors import InvalidInput, NotFound
 from tocsin.core.ids import is_uuid
@@ -24,6 +27,9 @@ from tocsin.core.times import to_text, to_text_or_none
 from tocsin.hosts import rules, store
 from tocsin.hosts.model import Host
 from tocsin.pipeline.roll import digest
+
+MAX_FOUND = 4 * 1024 * 1024
+ASK_AGAIN = 20 * SECOND
 
 
 class HostQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +73,19 @@ class HostOut(msgspec.Struct, frozen=True):
     last_seen_at: Time
     silent_since: Time | None
     facts: AnyJson
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent found since it last asked."""
+
+    looks: Annotated[list[Report], Meta(max_length=100)] = []
+
+
+class Work(msgspec.Struct, frozen=True):
+    """What it is to look at: each once, after so many milliseconds; then it asks again."""
+
+    checks: list[Errand]
+    ask_again_ms: int
 
 
 class HostPage(Page, frozen=True):
@@ -146,6 +165,23 @@ class AgentsApi(Controller):
         made = AgentTokenOut(token.id, secret, site.slug, to_text(token.expires_at))
         return Response(made, headers={"Cache-Control": "no-store"})
 
+    @post("/checks", status_code=200, request_max_body_size=MAX_FOUND, opt={"reads": Found})
+    async def exchange_checks(self, request: AnyRequest, server: TheServer, caller: TheCaller) -> Work:
+        """Takes what an agent has found for checks that name its host as a location, and answers what it is to look at next.
+
+        It is told where to look and nothing of what is expected there; checks that hold what proves who you are cannot name agents.
+        """
+        card = rules.read_card(request.headers.get(rules.HEADER))
+        if card is None:
+            raise InvalidInput.of(rules.HEADER, "is missing: it says which host asks")
+        sent = read_body(_plain(await request.body(), request.headers.get("content-encoding", "")), Found)
+        core = server.core
+        site_id = core.sites.get(own_site(core.sites, caller)).id
+        asked, found = await asyncio.to_thread(_judged, server, site_id, card.host, sent.looks)
+        if found:
+            asked = await core.writer.run(lambda tx: core.checks.take_reports(tx, site_id, card.host, found))
+        return Work(asked, ASK_AGAIN)
+
     @post("/register", status_code=201, opt={"paced": True, "proved": True, "reads": NewAgent})
     async def register_agent(self, request: AnyRequest, server: TheServer) -> Response[AgentKeyOut]:
         """Gives a new server a key of its own for a token, which is used up by that. The token is the key to this call."""
@@ -162,6 +198,23 @@ class AgentsApi(Controller):
         made = await server.core.writer.run(lambda tx: server.core.roll.register(tx, sent.token, host, address))
         shown = AgentKeyOut(made.secret, host, made.key.site or "")
         return Response(shown, headers={"Cache-Control": "no-store"})
+
+
+def _judged(server: Server, site_id: int, host: str, looks: Sequence[Report]) -> tuple[list[Errand], list[tuple[Report, Finding]]]:
+    """What is asked from a host, and what its agent's reports come to."""
+    from tocsin.checks.probes import report  # noqa: PLC0415 - with the first agent that looks
+
+    settings = server.core.settings
+    with server.core.database.read() as connection:
+        every = check_store.asked_from(connection, site_id, host)
+    now = server.core.clock.now()
+    known = {check.id: check.definition for check, _ in every}
+    found = [
+        (one, report.judge(known[one.check], one, settings.response_time_warning, settings.response_time_critical))
+        for one in looks
+        if one.check in known
+    ]
+    return [votes.errand(check.id, check.definition, vote, now) for check, vote in every], found
 
 
 def _plain(body: bytes, encoding: str) -> bytes:

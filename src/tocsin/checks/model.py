@@ -63,6 +63,7 @@ class Cause(enum.StrEnum):
     OUR_RULES = "we may not go there"
     OUR_FAULT = "Tocsin could not ask"
     REGISTRY = "its registry does not answer"
+    FEW_VOTES = "too few locations have looked"
 
     @property
     def is_ours(self) -> bool:
@@ -70,7 +71,7 @@ class Cause(enum.StrEnum):
         return self in _OURS
 
 
-_OURS = frozenset({Cause.OUR_RESOLVER, Cause.OUR_NETWORK, Cause.OUR_RULES, Cause.OUR_FAULT, Cause.REGISTRY})
+_OURS = frozenset({Cause.OUR_RESOLVER, Cause.OUR_NETWORK, Cause.OUR_RULES, Cause.OUR_FAULT, Cause.REGISTRY, Cause.FEW_VOTES})
 
 HostName = Annotated[
     str,
@@ -202,6 +203,8 @@ class ScriptTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     host: HostName = "localhost"
 
 
+SERVER = "server"  # the location that is Tocsin itself
+
 Target = HttpTarget | TcpTarget | TlsTarget | DnsTarget | PingTarget | BannerTarget | DomainTarget | DatabaseTarget | ScriptTarget
 
 
@@ -222,6 +225,23 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     severity: int = 4
     private: bool = False  # may lead into one's own network
     sla: float | None = None  # percent
+    locations: tuple[str, ...] = ()  # from where: `SERVER`, and hosts whose agents look; none: the server alone
+    agree: int | None = None  # how many of these must find that it fails; None: more than half
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts whose agents look at it."""
+        return tuple(name for name in self.locations if name != SERVER)
+
+    @property
+    def is_asked_here(self) -> bool:
+        """Whether the server itself looks at it."""
+        return not self.locations or SERVER in self.locations
+
+    @property
+    def quorum(self) -> int:
+        """How many locations must find that it fails."""
+        return self.agree or len(self.locations) // 2 + 1
 
     @property
     def kind(self) -> str:
@@ -243,6 +263,14 @@ def host_of(target: Target) -> str:
             return authority[1:].partition("]")[0].lower()
         return authority.partition(":")[0].lower()
     return target.host.lower()
+
+
+_SECRETS = ("auth", "cookie", "token", "key", "secret", "password")
+
+
+def is_secret(header: str) -> bool:
+    """Whether a header of this name proves who we are: it is not shown again, and goes to the host that it was given for alone."""
+    return any(word in header.lower() for word in _SECRETS)
 
 
 def is_address(host: str) -> bool:
@@ -273,6 +301,85 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     expiry: Expiry | None = None
     address: str | None = None
     port: int | None = None
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a location found last. ``at`` None: it has not looked yet. ``due_at``: when its agent is to look next.
+
+    ``mark`` tells for which target and limits; ``since``: from when on it has found the same level.
+    """
+
+    location: str
+    at: int | None = None
+    since: int = 0
+    mark: str = ""
+    due_at: int = 0
+    finding: Finding | None = None
+
+
+class Errand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent is told about a check: where to look and how, nothing of what is expected there."""
+
+    id: str
+    mark: str
+    kind: str
+    in_ms: int
+    timeout_seconds: int
+    private: bool = False
+    url: str = ""
+    method: str = "GET"
+    headers: dict[str, str] = {}
+    redirects: int = 0
+    max_body: int = 0
+    trusted: bool = True
+    host: str = ""
+    port: int = 0
+    name: str = ""
+
+
+Phase = Literal["", "dns", "connect", "tls", "first byte", "body"]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent found: the facts, which are judged here. Every length is bounded."""
+
+    check: Annotated[str, Meta(max_length=36)]
+    mark: Annotated[str, Meta(max_length=32)]
+    age_ms: Annotated[int, Meta(ge=0, le=3_600_000, description="How long ago it looked, by a clock that nobody sets.")]
+    ms: Annotated[float, Meta(ge=0, le=600_000)]
+    phases: Annotated[dict[Phase, Annotated[float, Meta(ge=0, le=600_000)]], Meta(max_length=8)] = {}
+    at: Annotated[Phase, Meta(description="What was under way when it failed.")] = ""
+    heard: bool = False
+    address: Annotated[str, Meta(max_length=60)] | None = None
+    port: Annotated[int, Meta(ge=0, le=65_535)] | None = None
+    fault: (
+        Literal[
+            "no_name",
+            "our_resolver",
+            "our_rules",
+            "our_network",
+            "our_machine",
+            "refused",
+            "silent",
+            "broke_off",
+            "tls",
+            "certificate",
+            "timeout",
+            "redirects",
+            "not_http",
+        ]
+        | None
+    ) = None
+    words: Annotated[str, Meta(max_length=500)] = ""
+    code: Annotated[int, Meta(ge=0, le=1_000, description="OpenSSL's number of what is wrong with a certificate.")] = 0
+    certificate: Annotated[bytes, Meta(max_length=16_384)] | None = None
+    tls: Annotated[str, Meta(max_length=100)] = ""
+    url: Annotated[str, Meta(max_length=2_000)] = ""
+    status: Annotated[int, Meta(ge=100, le=999)] | None = None
+    headers: Annotated[list[tuple[Annotated[str, Meta(max_length=100)], Annotated[str, Meta(max_length=500)]]], Meta(max_length=40)] = []
+    body: Annotated[bytes, Meta(max_length=65_536)] = b""
+    is_cut: bool = False
+    trace: Annotated[list[tuple[Annotated[float, Meta(ge=0, le=600_000)], Annotated[str, Meta(max_length=300)]]], Meta(max_length=60)] = []
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -334,6 +441,7 @@ class Reason(enum.StrEnum):
     GETTING_BETTER = "one good answer is no recovery: it is asked again"
     RECOVERED = "answers again"
     NOTHING_LEARNED = "nothing was learned of the target"
+    WAITS = "those who must agree have not all looked again"
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True):

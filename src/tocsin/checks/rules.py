@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from tocsin.checks import votes
 from tocsin.checks.model import (
     Cause,
     Definition,
@@ -36,7 +37,6 @@ MIN_DOMAIN = 3_600
 _STATUSES = re.compile(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?(,[1-5][0-9]{2}(-[1-5][0-9]{2})?)*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _URL = re.compile(r"(?i)(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[!-~]*|\?[!-~]*)?")
-_SECRETS = ("auth", "cookie", "token", "key", "secret", "password")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -48,6 +48,7 @@ def check_definition(one: Definition) -> None:
     errors = [
         *_times(one),
         *(_http(one.target) if isinstance(one.target, HttpTarget) else []),
+        *votes.check_locations(one),
     ]
     if errors:
         raise InvalidInput(tuple(errors))
@@ -98,11 +99,6 @@ def _json(target: HttpTarget) -> list[FieldError]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def is_secret(header: str) -> bool:
-    """Whether a header of this name proves who we are: it is not shown again, and goes to the host that it was given for alone."""
-    return any(word in header.lower() for word in _SECRETS)
 
 
 def is_right_status(statuses: str, status: int) -> bool:
@@ -216,6 +212,11 @@ def judge(check: Definition, state: State, found: Finding, now: int, first_warni
     if found.expiry is not None:
         new = _expiry(check, new, found.expiry, now, first_warning_days, tells)
     return _verdict(new, began, reason, tuple(tells), again)
+
+
+def waiting(check: Definition, state: State, now: int) -> Verdict:
+    """Those who must agree have not all looked again since the last time: nothing follows yet."""
+    return _verdict(state, now, Reason.WAITS, (), check.retry_after)
 
 
 def _verdict(state: State, began: int, reason: Reason, tells: tuple[Tell, ...], again: int) -> Verdict:

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
-from tocsin.checks import rules, store
+from tocsin.checks import rules, store, votes
 from tocsin.checks.model import (
+    SERVER,
     Cause,
     Check,
     DatabaseTarget,
@@ -23,6 +24,8 @@ from tocsin.checks.model import (
     Status,
     Tell,
     Verdict,
+    Vote,
+    is_secret,
 )
 from tocsin.core.clock import HOUR, SECOND
 from tocsin.core.errors import Conflict, NotFound
@@ -47,10 +50,11 @@ class Looked(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What a look came to."""
+    """What a look came to. ``found``: of all locations together."""
 
     check: Check
     verdict: Verdict
+    found: Finding
 
 
 # --- People -----------------------------------------------------------------------------------------------------------
@@ -86,6 +90,7 @@ def add(tx: Tx, who: Who, site_id: int, definition: Definition, now: int, *, is_
         changed_at=now,
     )
     store.add(tx, check)
+    store.set_locations(tx, check, now, anew=True)
     store.turn(tx, check.id, now, check.status, check.status.value, None)
     audit.record(tx, who, "check.made", thing(check), now, after=shown(check), site_id=site_id)
     return check
@@ -133,6 +138,7 @@ def change(tx: Tx, who: Who, check: Check, definition: Definition, now: int, *, 
         ),
     )
     store.release(tx, {new.id: new.fence})
+    store.set_locations(tx, new, now, anew=votes.mark_of(definition) != votes.mark_of(check.definition))
     if status is not check.status:
         store.turn(tx, check.id, now, status, status.value, None)
     audit.record_change(tx, who, "check.changed", thing(new), now, before=shown(check), after=shown(new), site_id=check.site_id)
@@ -163,7 +169,7 @@ def masked(definition: Definition) -> Definition:
         return msgspec.structs.replace(definition, target=msgspec.structs.replace(target, password=MASK))
     if not isinstance(target, HttpTarget):
         return definition
-    headers = {name: MASK if rules.is_secret(name) else value for name, value in target.headers.items()}
+    headers = {name: MASK if is_secret(name) else value for name, value in target.headers.items()}
     return msgspec.structs.replace(definition, target=msgspec.structs.replace(target, headers=headers))
 
 
@@ -192,7 +198,7 @@ def record(tx: Tx, looked: Looked, now: int, first_warning_days: int) -> Recorde
         return None
     definition = check.definition
     found = msgspec.structs.replace(looked.found, words=cut(one_line(looked.found.words), MAX_WORDS))
-    verdict = rules.judge(definition, check.state, found, now, first_warning_days)
+    found, verdict = _judge(tx, check, found, now, first_warning_days)
     status = Status.MAINTENANCE if looked.in_maintenance else verdict.status
     interval = definition.interval * SECOND
     since = _turned(tx, check, status, verdict, found, interval, now)
@@ -212,7 +218,43 @@ def record(tx: Tx, looked: Looked, now: int, first_warning_days: int) -> Recorde
     )
     store.save_look(tx, new)
     store.keep(tx, check.id, _result(found, status, at, with_evidence=_is_evident(tx, check, found, verdict, now)))
-    return Recorded(new, verdict)
+    return Recorded(new, verdict, found)
+
+
+def _judge(tx: Tx, check: Check, found: Finding, now: int, first_warning_days: int) -> tuple[Finding, Verdict]:
+    """What follows from a look; where several locations look, from what all of them have found."""
+    definition, state = check.definition, check.state
+    if not definition.hosts:
+        return found, rules.judge(definition, state, found, now, first_warning_days)
+    if definition.is_asked_here:
+        cast_vote(tx, check, SERVER, votes.mark_of(definition), found, now)
+    every = store.votes(tx.sql, check.id)
+    common = votes.combine(definition, every, state.level, now)
+    if votes.is_settled(definition, every, common, state.level, check.last_at, now):
+        verdict = rules.judge(definition, state, common, now, first_warning_days)
+    else:
+        verdict = rules.waiting(definition, state, now)
+    if votes.hurries(definition, every, now, is_wavering=verdict.state.streak > 0 or verdict.reason is Reason.WAITS):
+        store.hurry(tx, check.id, now + definition.retry_after * SECOND // 2)
+    return common, verdict
+
+
+def cast_vote(tx: Tx, check: Check, location: str, mark: str, found: Finding, at: int) -> bool:
+    """Keeps what a location found at a moment, if it is asked for and not older than what is known; whether it was."""
+    known = store.vote(tx, check.id, location)
+    if known is None or mark != votes.mark_of(check.definition) or (known.mark == mark and known.at is not None and at < known.at):
+        return False
+    before = known.finding.level if known.finding is not None and known.mark == mark else None
+    vote = Vote(
+        location=location,
+        at=at,
+        since=known.since if before is not None and before == found.level else at,
+        mark=mark,
+        due_at=votes.next_look(check.definition, found.level, at, check.state.level),
+        finding=found,
+    )
+    store.save_vote(tx, check.id, vote)
+    return True
 
 
 def _turned(tx: Tx, check: Check, status: Status, verdict: Verdict, found: Finding, interval: int, now: int) -> int:
@@ -231,7 +273,7 @@ def _turned(tx: Tx, check: Check, status: Status, verdict: Verdict, found: Findi
 
 def _is_evident(tx: Tx, check: Check, found: Finding, verdict: Verdict, now: int) -> bool:
     """Evidence is kept of what changed, of the first failures, and once an hour while it lasts."""
-    if verdict.reason in (Reason.FIRST, Reason.CONFIRMED, Reason.RECOVERED, Reason.ASKED_AGAIN):
+    if verdict.reason in (Reason.FIRST, Reason.CONFIRMED, Reason.RECOVERED, Reason.ASKED_AGAIN, Reason.WAITS):
         return True
     return found.level is not Level.OK and not store.evident_since(tx.sql, check.id, now - HOUR)
 
@@ -240,7 +282,7 @@ def _result(found: Finding, status: Status, at: int, *, with_evidence: bool) -> 
     evidence = None
     if with_evidence:
         evidence = msgspec.json.encode({**found.evidence, "trace": found.trace}).decode()
-        if len(evidence) > MAX_EVIDENCE:
+        if len(evidence) > MAX_EVIDENCE * (3 if "locations" in found.evidence else 1):
             evidence = msgspec.json.encode({"trace": found.trace, "body": str(found.evidence.get("body", ""))[:4_096]}).decode()
     return Result(
         at=at,

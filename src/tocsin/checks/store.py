@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.checks.model import Check, Definition, Result, Span, State, Status
+from tocsin.checks.model import Check, Definition, Finding, Result, Span, State, Status, Vote
 from tocsin.core.clock import DAY, SECOND
 from tocsin.db import tables
 from tocsin.db.writer import Tx
@@ -17,9 +17,11 @@ TIDY_AT_ONCE = 2_000
 
 _definition = msgspec.json.Decoder(Definition).decode
 _state = msgspec.json.Decoder(State).decode
-_c, _r, _s = tables.checks.c, tables.check_results.c, tables.check_spans.c
+_finding = msgspec.json.Decoder(Finding).decode
+_c, _r, _s, _l = tables.checks.c, tables.check_results.c, tables.check_spans.c, tables.check_locations.c
 _COLUMNS = [_c[name] for name in Check.__struct_fields__]
 _RESULT = [_r[name] for name in Result.__struct_fields__]
+_VOTE = [_l[name] for name in Vote.__struct_fields__]
 _SPAN = [_s[name] for name in Span.__struct_fields__]
 
 
@@ -55,7 +57,7 @@ def replace(tx: Tx, check: Check, names: Collection[str]) -> None:
 
 def remove(tx: Tx, check_id: str) -> None:
     """Takes one away, with all that it found."""
-    for column in (_r.check_id, _s.check_id):
+    for column in (_r.check_id, _s.check_id, _l.check_id):
         tx.sql.execute(sa.delete(column.table).where(column == check_id))
     tx.sql.execute(tables.checks.delete().where(_c.id == check_id))
 
@@ -112,8 +114,9 @@ def is_any_due(connection: sa.Connection, now: int, until: int) -> bool:
 
 def claim(tx: Tx, now: int, until: int, most: int) -> list[Check]:
     """Those that are due by *until* and that nobody looks at: from here on this process does. The longest due come first."""
-    due = sa.select(_c.id).where(_is_free(now, until)).order_by(_c.due_at).limit(most).with_for_update(skip_locked=True)
-    update = tables.checks.update().where(_c.id.in_(due)).values(lease_until=now + LEASE, fence=_c.fence + 1).returning(*_COLUMNS)
+    # By a name of its own: PostgreSQL may run a plain subquery again for each row, and then claims more than was asked for.
+    due = sa.select(_c.id).where(_is_free(now, until)).order_by(_c.due_at).limit(most).with_for_update(skip_locked=True).cte("due")
+    update = tables.checks.update().where(_c.id.in_(sa.select(due.c.id))).values(lease_until=now + LEASE, fence=_c.fence + 1).returning(*_COLUMNS)
     return sorted((_read(row) for row in tx.sql.execute(update)), key=lambda check: check.due_at or 0)
 
 
@@ -139,6 +142,69 @@ def save_look(tx: Tx, check: Check) -> None:
     """Where a check stands after a look, and that nobody looks at it any more."""
     names = ("status", "status_since", "state", "due_at", "last_at", "last_ms", "last_words", "last_cause", "expires_at", "changed_at")
     tx.sql.execute(tables.checks.update().where(_c.id == check.id).values(**_values(check, names), lease_until=None))
+
+
+# --- Several locations ------------------------------------------------------------------------------------------------
+
+
+def set_locations(tx: Tx, check: Check, now: int, *, anew: bool) -> None:
+    """Those from which a check is asked; what the others had found goes. *anew*: what was found is of something else."""
+    wanted = check.definition.locations if check.definition.hosts else ()
+    table = tables.check_locations
+    tx.sql.execute(table.delete().where(_l.check_id == check.id, sa.true() if anew else _l.location.not_in(wanted)))
+    there = set(tx.sql.execute(sa.select(_l.location).where(_l.check_id == check.id)).scalars())
+    added = [name for name in wanted if name not in there]
+    if added:
+        values = {"check_id": check.id, "site_id": check.site_id, "since": 0, "mark": "", "due_at": now}
+        tx.sql.execute(table.insert(), [{**values, "location": name} for name in added])
+
+
+def votes(connection: sa.Connection, check_id: str) -> list[Vote]:
+    """What each location found last, by name."""
+    query = sa.select(*_VOTE).where(_l.check_id == check_id).order_by(_l.location)
+    return [_read_vote(row) for row in connection.execute(query)]
+
+
+def vote(tx: Tx, check_id: str, location: str) -> Vote | None:
+    """What one of them found; None: it is not asked."""
+    row = tx.sql.execute(sa.select(*_VOTE).where(_l.check_id == check_id, _l.location == location)).first()
+    return None if row is None else _read_vote(row)
+
+
+def save_vote(tx: Tx, check_id: str, new: Vote) -> None:
+    """What a location found now."""
+    finding = None if new.finding is None else msgspec.json.encode(new.finding).decode()
+    values = {**{name: getattr(new, name) for name in Vote.__struct_fields__}, "finding": finding}
+    tx.sql.execute(tables.check_locations.update().where(_l.check_id == check_id, _l.location == new.location).values(**values))
+
+
+def hurry(tx: Tx, check_id: str, until: int) -> None:
+    """All look again by then."""
+    tx.sql.execute(tables.check_locations.update().where(_l.check_id == check_id, _l.due_at > until).values(due_at=until))
+
+
+def asked_from(connection: sa.Connection, site_id: int, location: str) -> list[tuple[Check, Vote]]:
+    """What is asked from a host: each check with what it found there last."""
+    query = (
+        sa.select(*_COLUMNS, *_VOTE)
+        .join_from(tables.check_locations, tables.checks, _c.id == _l.check_id)
+        .where(_l.site_id == site_id, _l.location == location, _c.due_at.is_not(None))
+        .order_by(_c.id)
+    )
+    width = len(_COLUMNS)
+    return [(_read(row[:width]), _read_vote(row[width:])) for row in connection.execute(query)]
+
+
+def count_from(tx: Tx, site_id: int, location: str) -> int:
+    """How many checks are asked from a host."""
+    query = sa.select(sa.func.count()).select_from(tables.check_locations).where(_l.site_id == site_id, _l.location == location)
+    return int(tx.sql.execute(query).scalar_one())
+
+
+def _read_vote(row: Sequence[Any]) -> Vote:
+    values = dict(zip(Vote.__struct_fields__, row, strict=True))
+    values["finding"] = None if values["finding"] is None else _finding(values["finding"])
+    return Vote(**values)
 
 
 # --- What was found ---------------------------------------------------------------------------------------------------

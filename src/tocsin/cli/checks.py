@@ -49,12 +49,20 @@ def show_checks(start: Start, site: str | None, *, as_json: bool) -> None:
     show_table(("NAME", "STATUS", "FOR", "TOOK", "KIND", "SITE", "FOUND", "ID"), rows, nothing)
 
 
+class From(msgspec.Struct, frozen=True):
+    """From where it is asked, and where that may lead."""
+
+    locations: tuple[str, ...]
+    agree: int | None
+    private: bool
+
+
 def add(
-    start: Start, name: str, place: str, site: str, interval: int, keyword: str | None, group: str | None, *, private: bool, as_json: bool
+    start: Start, name: str, place: str, site: str, interval: int, keyword: str | None, group: str | None, where: From, *, as_json: bool
 ) -> None:
     """Makes a check, and prints its id. Raises `InvalidInput`, `NotFound`, `Conflict`."""
     definition = Definition(
-        name=name.strip()[:MAX_NAME], target=read_place(place, keyword), group=group, interval=interval, private=private
+        name=name.strip()[:MAX_NAME], target=read_place(place, keyword), group=group, interval=interval, **msgspec.structs.asdict(where)
     )
     definition = msgspec.structs.replace(  # both as usual, where the interval leaves them the room
         definition, timeout=min(definition.timeout, interval - 1), retry_after=min(definition.retry_after, interval)
@@ -126,6 +134,8 @@ def _as_json(check: Check, slug: str) -> dict[str, object]:
         "host": one.place,
         "group": one.group,
         "interval_seconds": one.interval,
+        "locations": list(one.locations),
+        "agree": one.agree,
         "paused": check.is_paused,
         "status": check.status.value,
         "status_since": to_text(check.status_since),

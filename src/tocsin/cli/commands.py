@@ -475,6 +475,7 @@ def checks_list(start: Start, *, site: str | None, as_json: bool) -> None:
     epilog=example(
         "tocsin checks add Shop https://www.example.com/ --keyword 'Add to cart'",
         "tocsin checks add 'Mail certificate' tls://mail.example.com:993 --interval 3600",
+        "tocsin checks add Shop https://www.example.com/ --from server --from web-1 --from web-2 --agree 2",
     ),
 )
 @click.argument("name")
@@ -484,10 +485,23 @@ def checks_list(start: Start, *, site: str | None, as_json: bool) -> None:
 @click.option("--keyword", help="What a web page, or a greeting, must say.")
 @click.option("--group", help="What it belongs to, for lists and figures.")
 @click.option("--private", is_flag=True, help="It may go to private addresses: servers of one's own network.")
+@click.option("--from", "locations", metavar="LOCATION", multiple=True, help="From where: `server`, or a host with an agent. Repeatable.")
+@click.option("--agree", type=click.IntRange(1, 20), help="So many locations must find that it fails. Default: more than half.")
 @as_json
 @click.pass_obj
 def checks_add(
-    start: Start, *, name: str, target: str, site: str, interval: int, keyword: str | None, group: str | None, private: bool, as_json: bool
+    start: Start,
+    *,
+    name: str,
+    target: str,
+    site: str,
+    interval: int,
+    keyword: str | None,
+    group: str | None,
+    private: bool,
+    locations: tuple[str, ...],
+    agree: int | None,
+    as_json: bool,
 ) -> None:
     """Makes a check and prints its id.
 
@@ -496,7 +510,8 @@ def checks_add(
     """
     from tocsin.cli import checks as work
 
-    work.add(start, name, target, site, interval, keyword, group, private=private, as_json=as_json)
+    where = work.From(locations, agree, private)
+    work.add(start, name, target, site, interval, keyword, group, where, as_json=as_json)
 
 
 @checks.command("run", epilog=example("tocsin checks run Shop", "tocsin checks run Shop --json"))

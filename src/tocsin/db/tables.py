@@ -834,6 +834,22 @@ check_results = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# From where a check is asked if not by the server alone: each location with what it found last.
+check_locations = sa.Table(
+    "check_locations",
+    metadata,
+    sa.Column("check_id", sa.Text, primary_key=True),
+    sa.Column("location", sa.Text, primary_key=True),  # a host of the site, or `server`
+    sa.Column("site_id", sa.Integer, nullable=False),
+    sa.Column("at", Millis),  # empty: it has not looked yet
+    sa.Column("since", Millis, nullable=False),  # that it finds the same
+    sa.Column("mark", sa.Text, nullable=False),  # of what it was told to look at
+    sa.Column("due_at", Millis, nullable=False),  # when it is to look next
+    sa.Column("finding", sa.Text),  # JSON
+    sa.Index("check_locations_of", "site_id", "location"),
+    sqlite_with_rowid=False,
+)
+
 # Every stretch of time that a check spent in one status, without a gap; those that are down are the outages (H5).
 check_spans = sa.Table(
     "check_spans",

@@ -125,7 +125,7 @@ TABLE: tuple[Row, ...] = (
         meaning="Send events and metrics.",
         roles=NOBODY,
         scope=Scope.INGEST,
-        calls=("POST /api/v1/events", "POST /api/v1/metrics", "POST /api/v1/prometheus/write"),
+        calls=("POST /api/v1/events", "POST /api/v1/metrics", "POST /api/v1/prometheus/write", "POST /api/v1/agents/checks"),
     ),
     Row(
         permission=Permission.LOOK,
@@ -159,6 +159,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/checks",
             "GET /api/v1/checks/{check_id}",
             "GET /api/v1/checks/{check_id}/results",
+            "GET /api/v1/checks/{check_id}/locations",
             "GET /api/v1/availability",
             "GET /api/v1/outages",
             "GET /api/v1/prometheus/exporters",

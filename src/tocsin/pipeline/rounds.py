@@ -11,7 +11,7 @@ from contextlib import suppress
 import msgspec
 import structlog
 
-from tocsin.checks import rules, store
+from tocsin.checks import rules, store, votes
 from tocsin.checks.guard import Guard
 from tocsin.checks.model import Cause, Check, Definition, Finding, host_of, is_address
 from tocsin.checks.probes.kit import Means
@@ -128,7 +128,7 @@ class Rounds:
             log.exception("a look failed", check=check.id)
 
     async def _look_and_record(self, check: Check) -> tuple[Finding, Recorded | None]:
-        found = await self._look(check.definition)
+        found = await self._look(check.definition) if check.definition.is_asked_here else votes.NOT_HERE
         return found, await self._writer.submit(self._desk.record, Looked(check, found))
 
     async def _look(self, definition: Definition) -> Finding:
@@ -181,4 +181,4 @@ class Rounds:
 
         check = await self._writer.run(claim)
         found, recorded = await self._look_and_record(check)
-        return (check if recorded is None else recorded.check), found
+        return (check, found) if recorded is None else (recorded.check, recorded.found)

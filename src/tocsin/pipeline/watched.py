@@ -1,19 +1,21 @@
 """Checks and the events that follow from them, in one transaction: what people decide, and what looks find (M2, M3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
 from tocsin.alerts import store as alert_store
 from tocsin.audit.model import Who
-from tocsin.checks import service, store
-from tocsin.checks.model import Check, Definition, Finding, Level, Tell
+from tocsin.checks import service, store, votes
+from tocsin.checks.model import SERVER, Check, Definition, Errand, Finding, Level, Report, Tell
 from tocsin.checks.service import Looked, Recorded, Sites
 from tocsin.core.clock import Clock
+from tocsin.core.errors import Conflict, InvalidInput
 from tocsin.core.text import cut
 from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
 from tocsin.events.sites import SiteBook
+from tocsin.hosts import store as host_store
 from tocsin.metrics.model import Sample
 from tocsin.metrics.service import History
 from tocsin.muting.book import MuteBook
@@ -35,7 +37,12 @@ class CheckDesk:
 
     def add(self, who: Who, site_id: int, definition: Definition, *, is_paused: bool = False) -> Callable[[Tx], Check]:
         """A new check. Raises `InvalidInput`, `Conflict`."""
-        return lambda tx: service.add(tx, who, site_id, definition, self._clock.now(), is_paused=is_paused)
+
+        def work(tx: Tx) -> Check:
+            check_hosts(tx, site_id, definition, ())
+            return service.add(tx, who, site_id, definition, self._clock.now(), is_paused=is_paused)
+
+        return work
 
     def change(self, who: Who, check_id: str, sites: Sites, edit: Callable[[Check], tuple[Definition, bool]]) -> Callable[[Tx], Check]:
         """Another definition, or a pause: what *edit* makes of the check as it is. Raises `NotFound`, `InvalidInput`."""
@@ -43,6 +50,7 @@ class CheckDesk:
         def work(tx: Tx) -> Check:
             check = service.find(tx.sql, check_id, sites, lock=True)
             definition, is_paused = edit(check)
+            check_hosts(tx, check.site_id, definition, check.definition.hosts)
             new, tells = service.change(tx, who, check, definition, self._clock.now(), is_paused=is_paused)
             self._tell(tx, [(check, tell) for tell in tells])
             return new
@@ -57,6 +65,18 @@ class CheckDesk:
             self._tell(tx, [(check, tell) for tell in service.remove(tx, who, check, self._clock.now())])
 
         return work
+
+    # What agents find.
+
+    def take_reports(self, tx: Tx, site_id: int, host: str, found: Sequence[tuple[Report, Finding]]) -> list[Errand]:
+        """Keeps what the agent of a host found; what it is to look at next. A report that nobody asked for counts for nothing."""
+        now = self._clock.now()
+        asked = {check.id: check for check, _ in store.asked_from(tx.sql, site_id, host)}
+        for report, finding in found:
+            check = asked.get(report.check)
+            if check is not None:
+                service.cast_vote(tx, check, host, report.mark, finding, now - report.age_ms)
+        return [votes.errand(check.id, check.definition, vote, now) for check, vote in store.asked_from(tx.sql, site_id, host)]
 
     # What looks find.
 
@@ -77,7 +97,7 @@ class CheckDesk:
             recorded[place] = one = service.record(tx, look, now, self._first_warning_days)
             if one is not None:
                 told += [(one.check, tell) for tell in one.verdict.tells]
-                samples += _samples(one.check, look.found)
+                samples += _samples(one.check, one.found)
         self._tell(tx, told)
         if samples:
             self._history.record(tx, samples, now)
@@ -115,6 +135,21 @@ class CheckDesk:
             self._ingest.take(tx, [Batch([Incoming(event, site.slug, self._clock.now())], None, None)])
 
         return work
+
+
+MOST_FROM = 200  # checks that one agent looks at
+
+
+def check_hosts(tx: Tx, site_id: int, definition: Definition, known: Collection[str]) -> None:
+    """Raises `InvalidInput` for a location that is no host of the site, and `Conflict` if its agent has too much to do already."""
+    for place, name in enumerate(definition.locations):
+        if name == SERVER or name in known:
+            continue
+        if host_store.lock_name(tx, site_id, name) is None:
+            words = f"{cut(name, 60)!r} is no host of this site that an agent reports for; `tocsin hosts list` shows them"
+            raise InvalidInput.of(f"locations[{place}]", words)
+        if store.count_from(tx, site_id, name) >= MOST_FROM:
+            raise Conflict(f"{name} looks at {MOST_FROM} checks already: choose another location")
 
 
 def subject_of(check: Check) -> str:

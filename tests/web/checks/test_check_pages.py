@@ -146,3 +146,36 @@ async def test_who_may_not_change_sees_no_button_and_who_sees_one_site_sees_no_o
     assert "Theirs" not in viewer.text
     assert (await viewer.get(f"/checks/{other['id']}")).status_code == 404
     assert (await viewer.get(f"/checks/{other['id']}/times")).status_code == 404
+
+
+async def test_locations_are_chosen_in_the_form_and_each_says_what_it_found(sqlite_service: Service) -> None:
+    service = sqlite_service
+    marta = await log_in(service)
+    await marta.get("/checks/new")
+    assert "Asked from" not in marta.text
+    card = '{"id":"a","host":"web-1","version":"1","interval_seconds":10,"at":0}'
+    sample = {"samples": [{"name": "load_1m", "host": "web-1", "value": 1}]}
+    await service.sender.ask("POST", "/metrics", json=sample, headers={"X-Tocsin-Agent": card})
+    await marta.get("/checks/new")
+    assert "Asked from" in marta.text
+    await marta.get("/checks/new?kind=dns")
+    assert "Asked from" not in marta.text
+    async with serving(http(200, b"hello")) as port:
+        url = f"http://127.0.0.1:{port}/"
+        secret = typed(marta.csrf, url, private="1", asks_from="1", locations="web-1", **{"target.headers": "Authorization: Bearer x"})
+        assert (await marta.fill("/checks/new", secret)).status_code == 422
+        assert "would be told to the servers whose agents look" in marta.text
+        await marta.fill("/checks/new", typed(marta.csrf, url, private="1", asks_from="1", locations="web-1", agree="1"))
+        place = marta.place.split("/")[-1].partition("?")[0]
+        await marta.get(f"/checks/{place}")
+        assert "1 of 1 must find that it fails" in marta.text
+        assert "web-1, no vote. has not looked yet (does its agent run with --checks?)" in marta.text
+        errand = (await service.sender.ask("POST", "/agents/checks", json={}, headers={"X-Tocsin-Agent": card})).json()["checks"][0]
+        look = {"check": place, "mark": errand["mark"], "age_ms": 0, "ms": 12.0, "status": 503, "body": "b2ggbm8="}
+        await service.sender.ask("POST", "/agents/checks", json={"looks": [look]}, headers={"X-Tocsin-Agent": card})
+        await marta.get(f"/checks/{place}")
+        assert "web-1. answers with the wrong status: it answered HTTP 503, and 200 would be right" in marta.text
+        assert "oh no" in marta.text
+        await marta.get(f"/checks/{place}/edit")
+        assert 'value="web-1" checked' in marta.page.text
+        assert 'value="server" checked' not in marta.page.text

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from tocsin.checks import rules
-from tocsin.checks.model import Cause, Expiry, Finding, HttpTarget
+from tocsin.checks.model import Cause, Expiry, Finding, HttpTarget, is_secret
 from tocsin.checks.probes import certificates
 from tocsin.checks.probes.kit import Kit
 from tocsin.core.text import cut, one_line
@@ -45,7 +45,7 @@ async def probe(target: HttpTarget, kit: Kit) -> Finding:
         reply, evidence, expiry = await _last(target, kit)
     except _Unwanted as error:
         return error.finding
-    return _judged(target, reply, kit, evidence, expiry)
+    return judged(target, reply, kit, evidence, expiry)
 
 
 async def fetch(target: HttpTarget, kit: Kit) -> Reply | None:
@@ -68,7 +68,7 @@ async def _last(target: HttpTarget, kit: Kit) -> tuple[Reply, dict[str, Any], Ex
         except NotHttp as error:
             cause = Cause.BROKE_OFF if "broke off" in str(error) else Cause.PROTOCOL
             raise _Unwanted(kit.failed(cause, str(error), {"url": hop.url})) from None
-        evidence = {"url": hop.url, **_shown(reply), **facts}
+        evidence = {"url": hop.url, **shown(reply), **facts}
         where = reply.header("location")
         if reply.status not in _REDIRECTS or not where or target.redirects == 0:
             return reply, evidence, expiry
@@ -149,20 +149,21 @@ async def _certificate_anyway(hop: _Hop, kit: Kit) -> bytes | None:
 
 def _headers(hop: _Hop, target: HttpTarget, *, goes_home: bool) -> list[tuple[str, str]]:
     """What is sent; what proves who we are goes only to the host that it was given for."""
-    own = [(name, value) for name, value in target.headers.items() if goes_home or not rules.is_secret(name)]
+    own = [(name, value) for name, value in target.headers.items() if goes_home or not is_secret(name)]
     given = {name.lower() for name, _ in own}
     usual = [("User-Agent", "tocsin"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
     return [("Host", hop.authority), *[(name, value) for name, value in usual if name.lower() not in given], *own]
 
 
-def _shown(reply: Reply) -> dict[str, Any]:
+def shown(reply: Reply) -> dict[str, Any]:
     """The evidence of an answer: status, headers without cookies, the beginning of the body."""
     headers = [[cut(name, 100), "(hidden)" if name.lower() in _NOT_SHOWN else cut(value, 500)] for name, value in reply.headers]
     body = reply.body[:EVIDENCE].decode("utf-8", "replace").replace("\0", "\ufffd")
     return {"status": reply.status, "headers": headers[:MAX_HEADERS], "body": body}
 
 
-def _judged(target: HttpTarget, reply: Reply, kit: Kit, evidence: dict[str, Any], expiry: Expiry | None) -> Finding:
+def judged(target: HttpTarget, reply: Reply, kit: Kit, evidence: dict[str, Any], expiry: Expiry | None) -> Finding:
+    """Whether an answer is what it should be."""
     if not rules.is_right_status(target.statuses, reply.status):
         words = f"it answered HTTP {reply.status}, and {target.statuses} would be right"
         return kit.failed(Cause.STATUS, words, evidence, expiry)

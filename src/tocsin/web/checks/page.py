@@ -15,12 +15,13 @@ from tocsin.api.checks import CheckChange, NewCheck
 from tocsin.api.context import Given, visible_sites
 from tocsin.api.fields import Search, Slug
 from tocsin.bootstrap import Server
-from tocsin.checks import service, store, uptime
-from tocsin.checks.model import Check, Finding, Span, Status
+from tocsin.checks import service, store, uptime, votes
+from tocsin.checks.model import SERVER, Check, Finding, Span, Status
 from tocsin.checks.uptime import Uptime
 from tocsin.core.clock import DAY
 from tocsin.core.errors import Conflict, InvalidInput, NotAllowed, Unavailable
 from tocsin.core.reading import read_body
+from tocsin.hosts import store as host_store
 from tocsin.identity.model import Viewer
 from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.checks import rules
@@ -33,6 +34,7 @@ from tocsin.web.viewer import TheViewer
 
 SHOWN = 200  # checks on a page
 OUTAGES = 20
+HOSTS = 50  # offered as locations
 UPTIME_OF = 30 * DAY
 PERIODS = ((DAY, "24 hours"), (7 * DAY, "7 days"), (30 * DAY, "30 days"), (90 * DAY, "90 days"))
 DONE = {
@@ -277,6 +279,7 @@ def _one(
         spans = store.spans(connection, [check.id], now - 90 * DAY, now)[check.id]
         last = next(iter(store.results(connection, check.id, None, 1)), None)
         evident = next(iter(store.results(connection, check.id, None, 1, only_evident=True)), None)
+        found_there = store.votes(connection, check.id) if check.definition.hosts else []
     sla = check.definition.sla
     periods = []
     for period, says in PERIODS:
@@ -307,6 +310,7 @@ def _one(
         phases=rules.phases(msgspec.json.decode(last.phases, type=dict[str, float])) if last else [],
         evident=evident,
         proof=rules.proof(evident.evidence) if evident else None,
+        seen_from=rules.places(check.definition, found_there, now),
         found=found,
         verdict=rules.verdict(found) if found else None,
         done=DONE.get(asked.done or "", ""),
@@ -330,6 +334,10 @@ def _form(
 ) -> Response[bytes]:
     desk: Desk = request.app.state.desk
     fields = rules.fields_of(sent.kind, sent.target)
+    server: Server = request.app.state.server
+    with server.core.database.read() as connection:
+        hosts = [host.name for host in host_store.hosts(connection, viewer.site_ids, limit=HOSTS)] if sent.kind in votes.KINDS else []
+    chosen = sent.locations or (SERVER,)
     return screen(
         request,
         viewer,
@@ -345,6 +353,8 @@ def _form(
         more=[one for one in fields if not one.is_main],
         sites=[(site.slug, site.name) for site in desk.sites(viewer)],
         intervals=rules.SECONDS,
+        locations=list(dict.fromkeys([SERVER, *chosen, *hosts])) if hosts or len(chosen) > 1 else [],
+        chosen=chosen,
         own_network=viewer.site_ids is None,
         found=found,
         verdict=rules.verdict(found) if found else None,

@@ -7,10 +7,11 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec import inspect
 
-from tocsin.checks.model import Check, Finding, HttpTarget, Level, Span, Status, Target
+from tocsin.checks import votes
+from tocsin.checks.model import SERVER, Check, Definition, Finding, HttpTarget, Level, Span, Status, Target, Vote
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.times import in_words
-from tocsin.web.groups import Fields, number, single
+from tocsin.web.groups import Fields, number, several, single
 
 Range = Literal["1h", "24h", "30d", "90d"]
 
@@ -301,6 +302,7 @@ PLAIN = {
     "critical_ms": True,
     "severity": True,
     "sla_percent": True,
+    "agree": True,
 }
 
 
@@ -312,6 +314,7 @@ class CheckForm(msgspec.Struct, frozen=True, kw_only=True):
     plain: dict[str, str]
     private: bool
     do: str
+    locations: tuple[str, ...] | None = None  # None: the form did not ask
 
 
 def form_of(fields: Fields) -> CheckForm:
@@ -325,6 +328,7 @@ def form_of(fields: Fields) -> CheckForm:
         plain=plain,
         private=bool(single(fields, "private")),
         do=single(fields, "do"),
+        locations=several(fields, "locations") if single(fields, "asks_from") else None,
     )
 
 
@@ -350,8 +354,11 @@ def form_from(check: Check, site: str) -> CheckForm:
         "critical_ms": _text(one.critical_ms),
         "severity": str(one.severity),
         "sla_percent": _text(one.sla),
+        "agree": _text(one.agree),
     }
-    return CheckForm(kind=one.kind, target=values_of(one.target), plain=plain, private=one.private, do="")
+    return CheckForm(
+        kind=one.kind, target=values_of(one.target), plain=plain, private=one.private, do="", locations=one.locations or (SERVER,)
+    )
 
 
 def body_of(sent: CheckForm, *, change: bool) -> bytes:
@@ -363,8 +370,10 @@ def body_of(sent: CheckForm, *, change: bool) -> bytes:
             continue
         if text:
             body[name] = number(text) if is_number else text
-        elif change and name in ("host", "group", "warning_ms", "critical_ms", "sla_percent"):
+        elif change and name in ("host", "group", "warning_ms", "critical_ms", "sla_percent", "agree"):
             body[name] = None
+    if sent.locations is not None:
+        body["locations"] = list(sent.locations)
     return json.dumps(body).encode()
 
 
@@ -407,6 +416,7 @@ class Proof(msgspec.Struct, frozen=True):
     headers: str
     body: str
     trace: list[tuple[float, str]]
+    places: list[tuple[str, str, str]]  # from several locations: each, the sign of what it found, and that in words
 
 
 def proof(evidence: str | None) -> Proof | None:
@@ -421,7 +431,36 @@ def proof(evidence: str | None) -> Proof | None:
         headers="\n".join(": ".join(map(str, pair)) for pair in (headers.items() if isinstance(headers, dict) else headers)),
         body=str(kept.get("body") or ""),
         trace=[(float(at), str(what)) for at, what in kept.get("trace") or ()],
+        places=[(str(one["location"]), _SIGNS.get(one["result"], "unknown"), str(one["words"])) for one in kept.get("locations") or ()],
     )
+
+
+_SIGNS = {"ok": "up", "warning": "degraded", "critical": "degraded", "failed": "down"}
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A location, the sign of what it found last, that in words, and its proof. ``counts``: it has a vote."""
+
+    name: str
+    sign: str
+    words: str
+    counts: bool
+    at: int | None
+    ms: float | None
+    proof: Proof | None
+
+
+def places(one: Definition, found: Sequence[Vote], now: int) -> list[Place]:
+    """From where a check is asked, the server first."""
+    counted = {its.vote.location for its in votes.cast(one, found, now)}
+    made = []
+    for vote in sorted(found, key=lambda vote: (vote.location != SERVER, vote.location)):
+        finding, counts = vote.finding, vote.location in counted
+        words = votes.why_silent(one, vote, now) if finding is None or not counts else f"{finding.cause.value}: {finding.words}"
+        kept = None if finding is None else msgspec.json.encode({**finding.evidence, "trace": finding.trace}).decode()
+        sign = verdict(finding)[0] if finding is not None and counts else "unknown"
+        made.append(Place(vote.location, sign, words, counts, vote.at, None if finding is None else finding.ms, proof(kept)))
+    return made
 
 
 def _said_name(name: str) -> str:
