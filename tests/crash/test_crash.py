@@ -1,12 +1,19 @@
 """SIGKILL at any moment changes nothing: what was acknowledged is there once, what was promised arrives."""
 
+import asyncio
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.cli.program import Program, free_port
+from tests.crash import storm
 from tests.crash.ordeal import Ordeal
 from tocsin.core import failpoints
+from tocsin.core.clock import HOUR, MINUTE
+from tocsin.notify.rules import Pointless
 
 # The sender's sockets to a killed server may be left to the garbage collector: the client's business, not ours.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -35,6 +42,46 @@ async def test_kills_at_random_moments_lose_nothing(program: Program) -> None:
             await ordeal.kill_at_random()
         await ordeal.settle()
         ordeal.check()
+
+
+@pytest.mark.claim("A8")
+def test_what_a_contact_is_spared_in_a_storm_has_arrived_on_another_whatever_is_killed(sqlite_url: str, tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    lives.mkdir()
+    database = sqlite_url.removeprefix("sqlite:///")
+    run = [sys.executable, "-m", "tests.crash.storm", database, str(lives)]
+    died = subprocess.run(run, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False)
+    assert died.returncode == 0, died.stderr
+    spared = [asyncio.run(_reckon(lives / f"{boundary}-{times}")) for boundary, times in storm.DEATHS]
+    assert max(spared) > 0, "nothing was spared: the test tests nothing"
+
+
+async def _reckon(folder: Path) -> int:
+    """Begins again where a life has ended, without what was under way then. How often a contact was spared what another had carried."""
+    crew = await storm.begin(folder)
+    world = crew.world
+    storm.break_off(world)
+    world.clock.advance(MINUTE)
+    await world.delivery.recover()
+    await world.pass_until_quiet(HOUR)
+    lines = (folder / "arrived").read_text().split("\n")
+    assert len(set(lines)) == len(lines), f"{folder.name}: twice, and the second did not say so"
+    arrived = {line.split(" ")[0] for line in lines}
+    vera = next(one.id for one in world.core.contacts.directory.people.values() if one.email == "vera@example.com")  # only looks on
+    owners = {contact.id: contact.user_id for contact in world.core.contacts.all if contact.user_id != vera}
+    pages, spared = world.messages(kind="opened"), 0
+    assert Counter(m.alert_number for m in pages) == dict.fromkeys(range(1, storm.COUNT + 1), len(owners)), folder.name
+    for page in pages:
+        others = [m for m in pages if m.alert_number == page.alert_number and owners[m.contact_id] == owners[page.contact_id]]
+        heard = [m for m in others if (m.digest_id or m.id) in arrived]
+        assert heard, f"{folder.name}: somebody was never told: {page}"
+        if page.last_error == Pointless.TOLD_BESIDE:
+            assert any(m.status == "sent" for m in heard), f"{folder.name}: spared what nobody has carried: {page}"
+            spared += 1
+        else:
+            assert page in heard or page.status == "failed", f"{folder.name}: {page}"
+    await world.close()
+    return spared
 
 
 @pytest.mark.soak
