@@ -13,6 +13,7 @@ from tests.standins import twilio, vonage
 from tests.standins.provider import BROKEN, DROP, Answer, Fault, Seen
 from tocsin.core.clock import DAY, MINUTE, SECOND
 from tocsin.db import tables
+from tocsin.notify import delivery
 from tocsin.notify.model import Contact
 
 pytestmark = pytest.mark.claim("N3")
@@ -433,6 +434,15 @@ class TestTheLimit:
             titles = [alert.title for alert in phones.world.alerts() if alert.type == "tocsin.spend_limit"]
             assert titles == ["Texts and calls have used up their spend limit for 2025-11: push and mail only"]
             assert phones.world.email.told.count("opened Disk full") == 3
+
+    async def test_what_it_holds_back_says_nothing_of_whether_the_telephone_can_be_reached(self, sqlite_service: Service) -> None:
+        async with telephones(sqlite_service, limit=0) as phones:
+            await phones.world.people(SMS, MAIL)
+            phones.world.delivery.faults[SMS.id] = delivery.Fault("the network is down", 0, 0, 5, reported=True)
+            await sqlite_service.send({"type": "disk.full", "severity": 5, "title": "Disk full"})
+            await phones.pass_time(SECOND)
+            assert {m.status for m in phones.world.messages(contact_id=SMS.id, kind="opened")} == {"failed"}
+            assert SMS.id in phones.world.delivery.faults, "it is not well because nothing was sent"
 
     async def test_a_new_month_is_a_new_account(self, service: Service) -> None:
         async with telephones(service, limit=5 * SMS_PRICE) as phones:

@@ -31,7 +31,7 @@ from tocsin.notify.departures import Departures
 from tocsin.notify.handovers import Till
 from tocsin.notify.limits import Limits
 from tocsin.notify.links import links
-from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, Outcome, Paid, Presence, Result, State
+from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, NotTried, Outcome, Paid, Presence, Result, State
 from tocsin.notify.post import whose
 from tocsin.notify.rules import Choice, Verdict, Waiting
 
@@ -382,8 +382,8 @@ class Delivery:
         try:
             reason = await self._writer.run(lambda tx: till.reserve(tx, message.id, message.fence, contact, price, now))
         except TocsinError as error:
-            return Outcome(Result.TEMPORARY, error.message)
-        return None if reason is None else Outcome(Result.PERMANENT, reason)
+            return NotTried(Result.TEMPORARY, error.message)
+        return None if reason is None else NotTried(Result.PERMANENT, reason)
 
     def _digest_alerts(self, tx: Tx, digest: Message) -> list[Alert]:
         members = store.members(tx, digest.id)
@@ -420,7 +420,8 @@ class Delivery:
     def _record_all(self, tx: Tx, items: Sequence[tuple[Leased, Outcome]]) -> list[None]:
         now = self._clock.now()
         for leased, outcome in items:
-            self._note_health(tx, leased.contact, outcome, now)
+            if not isinstance(outcome, NotTried):
+                self._note_health(tx, leased.contact, outcome, now)
             self._settle(tx, leased.message, outcome, now, leased)
             if outcome.gone:
                 self._retire(tx, leased, outcome.error or "it is gone", now)

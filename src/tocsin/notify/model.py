@@ -148,6 +148,10 @@ class Outcome(msgspec.Struct, frozen=True):
     gone: bool = False
 
 
+class NotTried(Outcome, frozen=True):
+    """Nothing was handed to the channel, so that it says nothing about whether the contact can be reached."""
+
+
 class Presence(enum.StrEnum):
     """Whether a message whose outcome is unknown is at the provider."""
 
