@@ -16,7 +16,7 @@ from tocsin.core.clock import monotonic
 
 FLUSHES = 500
 BLOCK = 4096
-PACKAGES = ("uvicorn", "uvloop", "httptools", "litestar", "msgspec", "SQLAlchemy", "psycopg", "aiohttp")
+PACKAGES = ("uvicorn", "uvloop", "httptools", "litestar", "msgspec", "SQLAlchemy", "psycopg")
 
 
 def facts(work: Path, postgres: Path | None) -> dict[str, str]:

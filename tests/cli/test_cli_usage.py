@@ -113,7 +113,7 @@ def test_keys_and_passwords_are_shown_once_or_never_and_stored_as_hashes(program
 
 
 LOADED = "import sys; from tocsin.cli import commands; {}; print(*sorted(m for m in {!r}.split() if m in sys.modules))"
-HEAVY = "aiohttp aiosmtplib alembic jinja2 litestar sqlalchemy structlog uvicorn"
+HEAVY = "aiosmtplib alembic jinja2 litestar sqlalchemy structlog uvicorn"
 
 
 def _loaded(what: str) -> str:

@@ -7,30 +7,25 @@ HttpFailure
 A failure carries one plain sentence with the host's name and nothing else of the address: no path, query, or secret.
 """
 
+import asyncio
 import errno
 import os
 import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from types import SimpleNamespace
 
-import aiohttp
 import msgspec
-from aiohttp.abc import AbstractCookieJar
-from yarl import URL
 
 from tocsin.core.text import cut, one_line
+from tocsin.net.client import AddrInfo, Broken, Client, NoName, NotHttp, Request, address, written
 
 BODY_LIMIT = 64 * 1024
 CONNECT_TIMEOUT = 5.0
-CONNECTIONS = 256
-CONNECTIONS_PER_HOST = 64
-# Shorter than the idle timeout of any usual server (Apache: 5 s), so that a request is never written into a connection
-# that the other side is just closing: such a request would count as perhaps sent.
-IDLE_SECONDS = 4.0
+_ALWAYS = {"User-Agent": "tocsin", "Accept": "*/*", "Accept-Encoding": "identity"}  # a packed answer would hide its size
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -74,7 +69,7 @@ class _Attempt:
         self._departing = departing
 
     def depart(self) -> None:
-        if not self.departed:  # aiohttp repeats a GET whose idle connection turns out to be dead
+        if not self.departed:  # a GET is repeated when its idle connection turns out to be dead
             self.departed = True
             self._departing()
 
@@ -89,10 +84,8 @@ class HttpDoor:
     def __init__(self, *, allow_private: bool, ca_file: Path | None = None, connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self._allow_private = allow_private
         self._connect_timeout = connect_timeout
-        self._tls = ssl.create_default_context()
-        if ca_file is not None:
-            self._tls.load_verify_locations(ca_file)
-        self._session: aiohttp.ClientSession | None = None
+        self._tls = _trust(ca_file)
+        self._client: Client | None = None
         self._closed = False
 
     async def request(
@@ -114,75 +107,42 @@ class HttpDoor:
         attempt = _Attempt(departing)
         try:
             _refuse_control_characters(headers or {})
-            limits = aiohttp.ClientTimeout(total=within, connect=self._connect_timeout, ceil_threshold=3600)
-            async with self._open().request(
-                method, URL(url), headers=headers, data=body, timeout=limits, allow_redirects=False, trace_request_ctx=attempt
-            ) as answer:
-                content, was_cut = await _read(answer, limit)
-                return Response(answer.status, answer.headers, content, was_cut)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as error:
+            to = address(url)
+            text = written(method, to, {**_ALWAYS, **(headers or {})}, body)
+            async with asyncio.timeout(within):
+                answer = await self._open().request(Request(method, text, limit, attempt.depart), to, self._connect_timeout)
+                return Response(answer.status, answer.headers, answer.body, answer.cut)
+        except (Broken, NoName, NotHttp, TimeoutError, OSError, ValueError, RuntimeError) as error:
             # RuntimeError is what uvloop says of a connection that is just closing.
             # "from None": the original may hold the whole address or a header, and ends up in logs.
             raise _failure(error, _where(url), within, self._connect_timeout, departed=attempt.departed) from None
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> Client:
         if self._closed:
             raise NotSent("Tocsin is shutting down")
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=self._connector(),
-                cookie_jar=_no_cookies(),
-                headers={"User-Agent": "tocsin", "Accept-Encoding": "identity"},
-                auto_decompress=False,  # the limit counts what is read, and a bomb stays packed
-                trace_configs=[_tell_departure()],
-            )
-        return self._session
-
-    def _connector(self) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(
-            limit=CONNECTIONS,
-            limit_per_host=CONNECTIONS_PER_HOST,
-            keepalive_timeout=IDLE_SECONDS,
-            ssl=self._tls,
-            socket_factory=None if self._allow_private else _public_socket,
-        )
+        if self._client is None:
+            self._client = Client(self._tls, None if self._allow_private else _public_socket)
+        return self._client
 
     async def close(self) -> None:
         """Closes all connections; requests after this raise `NotSent`."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        if self._client is not None:
+            self._client.close()
+
+
+@cache
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Whom we believe. One for all doors: the authorities of the world take a megabyte."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
 
 
 def _refuse_control_characters(headers: Mapping[str, str]) -> None:
-    # aiohttp refuses them too, but only after it has announced the departure.
     if any(_CONTROL.search(name + value) for name, value in headers.items()):
         raise ValueError
-
-
-def _no_cookies() -> AbstractCookieJar:
-    return aiohttp.DummyCookieJar()
-
-
-def _tell_departure() -> aiohttp.TraceConfig:
-    # aiohttp calls this signal before it serialises the headers: the last moment at which nothing has left.
-    async def departs(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams) -> None:
-        context.trace_request_ctx.depart()
-
-    config = aiohttp.TraceConfig()
-    config.on_request_headers_sent.append(departs)
-    return config
-
-
-async def _read(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
-    """At most *limit* bytes of the body, and whether there was more (then the connection is not kept)."""
-    content = b""
-    while not answer.content.at_eof():
-        content += await answer.content.read(limit + 1 - len(content))
-        if len(content) > limit:
-            answer.close()
-            return content[:limit], True
-    return content, False
 
 
 class _PrivateAddress(OSError):
@@ -192,10 +152,7 @@ class _PrivateAddress(OSError):
         super().__init__(errno.EACCES, "private address")
 
 
-_AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]]
-
-
-def _public_socket(info: _AddrInfo) -> socket.socket:
+def _public_socket(info: AddrInfo) -> socket.socket:
     """The last step before connecting sees the very address that will be used, whatever the name resolved to before."""
     family, kind, protocol, _name, address = info
     if not is_public(str(address[0])):
@@ -222,9 +179,7 @@ def _embedded(ip: IPv6Address) -> IPv4Address | None:
 def _where(url: str) -> str:
     """``host`` or ``host:port`` of *url*, and nothing else of it."""
     try:
-        parts = URL(url)
-        host = parts.host or "the address"
-        return host if parts.is_default_port() or parts.port is None else f"{host}:{parts.port}"
+        return address(url).host_header
     except ValueError:
         return "the address"
 
@@ -237,37 +192,31 @@ def _failure(error: Exception, where: str, timeout: float, connect_timeout: floa
 
 def _reason_before(error: Exception, where: str, timeout: float) -> str:
     match error:
-        case aiohttp.ClientConnectorDNSError():
+        case NoName():
             return f"the name of {where} could not be resolved"
-        case aiohttp.ClientConnectorCertificateError():
-            return f"the certificate of {where} is not trusted: {_certificate_fault(error.certificate_error)}"
-        case aiohttp.ClientSSLError():
+        case ssl.SSLCertVerificationError():
+            return f"the certificate of {where} is not trusted: {cut(one_line(error.verify_message), 120)}"
+        case ssl.SSLError():
             return f"TLS with {where} failed"
-        case aiohttp.ClientConnectorError(os_error=_PrivateAddress()):
+        case _PrivateAddress():
             return f"{where} is a private address, and those are not allowed here"
-        case aiohttp.ClientConnectorError(os_error=fault):
-            return f"no connection to {where}: {os.strerror(fault.errno).lower() if fault.errno else 'it failed'}"
         case TimeoutError():
             return f"no connection to {where} within {timeout:g} s"
+        case OSError():
+            return f"no connection to {where}: {os.strerror(error.errno).lower() if error.errno else 'it failed'}"
         case ValueError():
             return f"the request to {where} could not be written: its address or a header is malformed"
         case _:
             return f"no connection to {where}"
 
 
-def _certificate_fault(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return cut(one_line(error.verify_message), 120)
-    return "it does not match"
-
-
 def _reason_after(error: Exception, where: str, timeout: float) -> str:
     match error:
         case TimeoutError():
             return f"no answer from {where} within {timeout:g} s"
-        case aiohttp.ClientPayloadError():
+        case Broken(began=True):
             return f"{where} broke off in the middle of its answer"
-        case aiohttp.ClientResponseError():
+        case NotHttp():
             return f"what {where} answered is not HTTP"
         case _:
             return f"{where} closed the connection before it answered"
