@@ -7,7 +7,6 @@ While the server is away, what was measured waits on disk, in order, for up to s
 docs/how-to/watch-a-server.md; what it measures: docs/reference/agent.md.
 """
 
-import argparse
 import errno
 import fcntl
 import json
@@ -16,7 +15,6 @@ import re
 import select
 import signal
 import socket
-import subprocess
 import sys
 import time
 import zlib
@@ -33,6 +31,8 @@ SLOW_EVERY, PANEL_EVERY = 60 * SECOND, 300 * SECOND
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 TIMEOUT = 20.0
 MAX_ANSWER = 1024 * 1024
+MAX_SAID = 4 * 1024 * 1024  # by a program that is asked
+MAX_FILE = 256 * 1024  # of metrics of one's own
 MAX_CONNECTIONS = 20000  # more are counted, not told apart by state
 MAX_CUSTOM = 500
 CUSTOM_TOO_OLD = DAY
@@ -100,13 +100,22 @@ class Machine:
         """Where *path* really is."""
         return path if self.root == "/" else os.path.join(self.root, path.lstrip("/"))
 
-    def read(self, path):
-        """The text of a file; empty if it is not there or may not be read."""
+    def read(self, path, most=-1):
+        """The text of a file, or its beginning; empty if it is not there or may not be read."""
         try:
             with open(self.path(path), "rb") as file:
-                return file.read().decode("utf-8", "replace")
+                return file.read(most).decode("utf-8", "replace")
         except OSError:
             return ""
+
+    def lines(self, path):
+        """The lines of a file that may be long, one after the other, as bytes."""
+        try:
+            with open(self.path(path), "rb") as file:
+                for line in file:
+                    yield line
+        except OSError:
+            return
 
     def names(self, path):
         """What is in a folder; nothing if it is not there."""
@@ -125,17 +134,18 @@ class Machine:
             return self.read("/run-output/" + "_".join(command).replace("/", "_"))
         environment = dict((name, value) for name, value in os.environ.items() if not name.startswith("TOCSIN"))  # the key is ours
         environment["LC_ALL"] = "C"
+        reader, writer = os.pipe()
         try:
-            done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
+            pid = spawn(command, environment, writer)
         except OSError:
+            os.close(reader)
             return ""
+        finally:
+            os.close(writer)
         try:
-            out, _ = done.communicate(timeout=options.get("timeout", 10))
-        except subprocess.TimeoutExpired:
-            done.kill()
-            done.communicate()
-            return ""
-        return out.decode("utf-8", "replace")
+            return heard(pid, reader, time.monotonic() + options.get("timeout", 10))
+        finally:
+            os.close(reader)
 
     def space(self, mount):
         """``statvfs`` of a mount, or None."""
@@ -143,6 +153,36 @@ class Machine:
             return os.statvfs(self.path(mount))
         except OSError:
             return None
+
+
+def spawn(command, environment, out):
+    """Starts a program that writes to *out*; its process id. Without `subprocess`, which costs a megabyte, where Python can (3.8)."""
+    if not hasattr(os, "posix_spawnp"):
+        import subprocess  # noqa: PLC0415
+
+        started = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
+        started.returncode = 0  # `heard` waits for it
+        return started.pid
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, out, 1),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+    ]
+    return os.posix_spawnp(command[0], command, environment, file_actions=actions, setsigdef=[signal.SIGPIPE])
+
+
+def heard(pid, reader, deadline):
+    """What a program says until it ends; empty if it fails, says too much, or is not done by *deadline*."""
+    parts, size, is_done = [], 0, False
+    while not is_done and size <= MAX_SAID and select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        part = os.read(reader, 65536)
+        size += len(part)
+        is_done = not part
+        parts.append(part)
+    if not is_done:
+        os.kill(pid, signal.SIGKILL)
+    status = os.waitpid(pid, 0)[1]
+    return b"".join(parts).decode("utf-8", "replace") if is_done and status == 0 else ""
 
 
 class Rates:
@@ -383,12 +423,13 @@ def connections(this):
         return
     counts, listening = {}, set()
     for file in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in this.machine.read(file).splitlines()[1:]:
+        for line in this.machine.lines(file):
             words = line.split(None, 4)
-            if len(words) > 3:
-                counts[words[3]] = counts.get(words[3], 0) + 1
-                if words[3] == "0A":
-                    listening.add(int(words[1].rpartition(":")[2], 16))
+            if len(words) > 3 and words[0].endswith(b":"):
+                state = words[3].decode("ascii", "replace")
+                counts[state] = counts.get(state, 0) + 1
+                if state == "0A":
+                    listening.add(int(words[1].rpartition(b":")[2], 16))
     if not found and not counts:
         return
     this.add("network_connections", sum(count for state, count in counts.items() if state != "0A"))
@@ -516,7 +557,7 @@ def custom(this, folder):
         this.add("custom_file_age_seconds", max(0, age) / 1000.0, file=name)
         if age > CUSTOM_TOO_OLD:
             continue
-        for line in this.machine.read(path)[:262144].splitlines():
+        for line in this.machine.read(path, MAX_FILE).splitlines():
             found = parse_metric(line)
             if found and room > 0:
                 room -= 1
@@ -805,16 +846,24 @@ class Link:
         plain = socket.create_connection((self._host, self._port), self._timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls:
-            import ssl  # noqa: PLC0415 - five megabytes that a plain address does not need
-
-            if self._context is None:
-                self._context = ssl.create_default_context(cafile=self._ca_file)
             try:
-                plain = self._context.wrap_socket(plain, server_hostname=self._host)
+                plain = self._encrypted(plain)
             except Exception:
                 plain.close()
                 raise
         self._socket, self._buffer = plain, b""
+
+    def _encrypted(self, plain):
+        import ssl  # noqa: PLC0415 - four megabytes that a plain address does not need
+
+        if self._context is None:
+            self._context = trust(ssl, self._ca_file)
+        try:
+            return self._context.wrap_socket(plain, server_hostname=self._host)
+        except ssl.SSLError:
+            if self._ca_file is None:  # it may be in the system's bundle alone: all of that from now on
+                self._context.load_default_certs()
+            raise
 
     def close(self):
         """Ends the connection."""
@@ -932,6 +981,29 @@ class Link:
         if theirs is not None and heard_at - sent_at < 10 * SECOND:
             drift = (sent_at + heard_at) // 2 - (theirs + 500)
             self.drift = 0 if abs(drift) <= SECOND else drift  # the header has whole seconds
+
+
+HASHED = re.compile(r"[0-9a-f]{8}\.\d$")
+
+
+def trust(ssl, ca_file):
+    """A context for TLS 1.2 and newer that trusts *ca_file*, or else what the system does. From a folder where each authority's file
+    has its hash for a name only the one that is needed is read: the whole bundle is two megabytes in memory.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if hasattr(context, "minimum_version"):
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    else:
+        context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    places = ssl.get_default_verify_paths()
+    folder = None if os.environ.get(places.openssl_cafile_env) else places.capath
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    elif folder and any(HASHED.match(name) for name in os.listdir(folder)):
+        context.load_verify_locations(capath=folder)
+    else:
+        context.load_default_certs()
+    return context
 
 
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -1245,14 +1317,14 @@ class Agent:
         self._stopping = True
 
 
+METRICS_START, METRICS_END = b'{"samples":[', b"]}"  # as `Agent.round` writes them
+
+
 def _together(kind, bodies):
-    """Several batches of one kind as one."""
-    parts = [json.loads(zlib.decompress(body, 31).decode()) for body in bodies]
-    if kind == "m":
-        whole = {"samples": [sample for part in parts for sample in part["samples"]]}
-    else:
-        whole = [event for part in parts for event in part]
-    return gzipped(json.dumps(whole, separators=(",", ":")).encode())
+    """Several batches of one kind as one; cut and put together as text, since to read them takes ten times their size."""
+    start, end = (len(METRICS_START), len(METRICS_END)) if kind == "m" else (1, 1)
+    members = b",".join(zlib.decompress(body, 31)[start:-end] for body in bodies)
+    return gzipped(METRICS_START + members + METRICS_END if kind == "m" else b"[" + members + b"]")
 
 
 def parse_stamp(text):
@@ -1717,58 +1789,77 @@ def read_config(path):
     return found
 
 
-def parser():
-    """What may be said on the command line; all of it may stand in the environment or the file instead."""
-    found = argparse.ArgumentParser(
-        prog="tocsin-agent",
-        description="Reads how this server is and pushes it to Tocsin.",
-        epilog="Settings: TOCSIN_SERVER, TOCSIN_AGENT_KEY, TOCSIN_AGENT_KEY_FILE, TOCSIN_AGENT_INTERVAL, TOCSIN_AGENT_HOST in the "
-        "environment or in %s." % CONFIG,
-    )
-    found.add_argument("--server", metavar="URL", help="where Tocsin is: https://alarm.example.com")
-    found.add_argument("--key", help="a key of scope ingest; everybody on this server can read a command line: better in a file")
-    found.add_argument("--key-file", metavar="FILE", help="a file that holds the key alone")
-    found.add_argument("--register", metavar="TOKEN", help="fetch a key for this server with a token that works once, keep it, and end")
-    found.add_argument("--interval", help="how often: 10s to 1h (default: 5m)")
-    found.add_argument(
-        "--checks", metavar="WHERE", help="look at checks that name this server: public (addresses of the internet alone) or all"
-    )
-    found.add_argument("--once", action="store_true", help="one round, for cron")
-    found.add_argument("--print", action="store_true", dest="show", help="show what would be sent, send nothing")
-    found.add_argument("--host", help="the name of this server (default: its host name)")
-    found.add_argument("--state", metavar="FOLDER", help="where it keeps what waits (default: /var/lib/tocsin-agent)")
-    found.add_argument("--metrics", metavar="FOLDER", help="custom metrics, files *.prom (default: metrics in the state folder)")
-    found.add_argument("--ca-file", metavar="FILE", help="certificates to trust instead of the system's")
-    found.add_argument("--config", metavar="FILE", default=CONFIG, help="the settings file (default: %(default)s)")
-    found.add_argument("--version", action="version", version="tocsin-agent " + VERSION)
+OPTIONS = (
+    ("server", "URL", "where Tocsin is: https://alarm.example.com"),
+    ("key", "KEY", "a key of scope ingest; everybody on this server can read a command line: better in a file"),
+    ("key-file", "FILE", "a file that holds the key alone"),
+    ("register", "TOKEN", "fetch a key for this server with a token that works once, keep it, and end"),
+    ("interval", "TIME", "how often: 10s to 1h (default: 5m)"),
+    ("checks", "WHERE", "look at checks that name this server: public (addresses of the internet alone) or all"),
+    ("once", None, "one round, for cron"),
+    ("print", None, "show what would be sent, send nothing"),
+    ("host", "NAME", "the name of this server (default: its host name)"),
+    ("state", "FOLDER", "where it keeps what waits (default: /var/lib/tocsin-agent)"),
+    ("metrics", "FOLDER", "custom metrics, files *.prom (default: metrics in the state folder)"),
+    ("ca-file", "FILE", "certificates to trust instead of the system's"),
+    ("config", "FILE", "the settings file (default: %s)" % CONFIG),
+    ("version", None, "which version this is"),
+    ("help", None, "this list"),
+)
+
+
+def read_words(words):
+    """The command line as option -> value. By hand, since `argparse` costs a megabyte. Raises `Fault`."""
+    takes = dict((name, value) for name, value, _ in OPTIONS)
+    found, rest = {}, ["--help" if word == "-h" else word for word in words]
+    while rest:
+        word = rest.pop(0)
+        name, sep, value = word.partition("=")
+        name = name[2:] if name.startswith("--") else None
+        if name not in takes or (sep and takes[name] is None):
+            raise Fault("%r is no option; --help lists them" % (word if name is None else "--" + name)[:50])
+        if takes[name] is None:
+            found[name] = True
+        elif sep or (rest and not rest[0].startswith("--")):
+            found[name] = value if sep else rest.pop(0)
+        else:
+            raise Fault("--%s needs a value: --%s %s" % (name, name, takes[name]))
     return found
 
 
+def usage():
+    """What --help shows."""
+    lines = ["usage: tocsin-agent [options]", "", "Reads how this server is and pushes it to Tocsin.", ""]
+    lines += ["  %-19s %s" % ("--" + name + (" " + value if value else ""), text) for name, value, text in OPTIONS]
+    names = "TOCSIN_SERVER, TOCSIN_AGENT_KEY, TOCSIN_AGENT_KEY_FILE, TOCSIN_AGENT_INTERVAL, TOCSIN_AGENT_HOST"
+    return "\n".join([*lines, "", "Settings: %s" % names, "in the environment or in %s.\n" % CONFIG])
+
+
 class Settings:
-    """Command line, then environment, then file."""
+    """What the command line *said*, then the environment, then the file."""
 
-    def __init__(self, words, environment):
-        said = parser().parse_args(words)
-        kept = read_config(said.config)
+    def __init__(self, said, environment):
+        kept = read_config(said.get("config", CONFIG))
 
-        def find(given, name, default=None):
-            return given or environment.get(name) or kept.get(name) or default
+        def find(option, name, default=None):
+            return said.get(option) or environment.get(name) or kept.get(name) or default
 
-        self.once, self.show, self.register = said.once, said.show, find(said.register, "TOCSIN_AGENT_REGISTER")
-        self.server = find(said.server, "TOCSIN_SERVER")
-        self.host = find(said.host, "TOCSIN_AGENT_HOST", socket.gethostname())
+        self.once, self.show = said.get("once", False), said.get("print", False)
+        self.register = find("register", "TOCSIN_AGENT_REGISTER")
+        self.server = find("server", "TOCSIN_SERVER")
+        self.host = find("host", "TOCSIN_AGENT_HOST", socket.gethostname())
         if not re.match(r"[\x21-\x7e]{1,253}$", self.host):
             raise Fault("--host %r is no host name. Example: web-1.example.com" % self.host[:100])
-        self.interval = read_length(find(said.interval, "TOCSIN_AGENT_INTERVAL", "5m"))
+        self.interval = read_length(find("interval", "TOCSIN_AGENT_INTERVAL", "5m"))
         home = "/var/lib/tocsin-agent" if os.geteuid() == 0 else os.path.expanduser("~/.local/state/tocsin-agent")
-        self.state = find(said.state, "TOCSIN_AGENT_STATE", environment.get("STATE_DIRECTORY") or home)
-        self.metrics = find(said.metrics, "TOCSIN_AGENT_METRICS", os.path.join(self.state, "metrics"))
-        self.checks = find(said.checks, "TOCSIN_AGENT_CHECKS", "no")
+        self.state = find("state", "TOCSIN_AGENT_STATE", environment.get("STATE_DIRECTORY") or home)
+        self.metrics = find("metrics", "TOCSIN_AGENT_METRICS", os.path.join(self.state, "metrics"))
+        self.checks = find("checks", "TOCSIN_AGENT_CHECKS", "no")
         if self.checks not in ("no", "public", "all"):
             raise Fault("--checks %r is none of no, public and all. Example: public" % self.checks[:20])
-        self.ca_file = find(said.ca_file, "TOCSIN_AGENT_CA_FILE")
-        self._said_key = said.key
-        self._key_file = find(said.key_file, "TOCSIN_AGENT_KEY_FILE")
+        self.ca_file = find("ca-file", "TOCSIN_AGENT_CA_FILE")
+        self._said_key = said.get("key")
+        self._key_file = find("key-file", "TOCSIN_AGENT_KEY_FILE")
         self._key = find(None, "TOCSIN_AGENT_KEY")
         self._credentials = environment.get("CREDENTIALS_DIRECTORY")
         if not self.server and not self.show:
@@ -1838,17 +1929,38 @@ def show(settings):
         sys.stdout.write("# %s: %s\n" % (one["type"], one["title"]))
 
 
+def begin_anew(state):
+    """Becomes the same program from code that is compiled already: to read the source takes four megabytes that are never given back."""
+    if __file__.endswith(".pyc"):
+        return
+    import py_compile  # noqa: PLC0415
+
+    code = os.path.join(state, "agent.pyc")
+    try:
+        os.makedirs(state, 0o700, exist_ok=True)
+        py_compile.compile(__file__, code, doraise=True)
+    except (OSError, py_compile.PyCompileError):
+        return  # as it is, then
+    os.execv(sys.executable, [sys.executable, "-I", "-S", code, *sys.argv[1:]])  # noqa: S606 - ourselves
+
+
 def main(words=None):
     """The program. 0: done; 1: it failed, or something waits for the server; 2: wrong usage."""
     os.umask(0o077)
     try:
-        settings = Settings(sys.argv[1:] if words is None else words, os.environ)
+        said = read_words(sys.argv[1:] if words is None else words)
+        if "help" in said or "version" in said:
+            sys.stdout.write(usage() if "help" in said else "tocsin-agent %s\n" % VERSION)
+            return 0
+        settings = Settings(said, os.environ)
         if settings.show:
             show(settings)
             return 0
         if settings.register:
             register(settings)
             return 0
+        if __name__ == "__main__" and not settings.once:
+            begin_anew(settings.state)
         link = Link(settings.server, settings.key(), settings.ca_file)
         agent = Agent(Machine(), link, settings.state, settings.host, settings.interval, settings.metrics)
         looks = None

@@ -1,6 +1,8 @@
 """What the server agent costs a server, beside node_exporter, which is asked as often."""
 
 import json
+import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -24,48 +26,62 @@ from cryptography.x509.oid import NameOID
 from bench.figures import Bound, Options, Part, Row
 from bench.servers import BenchError, free_port
 
-AGENT = Path(__file__).resolve().parent.parent / "agent"
+AGENT = Path(__file__).resolve().parent.parent / "agent" / "tocsin_agent.py"
 SYSTEM_PYTHON = "/usr/bin/python3"  # what hosting servers have
 EXPORTER = "prometheus-node-exporter"
 SECONDS = 60
 MEMORY = Bound(20, at_least=False, unit="MiB")
 SHARE = Bound(0.2, at_least=False, unit="% of a core")
-# A minute of rounds each ten seconds, in the sixth part of the time: what is slow to learn comes as often between them.
-DRIVER = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import tocsin_agent as agent
-agent.SLOW_EVERY, agent.PANEL_EVERY = agent.SLOW_EVERY // 10, agent.PANEL_EVERY // 10
-link = agent.Link(sys.argv[2], "tocsin_bench", sys.argv[3] or None)
-agent.Agent(agent.Machine(), link, sys.argv[4], "bench", 1, "/nonexistent").run()
-"""
+# The program as it is, but for how often it looks: a minute of rounds each ten seconds, in the sixth part of the time; what is slow
+# to learn comes as often between them.
+SLOWLY = (
+    ("10 <= seconds <= 3600", "1 <= seconds <= 3600"),
+    ("SLOW_EVERY, PANEL_EVERY = 60 * SECOND, 300 * SECOND", "SLOW_EVERY, PANEL_EVERY = 6 * SECOND, 30 * SECOND"),
+)
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+ALSO = ("python3.6", "python3.13")  # the oldest and the newest that it is made for, where they are
 
 
 class Cost:
-    """What a process costs: milliseconds of processor for each round, MiB resident, and its share of what is shared."""
+    """What a process costs: milliseconds of processor for a round, the most MiB it had, and MiB with its share of what is shared."""
 
-    def __init__(self, cpu_ms: float, rss: float, pss: float) -> None:
-        self.cpu_ms, self.rss, self.pss = cpu_ms, rss, pss
+    def __init__(self, cpu_ms: float, most: float, pss: float) -> None:
+        self.cpu_ms, self.most, self.pss = cpu_ms, most, pss
 
 
 def measure(work: Path, options: Options) -> list[Part]:
     """The agent by HTTP and by HTTPS, and node_exporter; a round each second for a minute."""
     seconds = 10 if options.quick else SECONDS
-    plain, secure = _agent(work, seconds, tls=False), _agent(work, seconds, tls=True)
+    python = SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable
+    plain, secure = _agent(work / "plain", python, seconds, tls=False), _agent(work / "tls", python, seconds, tls=True)
     peer = _exporter(seconds) if shutil.which(EXPORTER) else None
+    others = {name: path for name in ALSO if (path := _interpreter(name))}
+    more = {name: _agent(work / name, path, min(seconds, 15), tls=True) for name, path in others.items()}
     rows = [
-        _row("memory by HTTPS, MiB", secure.rss, None if peer is None else peer.rss, MEMORY),
-        _row("memory by HTTP, MiB", plain.rss, None if peer is None else peer.rss),
+        _row("memory by HTTPS, MiB", secure.most, None if peer is None else peer.most, MEMORY),
+        *(_row(f"the same on {name}", cost.most, None if peer is None else peer.most, MEMORY) for name, cost in more.items()),
+        _row("memory by HTTP, MiB", plain.most, None if peer is None else peer.most),
         _row("memory by HTTPS that no other program shares in, MiB (PSS)", secure.pss, None if peer is None else peer.pss),
         _row("processor for a round, ms", secure.cpu_ms, None if peer is None else peer.cpu_ms),
         _row("processor with a round each 10 s, % of a core", secure.cpu_ms / 100, None if peer is None else peer.cpu_ms / 100, SHARE),
     ]
     note = (
-        f"{seconds} rounds, one a second, on the system's own Python; what is asked once a minute is asked every sixth round. A round"
-        " ends with what was measured sent and answered. Programs that are asked (systemctl) count."
+        f"{seconds} rounds, one a second, on the system's own {_version(python)}, the program as it is installed; what is asked once"
+        " a minute is asked every sixth round. A round ends with what was measured sent and answered. Memory is the most that it ever"
+        " had (VmHWM), with all authorities of the system loaded, more than it does on Debian. Programs that it asks (systemctl) count."
     )
-    record = [vars(cost) for cost in (plain, secure, *([] if peer is None else [peer]))]
+    record = [vars(cost) for cost in (plain, secure, *more.values(), *([] if peer is None else [peer]))]
     return [Part("The server agent", "node_exporter", rows, [note], record)]
+
+
+def _interpreter(name: str) -> str | None:
+    """Where there is such a Python: of pyenv, or in the path."""
+    kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{name.removeprefix('python')}.*/bin/python"))
+    return str(kept[-1]) if kept else shutil.which(name)
+
+
+def _version(python: str) -> str:
+    return subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _row(what: str, ours: float, peer: float | None, bound: Bound | None = None) -> Row:
@@ -74,13 +90,20 @@ def _row(what: str, ours: float, peer: float | None, bound: Bound | None = None)
     return Row(what, f"{ours:.2f}", said, ratio, "" if bound is None else bound.text, None if bound is None else bound.is_met(ours))
 
 
-def _agent(work: Path, seconds: int, *, tls: bool) -> Cost:
-    folder = work / f"agent-{'tls' if tls else 'plain'}"
+def _agent(folder: Path, python: str, seconds: int, *, tls: bool) -> Cost:
     folder.mkdir()
+    program = AGENT.read_text()
+    for text, instead in SLOWLY:
+        if text not in program:
+            raise BenchError(f"the agent has no {text!r} any more")
+        program = program.replace(text, instead)
+    (folder / "agent.py").write_text(program)
     with _sink(folder, tls=tls) as (url, ca_file, taken):
-        python = SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable
-        command = [python, "-c", DRIVER, str(AGENT), url, ca_file, str(folder / "state")]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        bundle = folder / "bundle"
+        bundle.write_text("".join(Path(path).read_text() for path in (ca_file, AUTHORITIES) if path and Path(path).exists()))
+        command = [python, str(folder / "agent.py"), "--server", url, "--interval", "1s", "--state", str(folder / "state")]
+        environment = {**os.environ, "TOCSIN_AGENT_KEY": "tocsin_bench", "SSL_CERT_FILE": str(bundle)}
+        process = subprocess.Popen([*command, "--config", "/nonexistent"], stdin=subprocess.DEVNULL, env=environment)
         try:
             return _cost(process, seconds, lambda: len(taken))
         finally:
@@ -127,8 +150,8 @@ def _cost(process: "subprocess.Popen[bytes]", seconds: int, rounds: Callable[[],
         counted.append(rounds())
     if process.poll() is not None:
         raise BenchError(f"{process.args!r} has ended")
-    memory = seen.memory_full_info()
-    return Cost((_cpu(seen) - before) * 1000 / max(1, counted[-1] - first), memory.rss / 2**20, memory.pss / 2**20)
+    [most] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+    return Cost((_cpu(seen) - before) * 1000 / max(1, counted[-1] - first), int(most) / 1024, seen.memory_full_info().pss / 2**20)
 
 
 def _cpu(seen: psutil.Process) -> float:

@@ -1,11 +1,13 @@
 """The agent's own HTTP, against a server that says what it is told to, well or badly."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -151,3 +153,47 @@ def test_a_certificate_must_be_one_that_is_trusted(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="certificate verify failed"):
             agent.Link(f"https://127.0.0.1:{listener.getsockname()[1]}", "k").ask("GET", "/")
         thread.join(5)
+
+
+def test_of_the_systems_authorities_the_one_that_is_needed_is_read_and_all_if_it_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    (tmp_path / "0123abcd.0").write_text("")
+    places = SimpleNamespace(openssl_cafile_env="NOT_SET_HERE", capath=str(tmp_path))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: places)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))  # what OpenSSL takes for the bundle
+    assert agent.trust(ssl, None).get_ca_certs() == []
+    refused = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    try:
+                        with authority.server_context("127.0.0.1").wrap_socket(connection, server_side=True) as secure:
+                            secure.recv(65536)
+                            secure.sendall(OK)
+                    except OSError:
+                        refused.set()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        link = agent.Link(f"https://127.0.0.1:{listener.getsockname()[1]}", "k")
+        with pytest.raises(OSError, match="certificate verify failed"):
+            link.ask("GET", "/")
+        assert refused.wait(5)
+        assert link.ask("GET", "/").status == 202
+        link.close()
+        thread.join(5)
+
+
+def test_a_folder_without_hashes_or_a_bundle_that_is_named_is_no_place_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(openssl_cafile_env="SSL_CERT_FILE", capath=str(tmp_path)))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    assert len(agent.trust(ssl, None).get_ca_certs()) == 1
+    context = agent.trust(ssl, str(authority.ca_file))
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2

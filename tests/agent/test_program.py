@@ -1,18 +1,26 @@
 """The agent as a program: old Pythons, the command line, and what it must not say."""
 
 import ast
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from agent import tocsin_agent
-from tests.cli.program import PATIENCE
+from tests.cli.program import PATIENCE, until
+from tests.standins.tls import Authority
 
 FILE = Path(__file__).parents[2] / "agent" / "tocsin_agent.py"
+SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 KEY = "tocsin_" + "k" * 43
 pytestmark = pytest.mark.claim("M1")
 
@@ -55,6 +63,13 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
 
 
+def test_it_says_what_it_can_be_told() -> None:
+    done = run("-h")
+    assert done.returncode == 0
+    assert all(f"--{name}" in done.stdout for name, _, _ in tocsin_agent.OPTIONS)
+    assert run("--version").stdout == f"tocsin-agent {tocsin_agent.VERSION}\n"
+
+
 @pytest.mark.claim("K2", "A24")
 @pytest.mark.parametrize("python", pythons())
 def test_it_measures_this_machine(python: str) -> None:
@@ -68,6 +83,11 @@ def test_it_measures_this_machine(python: str) -> None:
     ("words", "says"),
     [
         ((), "no server: give --server"),
+        (("--sever", "https://alarm.example.com"), "'--sever' is no option; --help lists them"),
+        (("web-1",), "'web-1' is no option"),
+        (("--once=yes",), "'--once' is no option; --help"),
+        (("--server",), "--server needs a value: --server URL"),
+        (("--host", "--once"), "--host needs a value"),
         (("--server", "alarm.example.com"), "is no address. Example: https://"),
         (("--server", "https://u:p@alarm.example.com"), "is no address"),
         (("--server", "https://alarm.example.com", "--interval", "1s"), "not between 10s and 1h"),
@@ -106,6 +126,87 @@ def test_the_key_may_come_from_a_file_the_environment_or_systemd_and_shows_nowhe
     assert kept
     assert not any(KEY.encode() in raw for raw in kept)
     assert all(file.stat().st_mode & 0o077 == 0 for file in (tmp_path / "state").rglob("*"))
+
+
+def test_it_needs_a_dozen_megabytes_more_than_python_alone(tmp_path: Path) -> None:
+    """At its worst: by HTTPS, with all authorities of the system in memory, and after it has sent what waited."""
+    spool = tocsin_agent.Spool(str(tmp_path / "state" / "spool"))
+    samples = [{"name": "x_percent", "host": "web-1", "value": 1.5, "labels": {"n": str(n)}} for n in range(150)]
+    body = tocsin_agent.gzipped(json.dumps({"samples": samples}, separators=(",", ":")).encode())
+    for _ in range(400):
+        spool.add("m", tocsin_agent.now_ms(), 150, body)
+    authority = Authority(tmp_path)
+    with taking(authority) as (port, batches):
+        bundle = tmp_path / "bundle"
+        bundle.write_text("".join(path.read_text() for path in (authority.ca_file, SYSTEM_BUNDLE) if path.exists()))
+        environment = {**os.environ, "SSL_CERT_FILE": str(bundle), "TOCSIN_AGENT_KEY": KEY}
+        words = [
+            "--server",
+            f"https://127.0.0.1:{port}",
+            "--state",
+            str(tmp_path / "state"),
+            "--config",
+            "/nonexistent",
+            "--interval",
+            "10s",
+        ]
+        process = subprocess.Popen([sys.executable, str(FILE), *words], env=environment)
+        try:
+            until(lambda: len(batches) > 30 and spool_is_empty(tmp_path))
+            assert "agent.pyc" in Path(f"/proc/{process.pid}/cmdline").read_text()
+            used = most_memory(process.pid)
+        finally:
+            process.kill()
+            process.wait()
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE) as bare:
+        until(lambda: "S (sleeping)" in Path(f"/proc/{bare.pid}/status").read_text())
+        alone = most_memory(bare.pid)
+    assert used - alone < 11.5
+
+
+def spool_is_empty(folder: Path) -> bool:
+    return not [*(folder / "state" / "spool").glob("*.spool")]
+
+
+def most_memory(process: int) -> float:
+    """The most that it ever had in memory, in MiB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    assert found
+    return int(found.group(1)) / 1024
+
+
+@contextmanager
+def taking(authority: Authority) -> Iterator[tuple[int, list[str]]]:
+    """A server that takes all; its port, and what was asked."""
+    asked: list[str] = []
+
+    class Taker(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(202)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+            asked.append(self.path)
+
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+    server.daemon_threads = True
+    server.socket = authority.server_context("127.0.0.1").wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield server.server_port, asked
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_programs_that_are_asked_are_not_given_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
