@@ -78,6 +78,7 @@ class Machines:
         self._down: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
         self._next: dict[str, int] = {}
+        self._known = asyncio.Event()  # which are down: else the first looks of a process would find all well
 
     async def look(self, definition: Definition) -> Finding:
         """What a look finds, without one: nothing leaves the machine."""
@@ -85,12 +86,14 @@ class Machines:
         if one is None or definition.target != one.target:
             words = "in the demonstration nothing outside is asked"
             return Finding(level=None, cause=Cause.OUR_RULES, words=words, heard=False)
+        await self._known.wait()
         level = Level.FAILED if one.host in self._down else Level.WARNING if one.host in self._slow else Level.OK
         return one.finding(level, one.usual * self._chance.uniform(0.85, 1.25), None)
 
     async def go_on(self, server: Server, now: int) -> None:
         """What agents and jobs send by now."""
         self._down, self._slow = await asyncio.to_thread(_fallen, server)
+        self._known.set()
         machines = [one for one in FLEET if one.name not in self._down and self._is_time(one.name, INTERVAL * SECOND, now)]
         jobs = [job for job in watched.JOBS if job.cron is None and self._is_time(job.name, 5 * MINUTE, now)]
         if machines or jobs:

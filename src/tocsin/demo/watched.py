@@ -110,7 +110,7 @@ CHECKS = (
         480,
         None,
         "Client areas",
-        99.95,
+        99.97,
         None,
         "api_key_expired",
     ),

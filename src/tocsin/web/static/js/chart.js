@@ -157,6 +157,7 @@ class Chart {
       ctx.fillText(text, bbox.left + 6, y - 6);
     }
     ctx.setLineDash([]);
+    const taken = [];
     for (const { at, text } of this.data.marks ?? []) {
       ctx.strokeStyle = ctx.fillStyle = style("ink");
       ctx.beginPath();
@@ -165,7 +166,10 @@ class Chart {
       ctx.stroke();
       const wide = ctx.measureText(text).width;
       const right = x(at) + wide + 8 > bbox.left + bbox.width;
-      ctx.fillText(text, right ? x(at) - wide - 6 : x(at) + 6, bbox.top + 14 * devicePixelRatio);
+      const left = right ? x(at) - wide - 6 : x(at) + 6;
+      if (taken.some(([from, to]) => left < to && left + wide > from)) continue; // the line says that something was; the list beside, what
+      taken.push([left, left + wide]);
+      ctx.fillText(text, left, bbox.top + 14 * devicePixelRatio);
     }
     ctx.restore();
   }
@@ -421,6 +425,7 @@ async function draw(figure) {
   if (!data.times.length) return;
   figure.chart = new Chart(figure, data);
   figure.classList.add("drawn");
+  performance.mark("tocsin:drawn");
   if (figure.dataset.renew) setTimeout(() => renew(figure), figure.dataset.renew * 1000);
 }
 
