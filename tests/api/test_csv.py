@@ -2,12 +2,15 @@
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.api.service import OTHER_SITE, Caller, Service
 from tocsin.api import audit, events
+from tocsin.core.times import to_text
 
 pytestmark = pytest.mark.claim("K28", "R8")
 
@@ -63,3 +66,22 @@ async def test_the_audit_log_comes_out_whole(sqlite_service: Service, monkeypatc
     assert [row["number"] for row in found] == [str(entry["number"]) for entry in listed]
     assert found[0]["action"] == "audit.exported"
     assert "=key 4" in found[1]["after"]
+
+
+@pytest.mark.claim("H6")
+async def test_events_come_out_as_parquet_too(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(events, "CSV_PAGE", 3)
+    sent = [{"type": "ticket.opened", "status": "problem", "subject": f"ticket:{n}", "message": f"={n} {ODD}"} for n in range(7)]
+    await service.send(*sent)
+    await service.send({"type": "host.down", "host": "web-1", "site": OTHER_SITE, "attributes": {"ip": "192.0.2.1"}, "severity": 5})
+    answer = await service.reader.ask("GET", "/events.parquet")
+    assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+    (tmp_path / "events.parquet").write_bytes(answer.content)
+    listed = (await service.reader.get("/events"))["items"]
+    question = "SELECT id, site, severity, message, attributes, epoch_ms(occurred_at) FROM read_parquet(?)"
+    with duckdb.connect() as reader:
+        found = reader.execute(question, [str(tmp_path / "events.parquet")]).fetchall()
+    assert [row[0] for row in found] == [event["id"] for event in listed]
+    assert found[0][1:5] == (OTHER_SITE, 5, None, '{"ip":"192.0.2.1"}')
+    assert [row[3] for row in found[1:]] == [one["message"] for one in reversed(sent)]
+    assert to_text(found[0][5]) == listed[0]["occurred_at"]

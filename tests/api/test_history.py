@@ -1,8 +1,10 @@
 """Metrics over HTTP: what is taken, what is refused and why, what comes back."""
 
 import gzip
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 import pytest
 
@@ -237,3 +239,29 @@ async def test_all_samples_can_be_exported_as_csv(service: Service) -> None:
     assert own.text.splitlines()[1:] == [f"{OTHER_SITE},,orders_total,,{to_text(now)},7.0"]
     day = await service.admin.ask("GET", "/metrics/export.csv", params={"host": "web1"})
     assert len(day.text.splitlines()) == 1
+
+
+@pytest.mark.claim("H6")
+async def test_all_samples_can_be_exported_as_parquet(service: Service, tmp_path: Path) -> None:
+    now = service.world.clock.now()
+    await send(
+        service,
+        {"name": "disk_percent", "host": "=cmd()", "labels": {"mount": "/"}, "value": 81.25, "at": to_text(now - MINUTE)},
+        {"name": "disk_percent", "host": "web1", "value": 3, "at": to_text(now - 3 * DAY)},
+        {"name": "orders_total", "value": 7, "site": OTHER_SITE, "at": to_text(now)},
+    )
+    answer = await service.admin.ask("GET", "/metrics/export.parquet", params={"from": to_text(now - 4 * DAY)})
+    assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+    (tmp_path / "file.parquet").write_bytes(answer.content)
+    with duckdb.connect() as reader:
+        found = reader.execute(
+            """SELECT site, host, name, labels, epoch_ms("at"), "value" FROM read_parquet(?)""", [str(tmp_path / "file.parquet")]
+        )
+        assert found.fetchall() == [
+            ("main", "=cmd()", "disk_percent", '{"mount":"/"}', now - MINUTE, 81.25),
+            ("main", "web1", "disk_percent", "", now - 3 * DAY, 3.0),
+            (OTHER_SITE, "", "orders_total", "", now, 7.0),
+        ]
+        own = await service.tenant.ask("GET", "/metrics/export.parquet", params={"name": "disk_percent"})
+        (tmp_path / "own.parquet").write_bytes(own.content)
+        assert reader.execute("SELECT count(*) FROM read_parquet(?)", [str(tmp_path / "own.parquet")]).fetchone() == (0,)

@@ -2,6 +2,7 @@
 
 import json
 
+import duckdb
 import pytest
 
 from tests.cli.program import Inside
@@ -42,6 +43,10 @@ def test_series_curves_and_samples_are_shown(ready: Inside) -> None:
     assert len(exported) == 8
     lines = [json.loads(line) for line in ready.run("history", "export", "--name", "disk_percent", "--json").out.splitlines()]
     assert [line["value"] for line in lines] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
+    into = ready.folder / "metrics.parquet"
+    assert ready.run("history", "export", "--parquet", str(into)).out == ""
+    with duckdb.connect() as reader:
+        assert reader.execute("""SELECT count(*), max("value") FROM read_parquet(?)""", [str(into)]).fetchone() == (7, 7.0)
 
 
 @pytest.mark.parametrize(

@@ -599,16 +599,29 @@ def history_query(start: Start, /, *, step: str | None, agg: str, as_json: bool,
     work.show_curves(start, which, step, agg, as_json=as_json)
 
 
-@history.command("export", epilog=example("tocsin history export --from 2026-01-01T00:00:00Z > metrics.csv"))
+_FROM = "tocsin history export --from 2026-01-01T00:00:00Z"
+
+
+@history.command("export", epilog=example(f"{_FROM} > metrics.csv", f"{_FROM} --parquet metrics.parquet"))
 @click.option("--name", metavar="METRIC", help="Of this name.")
 @_options(*_which_series, *_which_time)
+@click.option(
+    "--parquet",
+    "into",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Into this file as Parquet, which pandas, DuckDB and Spark read.",
+)
 @as_json
 @click.pass_obj
-def history_export(start: Start, /, *, as_json: bool, **which: str | None) -> None:
+def history_export(start: Start, /, *, into: Path | None, as_json: bool, **which: str | None) -> None:
     """Writes samples as CSV, any number; with --json one object a line."""
     from tocsin.cli import history as work
 
-    work.export(start, which, as_json=as_json)
+    if into is not None:
+        work.export_parquet(start, which, into)
+    else:
+        work.export(start, which, as_json=as_json)
 
 
 @tocsin.command(epilog=example("tocsin oncall", "tocsin oncall --at 2026-12-24T18:00:00+01:00 --json"))

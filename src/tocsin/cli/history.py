@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -14,6 +15,7 @@ from tocsin.cli.output import show_json, show_table
 from tocsin.cli.start import Start, opened_store
 from tocsin.core.clock import DAY
 from tocsin.core.errors import InvalidInput
+from tocsin.core.parquet import Column, Kind, Parquet
 from tocsin.core.times import to_text
 from tocsin.events.sites import SiteBook
 from tocsin.metrics import queries, rules, store
@@ -21,6 +23,7 @@ from tocsin.metrics.model import MAX_POINTS, NO_LABELS, Agg, Curve, Question, Re
 from tocsin.metrics.store import SqlHistory
 
 COLUMNS = ("site", "host", "name", "labels", "at", "value")
+PARQUET_COLUMNS = (*[Column(name, Kind.TEXT) for name in COLUMNS[:4]], Column("at", Kind.TIME), Column("value", Kind.NUMBER))
 WIDTH = 100
 LATELY = 2 * DAY
 PIECE = 2 * DAY  # of one series, written at once
@@ -83,12 +86,24 @@ def export(start: Start, which: Which, *, as_json: bool) -> None:
             asked, period = _asked(opened, connection, which), _period(which, opened.clock.now())
         if not as_json:
             click.echo(csv_lines([COLUMNS]), nl=False)
-        for rows in _pieces(opened, asked, *period):
+        for found in _pieces(opened, asked, *period):
+            rows = [(*known, to_text(at), value) for *known, at, value in found]
             lines = [json.dumps(dict(zip(COLUMNS, row, strict=True))) + "\n" for row in rows] if as_json else [csv_lines(rows).decode()]
             click.echo("".join(lines), nl=False)
 
 
-def _pieces(opened: Store, asked: _Asked, since: int, until: int) -> Iterator[list[tuple[object, ...]]]:
+def export_parquet(start: Start, which: Which, into: Path) -> None:
+    """The same as Parquet, into a file."""
+    file = Parquet(PARQUET_COLUMNS)
+    with opened_store(start) as opened, into.open("wb") as out:
+        with opened.database.read() as connection:
+            asked, period = _asked(opened, connection, which), _period(which, opened.clock.now())
+        for rows in _pieces(opened, asked, *period):
+            out.write(file.rows(rows))
+        out.write(file.end())
+
+
+def _pieces(opened: Store, asked: _Asked, since: int, until: int) -> Iterator[list[tuple[str, str, str, str, int, float]]]:
     after: store.Place | None = None
     with opened.database.read() as connection:
         first = store.oldest(connection)
@@ -103,7 +118,7 @@ def _pieces(opened: Store, asked: _Asked, since: int, until: int) -> Iterator[li
                 with opened.database.read() as connection:
                     points = SqlHistory().points(connection, [one.id], begin, min(until, begin + PIECE)).get(one.id, [])
                 if points:
-                    yield [(*_known(one, asked.sites), to_text(at), value) for at, value in points]
+                    yield [(*_known(one, asked.sites), at, value) for at, value in points]
         after = store.place_of(series[-1])
 
 

@@ -135,6 +135,7 @@ TABLE: tuple[Row, ...] = (
         calls=(
             "GET /api/v1/events",
             "GET /api/v1/events.csv",
+            "GET /api/v1/events.parquet",
             "GET /api/v1/events/{event_id}",
             "GET /api/v1/sources",
             "GET /api/v1/quarantine",
@@ -169,6 +170,7 @@ TABLE: tuple[Row, ...] = (
             "GET /api/v1/metrics/series",
             "GET /api/v1/metrics/query",
             "GET /api/v1/metrics/export.csv",
+            "GET /api/v1/metrics/export.parquet",
             "GET /api/v1/hosts",
             "GET /api/v1/hosts/{host_id}",
             "GET /api/v1/heartbeats",
