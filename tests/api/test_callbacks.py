@@ -255,6 +255,16 @@ class TestCalls:
             "resolved: asked for by a key of the telephone",
         ]
 
+    async def test_key_6_has_the_next_level_told_once_however_often_it_is_pressed(self, both: Phones) -> None:
+        await both.alarm(VOICE, MAIL)
+        assert "<Say>Escalated alert 1: Disk full. Goodbye.</Say>" in await both.press("6")
+        await both.world.settle()
+        assert [m.step for m in both.world.messages(contact_id=MAIL.id)] == [0, 1]
+        assert "The next level has been told of alert 1" in await both.press("6")
+        assert [m.step for m in both.world.messages(contact_id=MAIL.id)] == [0, 1]
+        assert both.world.alert().status == "open"
+        assert [line for line in both.world.history(1) if line.startswith("escalated")][-1] == "escalated: asked for"
+
     async def test_another_key_and_none_have_the_menu_said_again_and_not_for_ever(self, phones: Phones) -> None:
         await phones.alarm(VOICE)
         assert "That key does nothing." in await phones.press("9")

@@ -248,7 +248,16 @@ def _waits(post: Post, contact: str) -> str:
         return f"Waits for its next attempt to {contact}: {cut(one_line(post.last_error), MAX_ERROR)}."
     if post.due_at is not None:
         return f"Waits for its time to go to {contact}: {to_text(post.due_at)}."
-    return f"Waits to go to {contact}: for others of the same cause, for its turn, or for the contact's rate."
+    if _waits_for_others(post):
+        return (
+            f"Waits for others of the same cause, to go to {contact} with them in one message: until {to_text(post.next_attempt_at or 0)}."
+        )
+    return f"Waits to go to {contact}: the contact's rate is used up, or a quicker contact of the same person comes first."
+
+
+def _waits_for_others(post: Post) -> bool:
+    """Whether it was held back when it was made, for its group; what waits for the rate could have gone then."""
+    return post.next_attempt_at is not None and post.next_attempt_at > post.created_at
 
 
 # One sentence for each person.
@@ -296,8 +305,10 @@ def _why_not(post: Post) -> str:
             return f"it is tried again, so far in vain ({cut(one_line(post.last_error), MAX_ERROR)})"
         case State.PENDING if post.due_at is not None:
             return f"the message is held until {to_text(post.due_at)}"
+        case State.PENDING if _waits_for_others(post):
+            return f"the message waits until {to_text(post.next_attempt_at or 0)} for others of the same cause, to go with them"
         case State.PENDING:
-            return "the message waits for its turn"
+            return "the message waits for the contact's rate, or for a quicker contact of the same person"
     return cut(one_line(post.last_error or post.status), MAX_ERROR)
 
 
