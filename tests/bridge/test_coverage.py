@@ -2,10 +2,12 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 
 import tocsin
+from tests.bridge.server import KEY
 from tests.bridge.whmcs import CONTRACT, PHP, REPOSITORY, Step, Whmcs, contract, fire, hooks
 
 pytestmark = pytest.mark.claim("E2")
@@ -129,6 +131,29 @@ def test_metric_hooks_become_one_event_a_minute(offline: Whmcs) -> None:
     assert counted["whmcs.cron.task_finished"]["seconds_max"] >= 0
     assert counted["whmcs.registrar.renew"] == {"count": 3}
     assert counted["whmcs.user.logouts"] == {"count": 1}
+
+
+@pytest.mark.claim("M4", "E5")
+@pytest.mark.parametrize("variant", ["addon", "single file"])
+def test_pages_of_clients_and_staff_are_timed_with_their_queries_and_nothing_else_is(whmcs: Whmcs, variant: str) -> None:
+    install = whmcs.install_addon if variant == "addon" else whmcs.install_single_file
+    install(server_url="http://127.0.0.1:1", api_key=KEY)
+    began: Step = {"server": {"REQUEST_TIME_FLOAT": time.time() - 2}}
+    whmcs.page({"query": 7.0})  # the cron
+    assert not (whmcs.folder / "metrics.json").exists()
+    whmcs.page(began, {"define": {"CLIENTAREA": True}}, {"query": 30.0}, {"query": ["select 1", [], 50]}, {"query": [None, None, None]})
+    whmcs.page({"define": {"CLIENTAREA": True}}, fire("UserLogout", "@model"))
+    rewind_minute(whmcs)
+    whmcs.page({"define": {"ADMINAREA": True, "CLIENTAREA": False}}, {"query": -1})
+    [event] = whmcs.spooled()
+    counted = event["attributes"]
+    assert set(counted) == {"whmcs.page.client", "whmcs.database.client", "whmcs.page.admin", "whmcs.database.admin", "whmcs.user.logouts"}
+    assert counted["whmcs.database.client"] == {"count": 2, "seconds_sum": 0.08, "seconds_max": 0.05}
+    assert counted["whmcs.page.client"]["count"] == 2
+    assert 2 < counted["whmcs.page.client"]["seconds_max"] < 60
+    assert counted["whmcs.page.client"]["seconds_sum"] > counted["whmcs.page.client"]["seconds_max"]
+    assert counted["whmcs.database.admin"]["seconds_sum"] == 0
+    assert "SECRETMARK" not in json.dumps(event)
 
 
 def rewind_minute(offline: Whmcs) -> None:

@@ -42,6 +42,10 @@ def test_amounts_are_read_as_people_write_them(text: str, found: tuple[float, st
 COUNTED: dict[str, Any] = {
     "whmcs.mail.sending": {"count": 6, "by": {"Invoice Created": 3}},
     "whmcs.cron.task_finished": {"count": 4, "failed": 1, "seconds": 9.5, "seconds_max": 7.25},
+    "whmcs.page.client": {"count": 4, "seconds_sum": 1.0, "seconds_max": 0.5},
+    "whmcs.database.client": {"count": 90, "seconds_sum": 0.18, "seconds_max": 0.1},
+    "whmcs.database.admin": {"count": 10, "seconds_sum": 0.12, "seconds_max": 0.2},
+    "whmcs.database.odd": {"count": 0, "seconds_sum": 5.0},
     "whmcs.user.logouts": 3,
     "whmcs.Odd Name": {"count": 1},
     "other.thing": {"count": 1},
@@ -50,12 +54,23 @@ COUNTED: dict[str, Any] = {
 }
 
 
-def test_what_the_bridge_counts_is_how_often_how_often_in_vain_and_how_long_at_most() -> None:
+def test_what_the_bridge_counts_is_how_often_how_often_in_vain_and_how_long() -> None:
     assert of_counters(COUNTED) == [
         Figure("whmcs_mail_sending_count", 6.0),
         Figure("whmcs_cron_task_finished_count", 4.0),
         Figure("whmcs_cron_task_finished_failed_count", 1.0),
         Figure("whmcs_cron_task_finished_max_seconds", 7.25),
+        Figure("whmcs_page_client_count", 4.0),
+        Figure("whmcs_page_client_max_seconds", 0.5),
+        Figure("whmcs_page_client_mean_seconds", 0.25),
+        Figure("whmcs_database_client_count", 90.0),
+        Figure("whmcs_database_client_max_seconds", 0.1),
+        Figure("whmcs_database_client_mean_seconds", 0.002),
+        Figure("whmcs_database_admin_count", 10.0),
+        Figure("whmcs_database_admin_max_seconds", 0.2),
+        Figure("whmcs_database_admin_mean_seconds", 0.012),
+        Figure("whmcs_database_odd_count", 0.0),
+        Figure("db_query_ms", 3.0),
     ]
 
 

@@ -215,6 +215,15 @@ final class Bridge
         $this->afterwards($hook);
     }
 
+    /** What a page came to, when it is over. */
+    public function page(array $totals): void
+    {
+        if ($this->settings->isComplete()) {
+            $this->counters->add($totals);
+            $this->afterwards('');
+        }
+    }
+
     private function event(string $hook, array $row, array $args): void
     {
         $vars = Picker::named($args, $row['params']);
@@ -410,6 +419,12 @@ final class Counters
     {
         $total['seconds_sum'] = round(($total['seconds_sum'] ?? 0) + $seconds, 3);
         $total['seconds_max'] = round(max($total['seconds_max'] ?? 0, $seconds), 3);
+    }
+
+    /** Totals of something that is no hook. */
+    public function add(array $totals): void
+    {
+        $this->totals += $totals;
     }
 
     public function any(): bool
@@ -1172,7 +1187,7 @@ final class Hooks
     /** Late, so that what is observed has happened and no other hook waits for us. */
     const PRIORITY = 1000;
 
-    /** @var Bridge|null built at the first hook of a request, since most pages fire none */
+    /** @var Bridge|null built at the first hook of a request, or at the end of a page without one */
     private static $bridge;
 
     /** @var string WHMCS's folder */
@@ -1191,18 +1206,39 @@ final class Hooks
                 Hooks::fired($hook, $args);
             });
         }
+        $clock = new PageClock();
+        register_shutdown_function([self::class, 'pageOver'], $clock);
+        $clock->listen();
     }
 
     public static function fired(string $hook, array $args): void
     {
         try {
-            if (self::$bridge === null) {
-                self::$bridge = new Bridge(Settings::load(self::$root));
-            }
-            self::$bridge->hook($hook, $args);
+            self::bridge()->hook($hook, $args);
         } catch (\Throwable $fault) {
             Faults::note($fault);
         }
+    }
+
+    /** The script has ended, by whatever. */
+    public static function pageOver(PageClock $clock): void
+    {
+        try {
+            $totals = $clock->totals(microtime(true));
+            if ($totals !== []) {
+                self::bridge()->page($totals);
+            }
+        } catch (\Throwable $fault) {
+            Faults::note($fault);
+        }
+    }
+
+    private static function bridge(): Bridge
+    {
+        if (self::$bridge === null) {
+            self::$bridge = new Bridge(Settings::load(self::$root));
+        }
+        return self::$bridge;
     }
 
     public static function root(): string
@@ -1388,6 +1424,72 @@ final class MetricJar
             }
         }
         return $totals;
+    }
+}
+
+/**
+ * How long a page of WHMCS takes, and its database queries, as far as WHMCS makes them with its query builder: that tells
+ * the time of each. The queries themselves are not looked at.
+ */
+final class PageClock
+{
+    /** What WHMCS defines on a page; the cron, the API and scripts of others define neither. */
+    const AREAS = ['ADMINAREA' => 'admin', 'CLIENTAREA' => 'client'];
+
+    private $count = 0;
+    private $sum = 0.0;
+    private $longest = 0.0;
+
+    /** Hears of each query from now on. */
+    public function listen(): void
+    {
+        if (!class_exists('\WHMCS\Database\Capsule')) {
+            return;
+        }
+        // One object since Illuminate 5.2; before that the query, its values and its time.
+        \WHMCS\Database\Capsule::connection()->listen(function ($told, $values = null, $time = null) {
+            $this->heard(is_object($told) ? ($told->time ?? null) : $time);
+        });
+    }
+
+    private function heard($milliseconds): void
+    {
+        if (is_numeric($milliseconds)) {
+            $seconds = max(0.0, $milliseconds / 1000);
+            $this->count++;
+            $this->sum += $seconds;
+            $this->longest = max($this->longest, $seconds);
+        }
+    }
+
+    /** What the page comes to, as `Counters` has it; [] if it is none. */
+    public function totals(float $now): array
+    {
+        $area = self::area();
+        if ($area === null) {
+            return [];
+        }
+        $seconds = max(0.0, $now - (float) ($_SERVER['REQUEST_TIME_FLOAT'] ?? $now));
+        $totals = ["whmcs.page.$area" => self::total(1, $seconds, $seconds)];
+        if ($this->count > 0) {
+            $totals["whmcs.database.$area"] = self::total($this->count, $this->sum, $this->longest);
+        }
+        return $totals;
+    }
+
+    private static function total(int $count, float $sum, float $longest): array
+    {
+        return ['count' => $count, 'seconds_sum' => round($sum, 6), 'seconds_max' => round($longest, 6)];
+    }
+
+    private static function area()
+    {
+        foreach (self::AREAS as $constant => $area) {
+            if (defined($constant) && constant($constant)) {
+                return $area;
+            }
+        }
+        return null;
     }
 }
 

@@ -14,7 +14,11 @@ _LETTERS = re.compile(r"[A-Za-z]{3}")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TICKETS = {"allActive": "tickets_active", "awaitingReply": "tickets_awaiting_reply", "flaggedTickets": "tickets_flagged"}
 _COUNTED = re.compile(r"whmcs(\.[a-z0-9_]{1,40}){1,3}", re.ASCII)
+_ENDINGS = {"count": "count", "failed": "failed_count", "seconds_max": "max_seconds"}
+_DATABASE = "whmcs.database."
+QUERY = "db_query_ms"
 MAX_COUNTED = 50
+MAX_VALUE = 1e12
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -103,14 +107,26 @@ def _parted(digits: str) -> tuple[str, str, str]:
 
 
 def of_counters(attributes: Mapping[str, object]) -> list[Figure]:
-    """What the bridge counted within a minute: how often, how often in vain, and the longest time. What is odd is passed over."""
+    """What the bridge counted within a minute: how often, how often in vain, the mean and the longest time. What is odd is passed over."""
     figures = []
+    queries, waited = 0.0, 0.0
     for name, counted in list(attributes.items())[:MAX_COUNTED]:
         if not isinstance(counted, dict) or not _COUNTED.fullmatch(name):
             continue
         base = name.replace(".", "_")
-        for key, ending in (("count", "count"), ("failed", "failed_count"), ("seconds_max", "max_seconds")):
-            value = counted.get(key)
-            if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12:
-                figures.append(Figure(f"{base}_{ending}", float(value)))
+        known = {key: value for key in _ENDINGS if (value := _plain(counted.get(key))) is not None}
+        figures += [Figure(f"{base}_{_ENDINGS[key]}", value) for key, value in known.items()]
+        count, spent = known.get("count", 0.0), _plain(counted.get("seconds_sum"))
+        if spent is not None and count >= 1:
+            figures.append(Figure(f"{base}_mean_seconds", spent / count))
+            if name.startswith(_DATABASE):
+                queries, waited = queries + count, waited + spent
+    if queries:
+        figures.append(Figure(QUERY, waited * 1000 / queries))
     return figures
+
+
+def _plain(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_VALUE:
+        return float(value)
+    return None

@@ -4,7 +4,8 @@
  * Plays WHMCS for a test: `php drive.php ROOT < steps.json`, answers with JSON what happened.
  *
  * Steps: {"load": PATH}, {"fire": NAME, "args": [...]}, {"documented": NAME or "*"}, {"call": FUNCTION, "args": [...]},
- * {"post": {...}}, {"log": TEXT}, {"repeat": N, "step": STEP}, {"server": {...}}, {"define": {...}}, {"sleep": SECONDS}.
+ * {"post": {...}}, {"log": TEXT}, {"repeat": N, "step": STEP}, {"server": {...}}, {"define": {...}}, {"sleep": SECONDS},
+ * {"query": MILLISECONDS or [SQL, VALUES, MILLISECONDS]}.
  */
 
 $GLOBALS['standin_root'] = $argv[1];
@@ -69,6 +70,11 @@ function step(array $step, array &$result)
         case 'define':
             foreach ($step['define'] as $name => $value) {
                 define($name, $value);
+            }
+            break;
+        case 'query':
+            foreach (WHMCS\Database\Capsule::$listeners as $listener) {
+                is_array($step['query']) ? $listener(...$step['query']) : $listener((object) ['sql' => SECRET, 'time' => $step['query']]);
             }
             break;
         case 'sleep':

@@ -87,12 +87,23 @@ namespace WHMCS\Database {
     final class Capsule
     {
         public static $queries = 0;
+        public static $listeners = [];
         private $conditions = [];
 
         public static function table($name)
         {
             self::$queries++;
             return new self();
+        }
+
+        public static function connection()
+        {
+            return new self();
+        }
+
+        public function listen($listener)
+        {
+            self::$listeners[] = $listener;
         }
 
         public function where(array $conditions)

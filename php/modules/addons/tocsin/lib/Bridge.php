@@ -39,6 +39,15 @@ final class Bridge
         $this->afterwards($hook);
     }
 
+    /** What a page came to, when it is over. */
+    public function page(array $totals): void
+    {
+        if ($this->settings->isComplete()) {
+            $this->counters->add($totals);
+            $this->afterwards('');
+        }
+    }
+
     private function event(string $hook, array $row, array $args): void
     {
         $vars = Picker::named($args, $row['params']);

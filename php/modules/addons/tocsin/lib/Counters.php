@@ -44,6 +44,12 @@ final class Counters
         $total['seconds_max'] = round(max($total['seconds_max'] ?? 0, $seconds), 3);
     }
 
+    /** Totals of something that is no hook. */
+    public function add(array $totals): void
+    {
+        $this->totals += $totals;
+    }
+
     public function any(): bool
     {
         return $this->totals !== [];

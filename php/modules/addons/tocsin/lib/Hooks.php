@@ -10,7 +10,7 @@ final class Hooks
     /** Late, so that what is observed has happened and no other hook waits for us. */
     const PRIORITY = 1000;
 
-    /** @var Bridge|null built at the first hook of a request, since most pages fire none */
+    /** @var Bridge|null built at the first hook of a request, or at the end of a page without one */
     private static $bridge;
 
     /** @var string WHMCS's folder */
@@ -29,18 +29,39 @@ final class Hooks
                 Hooks::fired($hook, $args);
             });
         }
+        $clock = new PageClock();
+        register_shutdown_function([self::class, 'pageOver'], $clock);
+        $clock->listen();
     }
 
     public static function fired(string $hook, array $args): void
     {
         try {
-            if (self::$bridge === null) {
-                self::$bridge = new Bridge(Settings::load(self::$root));
-            }
-            self::$bridge->hook($hook, $args);
+            self::bridge()->hook($hook, $args);
         } catch (\Throwable $fault) {
             Faults::note($fault);
         }
+    }
+
+    /** The script has ended, by whatever. */
+    public static function pageOver(PageClock $clock): void
+    {
+        try {
+            $totals = $clock->totals(microtime(true));
+            if ($totals !== []) {
+                self::bridge()->page($totals);
+            }
+        } catch (\Throwable $fault) {
+            Faults::note($fault);
+        }
+    }
+
+    private static function bridge(): Bridge
+    {
+        if (self::$bridge === null) {
+            self::$bridge = new Bridge(Settings::load(self::$root));
+        }
+        return self::$bridge;
     }
 
     public static function root(): string
