@@ -263,7 +263,9 @@ class TestCalls:
         assert "The next level has been told of alert 1" in await both.press("6")
         assert [m.step for m in both.world.messages(contact_id=MAIL.id)] == [0, 1]
         assert both.world.alert().status == "open"
-        assert [line for line in both.world.history(1) if line.startswith("escalated")][-1] == "escalated: asked for"
+        assert [line for line in both.world.history(1) if line.startswith("escalated")][
+            -1
+        ] == "escalated: asked for by a key of the telephone"
 
     async def test_another_key_and_none_have_the_menu_said_again_and_not_for_ever(self, phones: Phones) -> None:
         await phones.alarm(VOICE)
@@ -342,6 +344,7 @@ class TestAnswers:
         assert [m.step for m in both.world.messages(contact_id=MAIL.id)] == [0, 1]
         assert await both.answer("escalate 1", sid="SM2") == "The next level has been told of alert 1: Disk full."
         assert [m.step for m in both.world.messages(contact_id=MAIL.id)] == [0, 1]
+        assert both.world.history(1).count("escalated: asked for by text message") == 1
 
     async def test_a_text_that_is_told_of_twice_is_acted_on_once(self, phones: Phones) -> None:
         await phones.alarm(SMS)

@@ -103,7 +103,9 @@ class Announcer:
         if more or further:
             change = _with_details(change, {"told": contacts_of(first.reached.promises), **more})
         return (
-            replace(change, history=(*change.history, *[_step_line(step, policy, SYSTEM, now) for step in further])) if further else change
+            replace(change, history=(*change.history, *[_step_line(step, policy, SYSTEM, step.reason, now) for step in further]))
+            if further
+            else change
         )
 
     def _why_alone(self) -> str:
@@ -161,11 +163,11 @@ class Announcer:
         at_once = replace(progress, state=Standing.RUNNING.value, next_at=now)
         return Asked(policy, carry_on(at_once, policy, self._directory(alert), alert.site_id, now, StepReason.ASKED))
 
-    def carry_out(self, tx: Tx, alert: Alert, asked: "Asked", actor: str, now: int) -> None:
-        """Does what `next_level` has come to, for the alert as it now is."""
+    def carry_out(self, tx: Tx, alert: Alert, asked: "Asked", actor: str, now: int, how: str = StepReason.ASKED) -> None:
+        """Does what `next_level` has come to, for the alert as it now is. *how* it was asked for stands in the history."""
         post = Post(tx, self._dispatch, now)
         plan = replace(asked.plan, progress=replace(asked.plan.progress, generation=alert.generation))
-        self._do(post, alert, asked.policy, plan, store.unsent_pages(tx, [alert.number]), actor)
+        self._do(post, alert, asked.policy, plan, store.unsent_pages(tx, [alert.number]), actor, how)
         post.write()
 
     def _do(
@@ -176,11 +178,13 @@ class Announcer:
         plan: Plan,
         waiting: Mapping[int, Mapping[str, Sequence[store.Unsent]]],
         actor: str,
+        how: str = StepReason.ASKED,
     ) -> None:
         post.moved.append(plan.progress)
         post.carry_out(alert, [(_kind(step, alert), step) for step in plan.steps], waiting.get(alert.number, {}))
         for step in plan.steps:
-            post.lines.append((alert.number, _step_line(step, policy, actor if step.reason is StepReason.ASKED else SYSTEM, post.now)))
+            who, why = (actor, how) if step.reason is StepReason.ASKED else (SYSTEM, step.reason)
+            post.lines.append((alert.number, _step_line(step, policy, who, why, post.now)))
 
     # When somebody cannot be reached after all.
 
@@ -271,13 +275,13 @@ def _with_details(change: AlertChange, details: dict[str, object]) -> AlertChang
     return replace(change, history=(*change.history[:-1], line))
 
 
-def _step_line(step: Done, policy: EscalationPolicy, actor: str, now: int) -> HistoryLine:
+def _step_line(step: Done, policy: EscalationPolicy, actor: str, why: str, now: int) -> HistoryLine:
     """The history line for a step: which level of which policy, and who was told by it, or not."""
     promises = step.reached.promises
     details: dict[str, object] = {"policy": policy.name, "level": step.progress.level, "told": contacts_of(promises)}
     if step.progress.cycle:
         details["cycle"] = step.progress.cycle
-    return HistoryLine(now, actor, Action.ESCALATED, step.reason, {**details, **_more(step)})
+    return HistoryLine(now, actor, Action.ESCALATED, why, {**details, **_more(step)})
 
 
 def _more(step: Done) -> dict[str, object]:

@@ -12,7 +12,7 @@ from tocsin.core.ids import new_id
 from tocsin.core.severity import Severity
 from tocsin.db.writer import Tx
 from tocsin.escalation import store as escalation_store
-from tocsin.escalation.model import Standing
+from tocsin.escalation.model import Standing, StepReason
 from tocsin.events.model import EventInput, Incoming
 from tocsin.notify.announce import Announcer
 from tocsin.notify.quiet import Look
@@ -102,11 +102,17 @@ class Actions:
         return len(alerts)
 
     def escalate(
-        self, alert_id: str, who: Who, from_level: int | None = None, site_ids: frozenset[int] | None = None
+        self,
+        alert_id: str,
+        who: Who,
+        from_level: int | None = None,
+        site_ids: frozenset[int] | None = None,
+        how: str = StepReason.ASKED,
     ) -> Callable[[Tx], Alert]:
         """Has the next level of the alert's policy told at once, and answers the alert as it then is.
 
-        *from_level*: the level that *who* saw; if it has changed since, nothing is done. The work raises as that of `act`.
+        *from_level*: the level that *who* saw; if it has changed since, nothing is done. *how* it was asked for stands in the history.
+        The work raises as that of `act`.
         """
 
         def work(tx: Tx) -> Alert:
@@ -120,7 +126,7 @@ class Actions:
                 return alert
             if change.changed:
                 self._save(tx, [change], now)
-            self._announcer.carry_out(tx, change.alert, asked, who.name, now)
+            self._announcer.carry_out(tx, change.alert, asked, who.name, now, how)
             level = asked.policy.count(asked.plan.progress)
             audit.record(tx, who, "alert.escalated", f"alert:{alert.number}", now, after={"level": level}, site_id=alert.site_id)
             return change.alert

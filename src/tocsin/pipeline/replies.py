@@ -134,7 +134,7 @@ class Replies:
             return f"Alert {alert.number} is resolved already: {title}."
         try:
             if wish is Wish.ESCALATE:
-                return f"{self._escalate(tx, owner, alert)} alert {alert.number}: {title}."
+                return f"{self._escalate(tx, owner, alert, reason)} alert {alert.number}: {title}."
             decide = self._actions.acknowledge(owner.name) if wish is Wish.ACKNOWLEDGE else _resolve(owner.name)
             changed = self._actions.act(alert.id, _by(decide, reason))(tx)
         except Conflict as conflict:
@@ -143,11 +143,11 @@ class Replies:
         lead = f"{clean_line(changed.acknowledged_by or '', 60)} has" if by_other else _DONE[wish]
         return f"{lead} alert {alert.number}: {title}."
 
-    def _escalate(self, tx: Tx, owner: Owner, alert: Alert) -> str:
+    def _escalate(self, tx: Tx, owner: Owner, alert: Alert, reason: str) -> str:
         """Tells the next level, unless that was done since this person heard of the alert: two who ask mean one step."""
         level = outbox.level_told(tx, alert.number, owner.contact_id)
         before = _progress(tx, alert.number)
-        self._actions.escalate(alert.id, Who(owner.name), level)(tx)
+        self._actions.escalate(alert.id, Who(owner.name), level, how=reason)(tx)
         return "Escalated" if _progress(tx, alert.number) != before else "The next level has been told of"
 
 
