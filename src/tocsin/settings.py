@@ -63,6 +63,9 @@ class Settings:
     ack_expiry_minutes: int = 240
     flap_window_minutes: int = 10
     heartbeat_url: str | None = field(default=None, repr=False)
+    ping_mail_host: str | None = None
+    ping_mail_port: int = 0
+    ping_mail_domain: str = ""
     response_time_warning: int = 3_000
     response_time_critical: int = 5_000
     ssl_expiry_warning_days: int = 30
@@ -88,6 +91,11 @@ class Settings:
         if self.vonage_signature_secret is None or self.vonage_from is None:
             return None
         return VonageAccount(self.vonage_application_id, self.vonage_private_key, self.vonage_signature_secret, self.vonage_from)
+
+    @property
+    def ping_mail(self) -> str | None:
+        """The domain of the addresses to which jobs report by mail; None: no mail is taken in."""
+        return None if self.ping_mail_host is None else self.ping_mail_domain or urlsplit(self.public_url).hostname
 
     @property
     def is_sqlite(self) -> bool:
@@ -242,6 +250,12 @@ def _email(text: str) -> str:
     if not re.fullmatch(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9.-]{1,253}", text):
         raise ValueError("must be one mail address")
     return text
+
+
+def _domain(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,8}", text):
+        raise ValueError("must be a domain")
+    return text.lower()
 
 
 def _mail_from(text: str) -> str:
@@ -461,6 +475,20 @@ VARIABLES: tuple[Variable, ...] = (
         "https://hc-ping.com/1a2b3c4d-0000-4000-8000-1a2b3c4d5e6f",
         "called each minute while Tocsin is well: a dead man's switch outside",
         secret=True,
+    ),
+    Variable(
+        "TOCSIN_PING_MAIL_LISTEN",
+        ("ping_mail_host", "ping_mail_port"),
+        _listen,
+        "127.0.0.1:2525",
+        "where mail is taken in with which jobs report; default: nowhere",
+    ),
+    Variable(
+        "TOCSIN_PING_MAIL_DOMAIN",
+        ("ping_mail_domain",),
+        _domain,
+        "ping.example.com",
+        "the domain of these addresses; default: the host of `TOCSIN_PUBLIC_URL`",
     ),
     Variable(
         "RESPONSE_TIME_WARNING",

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import smtplib
 import socket
 import sqlite3
 import threading
@@ -91,14 +92,20 @@ def test_what_the_log_says_is_json_line_by_line_and_holds_no_secret(program: Pro
         "NOTIFICATION_EMAIL": "ops@example.com",
         "TOCSIN_SMTP_URL": f"smtp://robot:hush-hush@127.0.0.1:{free_port()}",
     }
+    mail = free_port()
+    program.settings |= {"TOCSIN_PING_MAIL_LISTEN": f"127.0.0.1:{mail}", "TOCSIN_PING_MAIL_DOMAIN": "ping.example.com"}
     with program.serving() as server:
         key = program.key()
+        made = json.loads(program.run("heartbeats", "add", "Backup", "--every", "1d", "--json").out)
+        with smtplib.SMTP("127.0.0.1", mail, timeout=10) as client:
+            client.sendmail("root@db-1", [made["mail"]], "Subject: done\r\n\r\n")
+        assert "up" in program.run("heartbeats", "list").out
         server.post(key, {"type": "invoice.payment_failed"})
         assert program.run("test-alert", "--wait", "1").code == 1
         server.stop()
         assert all(json.loads(line)["event"] for line in server.log.splitlines())
         assert "ntfy whmcs-alerts" in server.log
-        for secret in ("averysecretone", "hush-hush", key):
+        for secret in ("averysecretone", "hush-hush", key, made["mail"][:32]):
             assert secret not in server.log
 
 

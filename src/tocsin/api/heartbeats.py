@@ -124,6 +124,7 @@ class NewHeartbeatOut(HeartbeatOut, frozen=True):
     """A heartbeat with the address that its job calls."""
 
     url: Annotated[str, Meta(description="Shown this once. Whoever knows it can report for the job.")]
+    mail: Annotated[str | None, Meta(description="The same for mail; null: no mail is taken in.")]
 
 
 class PingOut(msgspec.Struct, frozen=True):
@@ -349,9 +350,15 @@ def ping_url(public_url: str, token: str) -> str:
     return f"{public_url}/api/v1/ping/{token}"
 
 
+def ping_mail(server: Server, token: str) -> str | None:
+    """The address of mail to which a job may report instead; None: no mail is taken in."""
+    domain = server.core.settings.ping_mail
+    return None if domain is None else f"{token}@{domain}"
+
+
 def _shown_once(server: Server, made: Made, status: int = 201) -> Response[NewHeartbeatOut]:
-    url = ping_url(server.core.settings.public_url, made.token)
-    shown = NewHeartbeatOut(**_fields(server, made.heartbeat), url=url)
+    url, mail = ping_url(server.core.settings.public_url, made.token), ping_mail(server, made.token)
+    shown = NewHeartbeatOut(**_fields(server, made.heartbeat), url=url, mail=mail)
     return Response(shown, status_code=status, headers={"Cache-Control": "no-store"})
 
 

@@ -116,7 +116,12 @@ def claim(tx: Tx, now: int, until: int, most: int) -> list[Check]:
     """Those that are due by *until* and that nobody looks at: from here on this process does. The longest due come first."""
     # By a name of its own: PostgreSQL may run a plain subquery again for each row, and then claims more than was asked for.
     due = sa.select(_c.id).where(_is_free(now, until)).order_by(_c.due_at).limit(most).with_for_update(skip_locked=True).cte("due")
-    update = tables.checks.update().where(_c.id.in_(sa.select(due.c.id))).values(lease_until=now + LEASE, fence=_c.fence + 1).returning(*_COLUMNS)
+    update = (
+        tables.checks.update()
+        .where(_c.id.in_(sa.select(due.c.id)))
+        .values(lease_until=now + LEASE, fence=_c.fence + 1)
+        .returning(*_COLUMNS)
+    )
     return sorted((_read(row) for row in tx.sql.execute(update)), key=lambda check: check.due_at or 0)
 
 

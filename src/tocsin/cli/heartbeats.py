@@ -45,10 +45,13 @@ def add(start: Start, asked: Asked, *, as_json: bool) -> None:
         site_id = core.sites.get(asked.site).id
         made = core.writer.call(lambda tx: core.pulse.make(tx, Who(actor()), site_id, wanted))
         url = f"{core.settings.public_url}/api/v1/ping/{made.token}"
+        mail = None if core.settings.ping_mail is None else f"{made.token}@{core.settings.ping_mail}"
         if as_json:
-            show_json({**_as_json(made.heartbeat, asked.site), "url": url})
+            show_json({**_as_json(made.heartbeat, asked.site), "url": url, "mail": mail})
             return
     show(url)
+    if mail is not None:
+        say(f"By mail: {mail}")
     say(f"It should run {rules.words(made.heartbeat.schedule)}, from now on. The address is shown this once.")
 
 

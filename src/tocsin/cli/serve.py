@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -37,6 +38,9 @@ from tocsin.identity.model import PassKind
 from tocsin.notify.model import Channel
 from tocsin.pipeline.rounds import LooksBy
 from tocsin.settings import Settings
+
+if TYPE_CHECKING:
+    from tocsin.net.letters import Letters
 
 log = structlog.get_logger()
 
@@ -83,37 +87,44 @@ def serve(
     logs.configure(settings.whmcs_env)
     with ExitStack() as at_the_end:
         place = at_the_end.enter_context(bound(settings)) if parts.http else None
+        mail = at_the_end.enter_context(_bound_for_mail(settings)) if parts.http and settings.ping_mail is not None else None
         with understood():
             refuse_unknown_schema(settings)
             server = build_server(settings, delivers=parts.engine, sends_by=sends_by, looks_by=looks_by)
-        uvloop.run(_Process(settings, parts, server, place, beside).live())
+        uvloop.run(_Process(settings, parts, server, place, mail, beside).live())
 
 
 def bound(settings: Settings) -> socket.socket:
     """The address, taken but not yet open: who comes too early is refused, not kept waiting. Raises `TocsinError`."""
-    name = f"{settings.listen_host}:{settings.listen_port}"
+    return _bound(settings.listen_host, settings.listen_port, "TOCSIN_LISTEN", "127.0.0.1:8400")
+
+
+def _bound_for_mail(settings: Settings) -> socket.socket:
+    """The address at which jobs report by mail. Raises `TocsinError`."""
+    return _bound(settings.ping_mail_host or "", settings.ping_mail_port, "TOCSIN_PING_MAIL_LISTEN", "127.0.0.1:2525")
+
+
+def _bound(host: str, port: int, variable: str, example: str) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.listen_host, settings.listen_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with ExitStack() as unless_bound:
             place = unless_bound.enter_context(socket.socket(family, kind, protocol))
             place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             place.bind(address)
             unless_bound.pop_all()
     except OSError as error:
-        raise TocsinError(f"cannot listen on {name}: {error.strerror}. {_cure(error)}") from None
+        raise TocsinError(f"cannot listen on {host}:{port}: {error.strerror}. {_cure(error, variable, example)}") from None
     return place
 
 
-def _cure(error: OSError) -> str:
+def _cure(error: OSError, variable: str, example: str) -> str:
     if isinstance(error, socket.gaierror):
-        return "TOCSIN_LISTEN must name an address of this machine, such as 127.0.0.1:8400"
+        return f"{variable} must name an address of this machine, such as {example}"
     if error.errno == errno.EADDRNOTAVAIL:
-        return "TOCSIN_LISTEN must name an address of this machine, such as 127.0.0.1:8400 (`ip address` lists them)"
+        return f"{variable} must name an address of this machine, such as {example} (`ip address` lists them)"
     if isinstance(error, PermissionError):
-        return "Ports below 1024 are for root: set TOCSIN_LISTEN to a higher one"
-    return "Stop the program that uses it (`ss -ltnp` shows it), or set TOCSIN_LISTEN to another port or address"
+        return f"Ports below 1024 are for root: set {variable} to a higher one"
+    return f"Stop the program that uses it (`ss -ltnp` shows it), or set {variable} to another port or address"
 
 
 class _Http(uvicorn.Server):
@@ -133,15 +144,18 @@ class _Process:
         parts: Parts,
         server: Server,
         place: socket.socket | None,
+        mail: socket.socket | None,
         beside: Callable[[Server], Awaitable[None]] | None,
     ) -> None:
         self._settings, self._parts, self._server, self._place, self._beside = settings, parts, server, place, beside
+        self._mail = mail
         self._engine = Engine(server, STEPS if parts.engine else HTTP_ONLY_STEPS, delivers=parts.engine)
         self._auditor = Auditor(server, self._engine.health, {step.name: step.every for step in STEPS}) if parts.engine else None
         url = settings.heartbeat_url if parts.engine else None
         self._heartbeat = Heartbeat(server.door, url, server.core.clock, self._why_not_well) if url else None
         self._watch = asgi.watch_of(server, self._engine if parts.engine else None, self._auditor, self._heartbeat)
         self._http: _Http | None = None
+        self._letters: Letters | None = None
         self._app: asgi.Front | None = None
         self._end = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -154,6 +168,7 @@ class _Process:
         if self._parts.engine:
             await self._recover()
         requests = await self._serve_requests()
+        await self._take_mail()
         self._tasks = self._background()
         announce(await asyncio.to_thread(_facts, self._settings, self._parts, self._server))
         settle()
@@ -186,6 +201,17 @@ class _Process:
             await asyncio.sleep(0.001)
         return requests
 
+    async def _take_mail(self) -> None:
+        """Reports of jobs by mail, where that is wanted."""
+        domain, core = self._settings.ping_mail, self._server.core
+        if self._mail is None or domain is None:
+            return
+        from tocsin.net.letters import Letters  # noqa: PLC0415 - only who sets this pays for it
+        from tocsin.pipeline.mailroom import Mailroom  # noqa: PLC0415
+
+        self._letters = Letters(Mailroom(core.database, core.writer, core.pulse), domain)
+        await self._letters.start(self._mail)
+
     def _background(self) -> list[asyncio.Task[None]]:
         tasks = [asyncio.create_task(supervised("engine", self._engine.run))]
         if self._auditor is not None:
@@ -212,6 +238,8 @@ class _Process:
 
     async def _stop(self, requests: "asyncio.Task[None] | None") -> None:
         began = monotonic()
+        if self._letters is not None:
+            await self._letters.close()
         if self._http is not None and requests is not None:
             if self._app is not None:
                 self._app.hub.stop()

@@ -6,6 +6,9 @@
 - What was expected while Tocsin itself was away is not judged: nobody was there to take the ping (`after_absence`).
 """
 
+import re
+
+import msgspec
 from msgspec.structs import replace
 
 from tocsin.core.errors import InvalidInput
@@ -42,6 +45,36 @@ def kind_of(word: str) -> tuple[Kind, int | None] | None:
     if word.isascii() and word.isdigit() and len(word) <= 3 and int(word) <= 255:
         return (Kind.FAIL if int(word) else Kind.SUCCESS), int(word)
     return None
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    """What stands before the ``@`` of an address: which heartbeat, and what a letter to it says."""
+
+    token: str
+    what: str = ""
+
+
+_TOKEN = 32  # characters
+_WORD = re.compile(r"(if|unless)-([a-z0-9_.-]{1,24})")
+
+
+def read_mailbox(local: str) -> Mailbox | None:
+    """``TOKEN``, ``TOKEN+start``, ``TOKEN+1``, ``TOKEN+if-WORD``; a ``-`` does what the ``+`` does. None: it is no such address."""
+    token, sign, what = local[:_TOKEN], local[_TOKEN : _TOKEN + 1], local[_TOKEN + 1 :].lower()
+    if len(token) < _TOKEN or not token.isascii() or sign not in ("", "+", "-") or (sign and not what):
+        return None
+    if what and what != Kind.SUCCESS.value and kind_of(what) is None and not _WORD.fullmatch(what):
+        return None
+    return Mailbox(token, what)
+
+
+def kind_of_letter(box: Mailbox, subject: str) -> tuple[Kind, int | None]:
+    """What a letter says: its address alone, or whether a word stands in its subject (``_`` is a space)."""
+    match = _WORD.fullmatch(box.what)
+    if match is None:
+        return kind_of(box.what) or (Kind.SUCCESS, None)
+    is_there = match[2].replace("_", " ") in subject.lower()
+    return (Kind.SUCCESS if is_there == (match[1] == "if") else Kind.FAIL), None
 
 
 def on_ping(heartbeat: Heartbeat, kind: Kind, now: int) -> tuple[Decision, int | None]:

@@ -1,5 +1,6 @@
 """Takes the pings of jobs, and tells of those that stay away (M5). State, ping, event and what it leads to are one transaction."""
 
+import base64
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -112,7 +113,7 @@ class Pulse:
             raise Conflict(f"there are {MOST:,} heartbeats already; remove some that are no longer needed")
         values = msgspec.structs.asdict(wanted)
         new = rules.begin(rules.check(Heartbeat(id=new_id(now), site_id=site_id, created_at=now, updated_at=now, **values), now), now)
-        token = secrets.token_urlsafe(24)
+        token = new_token()
         store.add(tx, new, digest(token))
         audit.record(tx, who, "heartbeat.made", thing(new), now, after=_asked(new), site_id=site_id)
         return Made(new, token)
@@ -133,7 +134,7 @@ class Pulse:
 
     def new_token(self, tx: Tx, who: Who, heartbeat_id: str) -> Made:
         """Another address for the job; the present one is no longer known. Raises `NotFound`."""
-        old, token = self._locked(tx, heartbeat_id), secrets.token_urlsafe(24)
+        old, token = self._locked(tx, heartbeat_id), new_token()
         store.new_token(tx, old.id, digest(token))
         audit.record(tx, who, "heartbeat.token_changed", thing(old), self._clock.now(), site_id=old.site_id)
         return Made(old, token)
@@ -185,8 +186,13 @@ def _event(heartbeat: Heartbeat, news: News, ping: Ping | None) -> EventInput:
     )
 
 
+def new_token() -> str:
+    """160 random bits in small letters and digits: also an address of mail, whose case nobody has to keep."""
+    return base64.b32encode(secrets.token_bytes(20)).decode().lower()
+
+
 def digest(token: str) -> str:
-    """What is stored of a token. Plain SHA-256 is enough: 192 random bits cannot be tried through."""
+    """What is stored of a token. Plain SHA-256 is enough: 160 random bits cannot be tried through."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 

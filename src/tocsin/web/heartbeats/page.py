@@ -16,6 +16,7 @@ from tocsin.core.reading import read_body
 from tocsin.heartbeats import store
 from tocsin.heartbeats.model import MOST, Heartbeat
 from tocsin.identity.model import Viewer
+from tocsin.pipeline.pulse import Made
 from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.desk import Desk
 from tocsin.web.heartbeats import rules
@@ -115,8 +116,7 @@ class HeartbeatPages(Controller):
             return await asyncio.to_thread(_form, request, viewer, sent, problems(error))
         except Conflict as error:
             return await asyncio.to_thread(_form, request, viewer, sent, Problems(form=error.message))
-        url = api.ping_url(server.core.settings.public_url, made.token)
-        return await asyncio.to_thread(_shown_once, request, viewer, made.heartbeat, url)
+        return await asyncio.to_thread(_shown_once, request, server, viewer, made)
 
     @get("/{heartbeat_id:str}", sync_to_thread=True)
     def heartbeat(
@@ -175,8 +175,7 @@ class HeartbeatPages(Controller):
         """Gives it another address, and shows that, this once. The present one ends."""
         await form(request, NoFields)
         made = await api.new_token(server, viewer.calling(address_of(request)), heartbeat_id)
-        url = api.ping_url(server.core.settings.public_url, made.token)
-        return await asyncio.to_thread(_shown_once, request, viewer, made.heartbeat, url)
+        return await asyncio.to_thread(_shown_once, request, server, viewer, made)
 
     @post("/{heartbeat_id:str}/remove", status_code=200)
     async def remove(self, request: AnyRequest, server: TheServer, viewer: TheViewer, heartbeat_id: InPath) -> Response[bytes]:
@@ -201,8 +200,10 @@ async def _pause(request: AnyRequest, server: Server, viewer: Viewer, heartbeat_
     return go(f"/heartbeats/{heartbeat_id}?done={'paused' if paused else 'resumed'}", depth=2)
 
 
-def _shown_once(request: AnyRequest, viewer: Viewer, job: Heartbeat, url: str) -> Response[bytes]:
-    return screen(request, viewer, "heartbeats/made.html", here="checks", job=job, address=url, expects=rules.expects(job))
+def _shown_once(request: AnyRequest, server: Server, viewer: Viewer, made: Made) -> Response[bytes]:
+    job = made.heartbeat
+    url, mail = api.ping_url(server.core.settings.public_url, made.token), api.ping_mail(server, made.token)
+    return screen(request, viewer, "heartbeats/made.html", here="checks", job=job, address=url, mail=mail, expects=rules.expects(job))
 
 
 def _form(request: AnyRequest, viewer: Viewer, sent: HeartbeatForm, wrong: Problems, job: Heartbeat | None = None) -> Response[bytes]:
