@@ -1,5 +1,6 @@
 """What may be made, and what is quiet: decisions about silences, maintenance windows and dependencies."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -379,3 +380,14 @@ def expect_site(matchers: Matchers, sites: Collection[str], where: str) -> None:
     if pinned_site(matchers) not in sites:
         known = " or ".join(sorted(sites)) or "none yet"
         raise InvalidInput.of(where, f'must hold {{"field": "site", "op": "=", "value": ...}} with a site that is yours: {known}')
+
+
+# Two people who change one thing.
+
+_OF_ITSELF = ("reminded_at",)  # what Tocsin notes down, and nobody types
+
+
+def edition(kept: Silence | Maintenance | Dependency) -> str:
+    """Which state of *kept* somebody had before their eyes: another one as soon as anybody has changed it."""
+    fields = {name: value for name, value in msgspec.structs.asdict(kept).items() if name not in _OF_ITSELF}
+    return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()[:16]

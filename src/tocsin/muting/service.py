@@ -42,9 +42,16 @@ def add(tx: Tx, who: Who, kept: Kept, now: int, sites: Sites = None) -> Kept:
     return kept
 
 
-def change(tx: Tx, who: Who, kind: type[Kept], kept_id: str, wanted: dict[str, Any], now: int, sites: Sites = None) -> Kept:
-    """Changes the fields that *wanted* names. Raises `NotFound`, `InvalidInput`, and `Conflict` for what is over."""
+def change(
+    tx: Tx, who: Who, kind: type[Kept], kept_id: str, wanted: dict[str, Any], now: int, sites: Sites = None, edition: str | None = None
+) -> Kept:
+    """Changes the fields that *wanted* names. *edition*: the one that the change was made from, if that matters.
+
+    Raises `NotFound`, `InvalidInput`, and `Conflict` for what is over, or was changed by somebody else meanwhile.
+    """
     old = find(tx.sql, kind, kept_id, sites, lock=True)
+    if edition not in (None, rules.edition(old)):
+        raise Conflict(f"this {store.NAMES[kind]} was changed by somebody else meanwhile")
     if not isinstance(old, Dependency) and rules.status_of(old, now) is Standing.EXPIRED:
         raise Conflict(f"this {store.NAMES[kind]} is over; make a new one")
     new = msgspec.structs.replace(old, **wanted)

@@ -268,3 +268,51 @@ async def test_a_responder_changes_silences_and_no_dependencies(sqlite_service: 
     await lena.get("/silences")
     assert "Add a dependency" not in lena.text
     assert (await lena.get("/dependencies/new")).status_code == 403
+
+
+def hidden(browser: Browser, name: str) -> str:
+    """What a hidden field of the page at hand carries."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', browser.page.text)
+    assert found, f"no {name} on this page"
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs"),
+    [
+        ("silence", "the rack is being moved , where host is web-9"),
+        ("maintenance", "Kernel updates , where host is web-9, from"),
+        ("dependency", "web-9 and its sites : while there is an alert where type is server.down, nobody is told where host is web-9"),
+    ],
+)
+async def test_the_second_of_two_who_change_one_thing_is_shown_what_the_first_did(sqlite_service: Service, kind: str, theirs: str) -> None:
+    marta = await log_in(sqlite_service, role=Role.ADMIN)
+    make, sent = "/silences/new", a_silence("")
+    if kind == "maintenance":
+        starts_at, ends_at = (to_text(sqlite_service.world.clock.now() + hours * HOUR)[:16] for hours in (1, 3))
+        sent |= {"kind": kind, "name": "Disk swap", "lasts": "", "starts_at": starts_at, "ends_at": ends_at}
+    if kind == "dependency":
+        make = "/dependencies/new"
+        parent = {"p0.field": "type", "p0.op": "=", "p0.value": "server.down"}
+        sent = {**parent, "c0.field": "host", "c0.op": "=", "c0.value": "web-1", "name": "web-1 and its sites", "do": "save"}
+    await marta.get(make)
+    await marta.fill(make, sent | {"csrf": marta.csrf})
+    await marta.get("/silences")
+    address = re.search(rf'href="((?:silences/{kind}|dependencies)/[0-9a-f-]{{36}})"', marta.page.text)
+    assert address
+    await marta.get(f"/{address[1]}")
+    sent |= {"csrf": marta.csrf, "edition": hidden(marta, "edition")}
+    first = {"m0.value": "web-9", "c0.value": "web-9", "comment": "the rack is being moved"}
+    first |= {"name": "Kernel updates" if kind == "maintenance" else "web-9 and its sites"}
+    assert (await marta.fill(f"/{address[1]}", sent | first)).status_code == 303
+
+    answer = await marta.fill(f"/{address[1]}", sent | {"comment": "mine", "name": "mine"})
+    assert answer.status_code == 409
+    assert f"Somebody else saved this {kind} meanwhile. What you typed is kept below" in marta.text
+    assert theirs in marta.text
+    assert 'value="web-1"' in marta.page.text
+    assert "Save over it" in marta.text
+    again = sent | {"comment": "mine", "name": "mine", "edition": hidden(marta, "edition")}
+    assert (await marta.fill(f"/{address[1]}", again)).status_code == 303
+    await marta.get("/silences")
+    assert "web-9" not in marta.text

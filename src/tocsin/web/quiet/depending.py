@@ -11,7 +11,7 @@ from tocsin.core.ids import new_id
 from tocsin.core.text import sentence
 from tocsin.db.writer import Tx
 from tocsin.identity.model import Viewer
-from tocsin.muting import preview as previews, service
+from tocsin.muting import preview as previews, rules as muting_rules, service
 from tocsin.muting.model import Dependency
 from tocsin.muting.preview import Preview, Scope
 from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
@@ -80,14 +80,16 @@ async def _answer(request: AnyRequest, server: Server, viewer: Viewer, kept: Dep
             made = Dependency(new_id(now), sent.name, parent, children, sent.same, caller.name, now)
             return service.add(tx, caller.who, made, now)
         wanted = {"name": sent.name, "parent": parent, "children": children, "same": sent.same}
-        return service.change(tx, caller.who, Dependency, kept.id, wanted, now)
+        return service.change(tx, caller.who, Dependency, kept.id, wanted, now, edition=sent.edition or None)
 
     try:
         await write(server, work)
     except InvalidInput as error:
         return await asyncio.to_thread(_page, request, server, viewer, kept, sent, problems(error, _on_page))
     except Conflict as error:
-        return await asyncio.to_thread(_page, request, server, viewer, kept, sent, Problems(form=sentence(error.message)))
+        kept = kept and await asyncio.to_thread(_find, server, kept.id)
+        wrong = Problems() if rules.overtaken(kept, sent.edition) else Problems(form=sentence(error.message))
+        return await asyncio.to_thread(_page, request, server, viewer, kept, sent, wrong)
     return go("/silences?done=depends", depth=1)
 
 
@@ -109,13 +111,17 @@ def _page(
     parent_seen = _see(server, viewer, sent.parent, "parent", wrong) if look else None
     child_seen = _see(server, viewer, sent.children, "children", wrong) if look else None
     desk: Desk = request.app.state.desk
+    overtaken = rules.overtaken(kept, sent.edition)
     return screen(
         request,
         viewer,
         "quiet/dependency.html",
-        status=422 if wrong else 200,
+        status=422 if wrong else 409 if overtaken else 200,
         here="quiet",
         kept=kept,
+        overtaken=overtaken,
+        edition=muting_rules.edition(kept) if kept else "",
+        says=rules.says,
         sent=sent,
         wrong=wrong,
         parent_seen=parent_seen,

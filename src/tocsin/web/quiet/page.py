@@ -135,13 +135,17 @@ class QuietPages(Controller):
             wanted = rules.changes(kept, sent, _zone(viewer), now)
             sites = sites_of(server, caller)
             if isinstance(kept, Silence):
-                await write(server, lambda tx: service.change(tx, caller.who, Silence, kept.id, wanted, now, sites))
+                await write(server, lambda tx: service.change(tx, caller.who, Silence, kept.id, wanted, now, sites, sent.edition or None))
             else:
-                await write(server, lambda tx: service.change(tx, caller.who, Maintenance, kept.id, wanted, now, sites))
+                await write(
+                    server, lambda tx: service.change(tx, caller.who, Maintenance, kept.id, wanted, now, sites, sent.edition or None)
+                )
         except InvalidInput as error:
             return await asyncio.to_thread(_page, request, server, viewer, sent, problems(error, _on_page), kept)
         except Conflict as error:
-            return await asyncio.to_thread(_page, request, server, viewer, sent, Problems(form=sentence(error.message)), kept)
+            kept = await asyncio.to_thread(_find, server, viewer, kind, kept_id)
+            wrong = Problems() if rules.overtaken(kept, sent.edition) else Problems(form=sentence(error.message))
+            return await asyncio.to_thread(_page, request, server, viewer, sent, wrong, kept)
         return go("/silences?done=changed", depth=2)
 
     @post("/new", status_code=200)
@@ -242,14 +246,18 @@ def _page(
         except InvalidInput as error:
             wrong = problems(error, _on_page)
     desk: Desk = request.app.state.desk
+    overtaken = rules.overtaken(kept, sent.edition)
     return screen(
         request,
         viewer,
         "quiet/form.html",
-        status=422 if wrong else 200,
+        status=422 if wrong else 409 if overtaken else 200,
         here="quiet",
         sent=sent,
         kept=kept,
+        overtaken=overtaken,
+        edition=muting_rules.edition(kept) if kept else "",
+        says=rules.says,
         wrong=wrong,
         seen=seen,
         shown=SHOWN,

@@ -12,6 +12,7 @@ from tocsin.core.errors import InvalidInput
 from tocsin.core.wall import moment, wall_clock
 from tocsin.muting.matching import MAX_MATCHERS
 from tocsin.muting.model import Dependency, Maintenance, Matcher, Matchers, Op, Silence
+from tocsin.muting.rules import edition
 from tocsin.web.groups import Fields, count, several, single
 
 COMMENT = 1_000
@@ -43,12 +44,13 @@ class QuietForm(msgspec.Struct, frozen=True):
     comment: str = ""
     name: str = ""
     rrule: str = ""
+    edition: str = ""  # what was changed, as it was when the form was opened
     do: str = "preview"
 
 
 def form_of(fields: Fields) -> QuietForm:
     """The fields ``m0.field``, ``m0.op``, ``m0.value`` ... put together."""
-    names = ("kind", "lasts", "starts_at", "ends_at", "comment", "name", "rrule", "do")
+    names = ("kind", "lasts", "starts_at", "ends_at", "comment", "name", "rrule", "edition", "do")
     values = {name: single(fields, name) for name in names}
     kind = "maintenance" if values.pop("kind") == "maintenance" else "silence"
     return QuietForm(kind=kind, matchers=rows_of(fields, "m"), **values)
@@ -96,7 +98,13 @@ def written(kept: Silence | Maintenance, zone: ZoneInfo) -> QuietForm:
     kind = "silence" if isinstance(kept, Silence) else "maintenance"
     matchers = tuple((one.field, one.op.value, one.value) for one in kept.matchers)
     name, rrule = (kept.name, kept.rrule or "") if isinstance(kept, Maintenance) else ("", "")
-    return QuietForm(kind, matchers, "", _field(kept.starts_at, zone), _field(kept.ends_at, zone), kept.comment, name, rrule)
+    starts_at, ends_at = _field(kept.starts_at, zone), _field(kept.ends_at, zone)
+    return QuietForm(kind, matchers, "", starts_at, ends_at, kept.comment, name, rrule, edition(kept))
+
+
+def overtaken(kept: Silence | Maintenance | Dependency | None, seen: str) -> bool:
+    """Whether somebody else has changed *kept* since the form was opened that carries this edition of it."""
+    return kept is not None and bool(seen) and edition(kept) != seen
 
 
 def changes(kept: Silence | Maintenance, sent: QuietForm, zone: ZoneInfo, now: int) -> dict[str, Any]:
@@ -180,16 +188,19 @@ class DependencyForm(msgspec.Struct, frozen=True):
     parent: tuple[Row, ...] = ()
     children: tuple[Row, ...] = ()
     same: tuple[str, ...] = ()
+    edition: str = ""
     do: str = "preview"
 
 
 def dependency_of(fields: Fields) -> DependencyForm:
     """The fields ``p0.field``, ``c0.field`` ... put together."""
     parent, children = rows_of(fields, "p"), rows_of(fields, "c")
-    return DependencyForm(single(fields, "name"), parent, children, several(fields, "same")[:4], single(fields, "do"))
+    return DependencyForm(
+        single(fields, "name"), parent, children, several(fields, "same")[:4], single(fields, "edition"), single(fields, "do")
+    )
 
 
 def written_dependency(kept: Dependency) -> DependencyForm:
     """One that there is, as the form has it."""
     parent, children = (tuple((m.field, m.op.value, m.value) for m in side) for side in (kept.parent, kept.children))
-    return DependencyForm(kept.name, parent, children, kept.same)
+    return DependencyForm(kept.name, parent, children, kept.same, edition(kept))
