@@ -18,7 +18,8 @@ from tocsin.web.access import AnyRequest
 from tocsin.web.pages import screen
 from tocsin.web.settings.story import tell
 from tocsin.web.start import TheServer
-from tocsin.web.viewer import TheViewer
+from tocsin.web.times import Times
+from tocsin.web.viewer import TheViewer, zone_named
 
 PAGE = 50
 GROUPS = (
@@ -71,6 +72,7 @@ def _page(request: AnyRequest, server: Server, viewer: Viewer, verified: tuple[H
     with server.core.database.read() as connection:
         entries = store.page(connection, wanted, asked.before, PAGE + 1)
         name = people.namer(people.names(connection))
+    times = Times(zone_named(viewer.time_zone), server.core.clock.now())
     given = {name: value for name in ("actor", "action", "object") if (value := getattr(asked, name))}
     return screen(
         request,
@@ -82,7 +84,7 @@ def _page(request: AnyRequest, server: Server, viewer: Viewer, verified: tuple[H
         older=urlencode({**given, "before": entries[PAGE - 1].number}) if len(entries) > PAGE else "",
         query=urlencode(given),
         name=name,
-        told=lambda entry: tell(entry, name),
+        told=lambda entry: tell(entry, name, times.when),
         asked=asked,
         groups=GROUPS,
         verified=verified,

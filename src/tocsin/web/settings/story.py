@@ -1,12 +1,14 @@
 """An entry of the audit log as a person reads it: who did what to which thing, and what it changed."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from tocsin.audit.model import Entry
-from tocsin.core.times import to_text
+from tocsin.core.times import from_datetime
 from tocsin.web.devices import device
 from tocsin.web.people import Name
 
@@ -44,6 +46,7 @@ VERBS: Mapping[str, str] = {
 }
 OF_ONESELF = frozenset(("login", "logout", "password.invite", "password.reset"))
 FIRST = frozenset(("reason", "role", "sites", "status", "scopes", "by", "times_more"))
+LAST = frozenset(("due_at", "generation", "until", "version"))  # what Tocsin keeps for itself
 SHOWN = 5  # fields beside the sentence; the rest is behind a click
 
 
@@ -65,9 +68,9 @@ class Told(msgspec.Struct, frozen=True):
     more: list[Change]
 
 
-def tell(entry: Entry, name: Name) -> Told:
-    """The words for *entry*; *name* knows the people."""
-    changes = [one for one in _changes(entry) if one.before is not None or one.after is not None]
+def tell(entry: Entry, name: Name, when: Callable[[int], str]) -> Told:
+    """The words for *entry*; *name* knows the people, *when* the reader's clock."""
+    changes = [one for one in _changes(entry, name, when) if one.before is not None or one.after is not None]
     thing, path = _thing(entry, name)
     if entry.action in OF_ONESELF:
         thing, path = "", None
@@ -96,6 +99,8 @@ def _thing(entry: Entry, name: Name) -> tuple[str, str | None]:
             return _named(entry) or rest, "/settings/keys"
         case "contact":
             return _contact(entry) or rest, None
+        case "override":
+            return "", None  # whose, and from when to when, is in its fields
         case "account":
             return "an address that nobody has", None
         case _:
@@ -119,11 +124,11 @@ def _contact(entry: Entry) -> str | None:
     return None
 
 
-def _changes(entry: Entry) -> list[Change]:
+def _changes(entry: Entry, name: Name, when: Callable[[int], str]) -> list[Change]:
     before, after = _fields(entry.before), _fields(entry.after)
     left_out = {"name"} if entry.object.startswith("key:") else set()
-    names = sorted({**after, **before}.keys() - left_out, key=lambda name: (name not in FIRST, name))
-    return [Change(_label(name), _text(before, name), _text(after, name)) for name in names]
+    fields = sorted({**after, **before}.keys() - left_out, key=lambda field: (field not in FIRST, field in LAST, field))
+    return [Change(_label(field), _text(before, field, name, when), _text(after, field, name, when)) for field in fields]
 
 
 def _label(name: str) -> str:
@@ -135,18 +140,44 @@ def _fields(text: str | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _text(fields: dict[str, Any], name: str) -> str | None:
+def _text(fields: dict[str, Any], field: str, name: Name, when: Callable[[int], str]) -> str | None:
     """A value in words; None for one that is not there, or empty."""
-    match fields.get(name):
-        case None:
+    match fields.get(field):
+        case None | "":
             return None
+        case str() as text if field == "agent":
+            return device(text)
+        case int() as number if field.endswith(("_at", "_until")) and not isinstance(number, bool):
+            return when(number)
+        case other:
+            return _words(other, name, when)
+
+
+def _words(value: Any, name: Name, when: Callable[[int], str]) -> str:
+    """Moments on the reader's clock, people by their names, lists and tables without brackets."""
+    match value:
         case str() as text:
-            return device(text) if name == "agent" else text or None
+            at = _moment(text)
+            return when(at) if at is not None else name(text) if _PERSON.fullmatch(text) else text
         case bool() as yes:
             return "yes" if yes else "no"
-        case int() as number if name.endswith(("_at", "_until")):
-            return to_text(number)[:16].replace("T", " ")
         case list() as items:
-            return ", ".join(map(str, items)) or "none"
+            return ", ".join(_words(one, name, when) for one in items) or "none"
+        case {"name": str() as called}:
+            return called
+        case dict() as table:
+            return ", ".join(f"{_label(key)} {_words(one, name, when)}" for key, one in table.items()) or "none"
         case other:
             return msgspec.json.encode(other).decode()
+
+
+def _moment(text: str) -> int | None:
+    """The moment that *text* writes down as the log does; None if it is none."""
+    try:
+        return from_datetime(datetime.fromisoformat(text)) if _MOMENT.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_PERSON = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+")
