@@ -21,8 +21,9 @@ from tocsin.notify.links import LinkAction
 from tocsin.notify.queries import Carried, Enclosed, Person
 from tocsin.notify.render import clean, clean_line
 from tocsin.pipeline.actions import Decide
-from tocsin.web import story
+from tocsin.web import people, story
 from tocsin.web.pages import HEADERS, notice, page
+from tocsin.web.people import Name
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import zone_named
 
@@ -51,6 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
     alert: Alert
     history: list[HistoryLine]
     enclosed: list[Enclosed]
+    name: Name
 
 
 UNKNOWN = DeadEnd(
@@ -115,7 +117,8 @@ def look(server: Server, token: str) -> Seen | DeadEnd:
             return dead or UNKNOWN
         history = alert_queries.history(connection, alert.number, STEPS_SHOWN)
         enclosed = queries.enclosed(connection, message.id, ENCLOSED_SHOWN)
-    return Seen(opened.action, message, message.contact, alert, history, enclosed)
+        name = people.namer(people.names(connection))
+    return Seen(opened.action, message, message.contact, alert, history, enclosed, name)
 
 
 def why_dead(message: Carried, now: int) -> DeadEnd | None:
@@ -203,7 +206,7 @@ def _page(server: Server, seen: Seen, said: str) -> Response[bytes]:
     now = server.core.clock.now()
     zone = zone_named(seen.person.time_zone)
     tokens = {action.value: links.token(server.secret, seen.message.id, action) for action in LinkAction}
-    told = story.tell(seen.alert, server.core.sites.slug_of(seen.alert.site_id), seen.history, zone, now)
+    told = story.tell(seen.alert, server.core.sites.name_of(seen.alert.site_id), seen.history, seen.name, zone, now)
     return page(
         "link.html",
         depth=1,
@@ -212,7 +215,7 @@ def _page(server: Server, seen: Seen, said: str) -> Response[bytes]:
         tokens=tokens,
         wanted=seen.action.value,
         live=seen.alert.status != Status.RESOLVED,
-        person=seen.person.actor,
+        person=seen.name(seen.person.actor),
         lasts=story.lifetime(seen.message.created_at + links.LIFETIME - now),
         enclosed=[_enclosed(server, one) for one in seen.enclosed],
     )

@@ -11,6 +11,8 @@ from tocsin.core.severity import Severity
 from tocsin.core.text import counted, cut
 from tocsin.core.times import in_words, to_datetime
 from tocsin.notify.render import clean, clean_line
+from tocsin.web.alerts.timeline import WAYS
+from tocsin.web.people import Name
 
 MESSAGE_LIMIT = 1_200
 
@@ -45,8 +47,8 @@ class Story(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
 
 
-def tell(alert: Alert, site: str, history: list[HistoryLine], zone: tzinfo, now: int) -> Story:
-    """The story of *alert* as it stands at *now*; *history* is shown with the newest first, times in *zone*."""
+def tell(alert: Alert, site: str, history: list[HistoryLine], name: Name, zone: tzinfo, now: int) -> Story:
+    """The story of *alert* as it stands at *now*; *history* is shown with the newest first, people by *name*, times in *zone*."""
     when = clock_of(zone, now)
     return Story(
         title=clean_line(alert.title) or clean_line(alert.type),
@@ -55,9 +57,9 @@ def tell(alert: Alert, site: str, history: list[HistoryLine], zone: tzinfo, now:
         word=Severity(alert.severity).word.capitalize(),
         status=alert.status,
         kicker=_kicker(alert, when, now),
-        keeper=_keeper(alert, when),
+        keeper=_keeper(alert, name, when),
         facts=_facts(alert, site, when),
-        steps=tuple(_step(line, when) for line in reversed(history)),
+        steps=tuple(_step(line, name, when) for line in reversed(history)),
     )
 
 
@@ -80,24 +82,16 @@ def _kicker(alert: Alert, when: Callable[[int], str], now: int) -> str:
     return f"since {when(alert.first_seen_at)}, {in_words(now - alert.first_seen_at)}, {times}"
 
 
-def _keeper(alert: Alert, when: Callable[[int], str]) -> str:
+def _keeper(alert: Alert, name: Name, when: Callable[[int], str]) -> str:
     match alert.status:
         case Status.ACKNOWLEDGED:
-            return f"{_name(alert.acknowledged_by)} has it since {when(alert.acknowledged_at or 0)}."
+            return f"{name(alert.acknowledged_by)} has it since {when(alert.acknowledged_at or 0)}."
         case Status.SNOOZED:
             return f"Snoozed until {when(alert.snoozed_until or 0)}."
         case Status.RESOLVED:
-            return f"{_name(alert.resolved_by)} resolved it." if alert.resolved_by != "tocsin" else "It resolved itself."
+            return f"{name(alert.resolved_by)} resolved it." if alert.resolved_by != "tocsin" else "It resolved itself."
         case _:
-            return f"Assigned to {clean_line(alert.assignee, 80)}; nobody has taken it yet." if alert.assignee else "Nobody has it yet."
-
-
-def _name(actor: str | None) -> str:
-    """An actor for people: ``key:whmcs`` is the key whmcs."""
-    text = clean_line(actor or "somebody", 80)
-    if text.startswith("key:"):
-        return f"The key {text[4:]}"
-    return "Tocsin" if text == "tocsin" else text
+            return f"Assigned to {name(alert.assignee)}; nobody has taken it yet." if alert.assignee else "Nobody has it yet."
 
 
 def _facts(alert: Alert, site: str, when: Callable[[int], str]) -> tuple[Fact, ...]:
@@ -114,14 +108,14 @@ def _facts(alert: Alert, site: str, when: Callable[[int], str]) -> tuple[Fact, .
     return tuple(fact for fact in found if fact.value)
 
 
-def _step(line: HistoryLine, when: Callable[[int], str]) -> Step:
+def _step(line: HistoryLine, name: Name, when: Callable[[int], str]) -> Step:
     details = line.details or {}
-    icon, text = _what(line, details)
-    note = clean_line(str(details.get("note") or ""), 400)
+    icon, text = _what(line, name, details)
+    note = cut(clean(str(details.get("note") or "")), 400)
     return Step(when(line.at), icon, text, note)
 
 
-def _what(line: HistoryLine, details: dict[str, object]) -> tuple[str, str]:
+def _what(line: HistoryLine, name: Name, details: dict[str, object]) -> tuple[str, str]:
     """An icon and what happened."""
     if line.action == Action.NOTIFIED:
         return "i-mail", _notified(details)
@@ -129,11 +123,11 @@ def _what(line: HistoryLine, details: dict[str, object]) -> tuple[str, str]:
         return "i-checks", "A recovery came in, so it is resolved"
     icon, words = _WORDS.get(line.action, ("i-note", f"{{who}}: {clean_line(line.action, 60).replace('_', ' ')}"))
     text = words.format(
-        who=_name(line.actor),
+        who=name(line.actor),
         severity=_severity(details.get("severity")),
         before=_severity(details.get("from")),
         after=_severity(details.get("to")),
-        user=clean_line(str(details.get("to")), 80),
+        user=name(str(details.get("to"))),
         level=clean_line(str(details.get("level")), 10),
         why=clean_line(line.reason, 100),
     )
@@ -163,10 +157,7 @@ _WORDS: dict[str, tuple[str, str]] = {
 def _notified(details: dict[str, object]) -> str:
     """Names the channel, not the address: whoever was forwarded this link need not learn everybody's."""
     channel = clean_line(str(details.get("contact") or "message"), 80).partition(" ")[0]
-    return f"{_CHANNELS.get(channel, channel)}: {clean_line(str(details.get('outcome') or 'unknown'), 60)}"
-
-
-_CHANNELS = {"email": "Email", "ntfy": "Push"}
+    return f"{WAYS[channel][1] if channel in WAYS else channel.capitalize()}: {clean_line(str(details.get('outcome') or 'unknown'), 60)}"
 
 
 def _severity(value: object) -> str:
