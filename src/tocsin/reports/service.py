@@ -66,7 +66,7 @@ def _people(connection: sa.Connection, period: Period, sites: Sites) -> list[Pag
             continue
         key = owner.user_id or contact_id
         if key not in found:
-            who = owner.user_name or f"{owner.kind} {owner.name}"
+            who = owner.user_name or f"{owner.name} ({owner.kind})"
             found[key] = Pages(who, owner.time_zone if owner.time_zone and is_zone(owner.time_zone) else "UTC", owner.user_id)
         person = found[key]
         zone = zones.setdefault(person.time_zone, ZoneInfo(person.time_zone))

@@ -46,7 +46,7 @@ def _time(name: str, now: float | None, before: float | None) -> Figure:
 def _rate(now: float | None, before: float | None) -> Figure:
     if now is None:
         return Figure(NONE, "escalated", "no alert began")
-    return Figure(f"{percent(now)} %", "escalated", *_beside(now, before, "" if before is None else f"{percent(before)} %", "more", "less"))
+    return Figure(f"{percent(now)}%", "escalated", *_beside(now, before, "" if before is None else f"{percent(before)}%", "more", "less"))
 
 
 def _beside(now: float, before: float | None, was: str, up: str, down: str) -> tuple[str, str]:
@@ -58,7 +58,7 @@ def _beside(now: float, before: float | None, was: str, up: str, down: str) -> t
         return f"before: {was}", ""
     if abs(grown) < EVEN:
         return f"as before ({was})", ""
-    return f"{abs(round(grown * 100)):,} % {up if grown > 0 else down} than before ({was})", "worse" if grown > 0 else "better"
+    return f"{abs(round(grown * 100)):,}% {up if grown > 0 else down} than before ({was})", "worse" if grown > 0 else "better"
 
 
 def shade(count: int, most: int) -> int:

@@ -294,6 +294,7 @@ def _one(
         here="checks",
         check=check,
         shown=service.masked(check.definition),
+        kind_name=rules.KINDS.get(check.definition.kind, (check.definition.kind, ""))[0],
         sign_of=rules.SIGNS[check.status],
         signs=rules.SIGNS,
         describes=rules.describe(check),

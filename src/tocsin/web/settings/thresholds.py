@@ -169,7 +169,7 @@ def _place(one: Threshold) -> tuple[str, bool, str]:
 
 def _unit(one: Threshold) -> str:
     unit = rules.unit_of(one.metric)
-    return f" {unit}" if unit else ""
+    return unit if unit in ("", "%") else f" {unit}"
 
 
 def _about(one: Threshold, desk: Desk) -> str:

@@ -31,6 +31,8 @@ const AXIS = [
   [1, ":{ss}", "\n{D} {MMM} {HH}:{mm}", null, "\n{D} {MMM} {HH}:{mm}", null, "\n{HH}:{mm}", null, 1],
 ];
 
+const WHOLE = [1, 10, 100, 1e3, 1e4, 1e5].flatMap((tens) => [tens, 2 * tens, 5 * tens]); // of things that are counted there is no half
+
 class Chart {
   constructor(figure, data) {
     this.figure = figure;
@@ -80,10 +82,10 @@ class Chart {
       legend: { show: false },
       padding: [10, 22, 0, 0],
       cursor: { sync: { key: "tocsin" }, drag: { x: true, y: false, setScale: !this.figure.dataset.brush }, points: { show: !this.bars } },
-      scales: { x: { time: true, range: (_, low, high) => [low, this.bars && high === times.at(-1) ? high + step : high] }, y: { range: (_, low, high) => [this.bars || this.data.zero ? Math.min(0, low) : low, high || 1] } },
+      scales: { x: { time: true, range: (_, low, high) => [low, this.bars && high === times.at(-1) ? high + step : high] }, y: { range: (_, low, high) => [this.bars || this.data.zero ? Math.min(0, low) : low, this.data.unit === "%" ? Math.max(100, high) : high || 1] } },
       axes: [
         { stroke: style("ink-3"), font: "13px sans-serif", grid: { show: false }, ticks: { stroke: style("rule"), size: 5 }, values: AXIS, space: 64 },
-        { stroke: style("ink-3"), font: "13px sans-serif", grid: { stroke: style("grid"), width: 1 }, ticks: { show: false }, size: 44, space: 40, values: (_, all) => all.map((value) => (value >= 10000 ? `${value / 1000}k` : value.toLocaleString("en"))) },
+        { stroke: style("ink-3"), font: "13px sans-serif", grid: { stroke: style("grid"), width: 1 }, ticks: { show: false }, size: 44, space: 40, incrs: this.bars ? WHOLE : undefined, values: (_, all) => all.map((value) => (value >= 10000 ? `${value / 1000}k` : value.toLocaleString("en"))) },
       ],
       bands: band ? [{ series: [2, 1], fill: style("band") }] : [],
       series: [
