@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tests.showcase_checks import stage_checks, stage_jobs, stage_servers
+from tests.showcase_orders import stage_orders
 from tests.world import World
 from tocsin.alerts import rules
 from tocsin.alerts.model import Alert
@@ -283,10 +284,13 @@ async def stage(world: World) -> None:
     world.clock.at = NOW - 120 * DAY
     await world.write(lambda tx: _company(tx, world.clock.now()))
     await world.write(lambda tx: tx.sql.execute(sa.update(tables.users).values(time_zone="Europe/Berlin")))
+    ids = dict(world.rows(sa.select(tables.users.c.email, tables.users.c.id)))
     await world.people(
-        Contact(new_id(1), "ntfy", "marta-phone", "Marta"),
-        Contact(new_id(2), "email", MARTA, "Marta"),
-        Contact(new_id(3), "email", JONAS, "Jonas"),
+        Contact(new_id(1), "ntfy", "marta-phone", "Pocket", ids[MARTA]),
+        Contact(new_id(2), "email", MARTA, "Mailbox", ids[MARTA]),
+        Contact(new_id(3), "email", JONAS, "Mailbox", ids[JONAS]),
+        Contact(new_id(4), "ntfy", "aylin-phone", "Pocket", ids[AYLIN]),
+        Contact(new_id(5), "email", AYLIN, "Mailbox", ids[AYLIN]),
     )
     for trouble in PAST[:2]:
         await _play(world, [trouble])
@@ -313,6 +317,8 @@ async def stage(world: World) -> None:
     await world.write(lambda tx: stage_checks(tx, NOW))
     await world.write(lambda tx: stage_jobs(tx, NOW))
     await world.write(lambda tx: stage_servers(world.core, tx, NOW))
+    shops = (world.core.sites.get("kiezhost").id, "kiezhost")
+    await world.write(lambda tx: stage_orders(tx, MARTA, [ids[AYLIN], ids[JONAS]], shops, NOW))
     world.core.refresh()
     await _live_until(world, NOW)
 

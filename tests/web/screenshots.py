@@ -1,6 +1,6 @@
-"""``make screenshots``: every page as a desk and a phone show it, by day and at night, with the night of the showcase.
+"""``make screenshots``: every page as a desk and a phone show it, by day and at night: in the night of the showcase, and on the first day.
 
-``--readme`` also takes the few that the README shows, into docs/pictures.
+``--readme`` also takes the few that the README shows, into docs/pictures; names of pages take those only.
 """
 
 import asyncio
@@ -10,75 +10,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from tests import showcase
+from tests.web import every_page
 from tests.web.browsing import ARGS, NARROW, WIDE, chromium
-from tests.web.site import Site
-from tocsin.checks import store as checks
-from tocsin.db import schema, tables
+from tests.web.every_page import PAGES
+from tests.web.looks import LIGHTS
+from tests.web.site import Site, Stage
+from tocsin.db import schema
 from tocsin.db.engine import Database
-from tocsin.heartbeats import store as heartbeats
-from tocsin.hosts import store as hosts
-from tocsin.notify import links
 
 ROOT = Path(__file__).parents[2]
 SHEETS, PICTURES = ROOT / "screenshots", ROOT / "docs" / "pictures"
-PAGES = {
-    "overview": "/",
-    "alerts": "/alerts",
-    "alerts-acknowledged": "/alerts?status=acknowledged",
-    "alerts-resolved": "/alerts?status=resolved",
-    "alerts-nothing-found": "/alerts?q=no+such+thing",
-    "alert-down": "srv-12 is down",
-    "alert-resolved": "Panel answers in 4.2 s",
-    "events": "/events",
-    "events-one-type": "/events?type=invoice.",
-    "events-nothing-found": "/events?q=no+such+thing",
-    "sources": "/events/sources",
-    "quarantine": "/events/quarantine",
-    "analytics": "/analytics",
-    "settings-health": "/settings/health",
-    "settings-sites": "/settings/sites",
-    "settings-site": "/settings/sites/nordlicht",
-    "settings-catalogue-row": "/settings/sites/nordlicht/invoice.payment_failed",
-    "checks": "/checks",
-    "check-down": "a check: HTTPS nordlicht-12.example",
-    "check-new": "/checks/new",
-    "availability": "/availability",
-    "availability-sites": "/availability?by=site&days=90",
-    "hosts": "/hosts",
-    "host": "a server: srv-09",
-    "heartbeats": "/heartbeats",
-    "heartbeat-failed": "a job: Domain sync",
-    "heartbeat-new": "/heartbeats/new",
-    "oncall": "/oncall",
-    "oncall-month": "/oncall?by=month",
-    "teams": "/oncall/teams",
-    "team-new": "/oncall/teams/new",
-    "policies": "/policies",
-    "policy-new": "/policies/new",
-    "rules": "/rules",
-    "rule-new": "/rules/new",
-    "quiet": "/silences",
-    "dependency-new": "/dependencies/new",
-    "silence-new": "/silences/new?host=srv-12",
-    "welcome-whmcs": "/welcome?step=whmcs",
-    "welcome-phone": "/welcome?step=phone",
-    "welcome-test": "/welcome?step=test",
-    "settings-thresholds": "/settings/thresholds",
-    "settings-channels": "/settings/channels",
-    "settings-people": "/settings/people",
-    "settings-keys": "/settings/keys",
-    "settings-audit": "/settings/audit",
-    "settings-contacts": "/settings/contacts",
-    "settings-me": "/settings/me",
-    "settings-second-factor": "/settings/me/second-factor",
-    "api-docs": "/api/docs",
-    "design": "/design",
-}
-STRANGERS = {"login": "/login", "reset": "/reset"}  # what somebody sees who is not logged in
 README = (
     ("overview", WIDE, "dark"),
     ("alerts", WIDE, "light"),
@@ -86,31 +30,6 @@ README = (
     ("overview", NARROW, "dark"),
     ("alert-down", NARROW, "dark"),
 )
-
-
-async def address(site: Site, place: str) -> str:
-    """Where *place* is: an address, or the page of the check with this name or of the alert with this title."""
-    if place.startswith("a check: "):
-        with site.service.server.core.database.read() as connection:
-            every = checks.of_sites(connection, None)
-        return f"/checks/{next(one.id for one in every if one.definition.name == place.removeprefix('a check: '))}"
-    if place.startswith("a job: "):
-        with site.service.server.core.database.read() as connection:
-            jobs = heartbeats.heartbeats(connection, None, None, 100)
-        return f"/heartbeats/{next(one.id for one in jobs if one.name == place.removeprefix('a job: '))}"
-    if place.startswith("a server: "):
-        with site.service.server.core.database.read() as connection:
-            servers = hosts.hosts(connection)
-        return f"/hosts/{next(one.id for one in servers if one.name == place.removeprefix('a server: '))}"
-    return place if place.startswith("/") else f"/alerts/{showcase.find(site.service.world, place).number}"
-
-
-def action_link(site: Site) -> str:
-    """The page that a link in a message about the worst alert opens."""
-    alert = showcase.find(site.service.world, "srv-12 is down")
-    with site.service.server.core.database.read() as connection:
-        message = connection.execute(sa.select(tables.outbox.c.id).where(tables.outbox.c.alert_number == alert.number)).scalars().first()
-    return f"/a/{links.token(site.service.server.secret, str(message), links.LinkAction.ACKNOWLEDGE)}"
 
 
 async def context(browser: Browser, site: Site, size: Any, scheme: Any, who: str | None = showcase.MARTA) -> BrowserContext:
@@ -140,7 +59,7 @@ async def take(context: BrowserContext, address: str, path: Path, *, whole: bool
     if await page.locator("[data-plot]").count():
         await page.locator(".plot.drawn").first.wait_for()
     await page.evaluate("document.fonts.ready")
-    await page.wait_for_timeout(300)  # the first words of the stream
+    await page.wait_for_timeout(150)  # the first words of the stream
     if whole:  # a window as tall as the page: what is fixed to its edges stands at its edges
         size = page.viewport_size or WIDE
         height = int(await page.evaluate("document.documentElement.scrollHeight"))
@@ -151,48 +70,60 @@ async def take(context: BrowserContext, address: str, path: Path, *, whole: bool
     sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
 
-async def sheets(browser: Browser, site: Site) -> None:
-    """All of them."""
-    shutil.rmtree(SHEETS, ignore_errors=True)
-    SHEETS.mkdir()
-    for size in (WIDE, NARROW):
-        for scheme in ("light", "dark"):
-            ending = f"{size['width']}-{scheme}.png"
-            known = await context(browser, site, size, scheme)
-            for name, place in (PAGES | {"action-link": action_link(site)}).items():
-                await take(known, await address(site, place), SHEETS / f"{name}-{ending}")
-            await known.close()
-            stranger = await context(browser, site, size, scheme, None)
-            for name, place in STRANGERS.items():
-                await take(stranger, place, SHEETS / f"{name}-{ending}")
-            await stranger.close()
+Sheet = tuple[dict[str, str], str | None]  # pages, and who looks at them
 
 
-async def for_the_readme(browser: Browser, site: Site) -> None:
+async def sheets(browser: Browser, site: Site, wanted: list[Sheet], known: dict[str, str], only: set[str]) -> None:
+    """All of *wanted*, or those whose names are in *only*."""
+    for pages, who in wanted:
+        asked = {name: place.format_map(known) for name, place in pages.items() if not only or name in only}
+        for size, scheme in LIGHTS if asked else []:
+            one = await context(browser, site, size, scheme, who)
+            for name, place in asked.items():
+                site.clock.run()  # every picture is of the same minute
+                await take(one, place, SHEETS / f"{name}-{size['width']}-{scheme}.png")
+            await one.close()
+
+
+async def for_the_readme(browser: Browser, site: Site, known: dict[str, str]) -> None:
     """What the README shows: only what is seen without scrolling."""
     for name, size, scheme in README:
+        site.clock.run()
         one = await context(browser, site, size, scheme)
         kind = "phone" if size is NARROW else "desk"
-        await take(one, await address(site, PAGES[name]), PICTURES / f"{name}-{kind}.png", whole=False)
+        await take(one, PAGES[name].format_map(known), PICTURES / f"{name}-{kind}.png", whole=False)
         await one.close()
 
 
-async def main() -> None:
-    """Plays the night and photographs it."""
+async def a_site(folder: str, name: str, stage: Stage) -> Site:
+    """A Tocsin of its own."""
+    url = f"sqlite:///{folder}/{name}.db"
+    database = Database(url)
+    schema.upgrade(database)
+    database.close()
+    return await Site.open(url, Path(folder), stage)
+
+
+async def main(only: set[str], *, readme: bool) -> None:
+    """Plays the night and photographs it, then the first day."""
+    if not only:
+        shutil.rmtree(SHEETS, ignore_errors=True)
+    SHEETS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/tocsin.db"
-        database = Database(url)
-        schema.upgrade(database)
-        database.close()
-        site = await Site.open(url, Path(folder))
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGS)
-            await sheets(browser, site)
-            if "--readme" in sys.argv:
-                await for_the_readme(browser, site)
+            site = await a_site(folder, "night", showcase.stage)
+            known = every_page.known(site)
+            if readme:
+                await for_the_readme(browser, site, known)
+            night: list[Sheet] = [(PAGES, showcase.MARTA), (every_page.MAY_NOT, showcase.AYLIN), (every_page.STRANGERS, None)]
+            await sheets(browser, site, night, known, only)
+            await site.close()
+            site = await a_site(folder, "first-day", every_page.first_day)
+            await sheets(browser, site, [(every_page.EMPTY, showcase.MARTA)], {}, only)
+            await site.close()
             await browser.close()
-        await site.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main({name for name in sys.argv[1:] if not name.startswith("--")}, readme="--readme" in sys.argv))

@@ -37,8 +37,10 @@ class RunningClock(FakeClock):
 
     def run(self) -> None:
         """From now on time passes by itself."""
-        self.began = monotonic()
+        self.began = monotonic()  # called again: the same moment once more
 
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 Stage = Callable[[World], Awaitable[None]]
 
@@ -50,6 +52,7 @@ class Site:
     service: Service
     url: str
     cookies: dict[str, str]
+    clock: RunningClock
     _http: uvicorn.Server
     _task: "asyncio.Task[None]"
 
@@ -74,7 +77,7 @@ class Site:
         task = asyncio.create_task(http._serve())
         while not http.started:
             await asyncio.sleep(0.005)
-        return cls(service, url, cookies, http, task)
+        return cls(service, url, cookies, clock, http, task)
 
     async def close(self) -> None:
         """Ends everything."""
@@ -98,7 +101,7 @@ async def count_events(service: Service) -> None:
 def _log_everybody_in(tx: Tx, service: Service) -> dict[str, str]:
     now = service.world.clock.now()
     users = store.list_users(tx.sql)
-    return {user.email: sessions.begin(tx, user.id, "127.0.0.1", "a browser", now).token for user in users}
+    return {user.email: sessions.begin(tx, user.id, "127.0.0.1", BROWSER, now).token for user in users}
 
 
 async def _serve(port: int) -> None:

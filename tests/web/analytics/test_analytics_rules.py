@@ -17,10 +17,10 @@ def some(began: int = 0, escalated: int = 0, minutes: int | None = None) -> Figu
 def test_less_is_better_of_all_that_is_counted() -> None:
     said = [(one.value, one.beside, one.mood) for one in rules.figures(some(10, 2, 30), some(20, 2, 20))]
     assert said == [
-        ("10", "50 % fewer than before (20)", "better"),
-        ("30 min", "50 % longer than before (20 min)", "worse"),
-        ("30 min", "50 % longer than before (20 min)", "worse"),
-        ("20 %", "100 % more than before (10 %)", "worse"),
+        ("10", "50% fewer than before (20)", "better"),
+        ("30 min", "50% longer than before (20 min)", "worse"),
+        ("30 min", "50% longer than before (20 min)", "worse"),
+        ("20%", "100% more than before (10%)", "worse"),
     ]
 
 
