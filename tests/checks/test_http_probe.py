@@ -171,6 +171,51 @@ async def test_a_server_that_drips_one_byte_at_a_time_is_left_when_the_time_is_o
     assert found.ms < 1_500
 
 
+async def test_of_an_answer_that_does_not_end_what_came_is_evidence(tmp_path: Path) -> None:
+    async def stop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 900\r\nX-Served-By: web-3\r\n\r\n<h1>Bad")
+        await writer.drain()
+        await asyncio.sleep(5)
+
+    authority = Authority(tmp_path)
+    async with serving(stop, authority.context("127.0.0.1")) as port:
+        hung = await asked(HttpTarget(url=f"https://127.0.0.1:{port}/"), Means(authority.ca_file), timeout=0.8)
+    assert (hung.cause, hung.words) == (Cause.SILENT, "the answer did not end within 0.8 s")
+    assert (hung.evidence["status"], hung.evidence["body"]) == (502, "<h1>Bad")
+    assert ["X-Served-By", "web-3"] in hung.evidence["headers"]
+    assert hung.evidence["certificate"]["names"] == ["127.0.0.1"]
+    async with serving(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")) as port:
+        broken = await asked(page(port))
+    assert (broken.cause, broken.evidence["status"], broken.evidence["body"]) == (Cause.BROKE_OFF, 200, "abc")
+
+
+async def test_where_a_redirect_leads_nowhere_the_redirect_is_evidence(unused_port: int) -> None:
+    async with serving(http(302, b"", Location=f"http://127.0.0.1:{unused_port}/")) as port:
+        found = await asked(page(port))
+    assert (found.cause, found.evidence["status"]) == (Cause.REFUSED, 302)
+
+
+async def test_a_name_that_leads_home_and_away_is_asked_away_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS that lies: of the addresses of a name, those of our own network are left out, and nothing is said about the target."""
+    import socket
+
+    async def lie(*_args: object, **_more: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.1", "10.0.0.1", "169.254.169.254")]
+
+    asked_for = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked_for
+        asked_for += 1
+
+    async with serving(count) as port:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lie, raising=False)
+        found = await asked(HttpTarget(url=f"http://shop.example.com:{port}/"), private=False)
+    assert (found.level, found.cause, asked_for) == (None, Cause.OUR_RULES, 0)
+    assert len([text for _, text in found.trace if "private address" in text or "no address that a check" in text]) == 3
+
+
 async def test_a_body_without_end_is_left_at_the_limit() -> None:
     sent = 0
 

@@ -129,6 +129,25 @@ async def test_a_time_in_which_nobody_looked_is_unknown_not_up(world: World) -> 
     assert 3 * 3_600 - 120 <= shop.spans()[1][1] <= 3 * 3_600
 
 
+async def test_a_clock_that_was_set_back_by_hours_stops_no_looks(world: World) -> None:
+    shop = await Watched.make(world)
+    await shop.lives(FINE, FINE)
+    rounds = rounds_of(world.core)
+    await rounds.turn()
+    await rounds.settle()
+    world.clock.at -= 5 * HOUR  # due in five hours and a minute now
+    try:
+        assert await rounds.turn() == 1
+    finally:
+        await rounds.settle()
+    await shop.lives(FINE, DOWN, DOWN, DOWN)
+    assert shop.check.status is Status.DOWN
+    assert shop.check.due_at is not None
+    assert shop.check.due_at <= world.clock.now() + 60 * SECOND
+    assert await rounds.turn() == 0  # and no look follows the other without end
+    await rounds.close()
+
+
 @pytest.mark.claim("T2")
 async def test_of_two_processes_one_looks_and_the_work_of_one_that_died_is_taken_over(world: World) -> None:
     first = await Watched.make(world)

@@ -132,6 +132,16 @@ def claim_one(tx: Tx, check_id: str, now: int) -> Check | None:
     return None if row is None else _read(row)
 
 
+def pull_in(tx: Tx, now: int) -> int:
+    """Has nobody wait longer than its interval, as where the clock was set back; how many did. They are looked at now."""
+    late = [
+        one.id for one in of_sites(tx.sql, None) if one.due_at is not None and one.due_at > now + (one.definition.interval + 1) * SECOND
+    ]
+    for part in _in_parts(late):
+        tx.sql.execute(tables.checks.update().where(_c.id.in_(part)).values(due_at=now, lease_until=None))
+    return len(late)
+
+
 def release(tx: Tx, claimed: Mapping[str, int]) -> None:
     """Nobody looks at these any more, as far as nobody else has claimed them since."""
     for check_id, fence in claimed.items():

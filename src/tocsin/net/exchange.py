@@ -1,7 +1,7 @@
 """One HTTP/1.1 exchange over a connection that a check has made, with the time of the first byte; every size is bounded."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httptools
 import msgspec
@@ -31,21 +31,36 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 async def exchange(
-    line: Line, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None, limit: int, trace: Trace
+    line: Line,
+    method: str,
+    path: str,
+    headers: Sequence[tuple[str, str]],
+    body: bytes | None,
+    limit: int,
+    trace: Trace,
+    begun: Callable[[Reply], None] = lambda _: None,
 ) -> Reply:
-    """Sends a request and reads the answer, at most *limit* bytes of its body. Raises `NotHttp` and `OSError`."""
+    """Sends a request and reads the answer, at most *limit* bytes of its body. Raises `NotHttp` and `OSError`.
+
+    *begun* is told what there is of an answer that does not end, however that is.
+    """
     head = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     if body is not None:
         head.append(f"Content-Length: {len(body)}")
     line.writer.write("\r\n".join([*head, "Connection: close", "", ""]).encode("latin-1") + (body or b""))
     trace.note(f"> {method} {path}")
     reader = _Reader(limit, has_no_body=method == "HEAD")
-    with trace.phase("first byte"):
-        data = await line.reader.read(CHUNK)
-    with trace.phase("body"):
-        while data and reader.feed(data):
+    try:
+        with trace.phase("first byte"):
             data = await line.reader.read(CHUNK)
-    reply = reader.end()
+        with trace.phase("body"):
+            while data and reader.feed(data):
+                data = await line.reader.read(CHUNK)
+        reply = reader.end()
+    except BaseException:
+        if reader.has_head:
+            begun(reader.so_far())
+        raise
     trace.note(f"< {reply.status}, {len(reply.body)} bytes{' and more' if reply.is_cut else ''}")
     return reply
 
@@ -82,6 +97,15 @@ class _Reader:
         is_whole = self._is_done or self._is_cut or not self._says_its_length()
         if not is_whole:
             raise NotHttp(f"it broke off after {len(self._body)} bytes of its answer")
+        return self.so_far()
+
+    @property
+    def has_head(self) -> bool:
+        """Whether status and headers are there."""
+        return self._has_head
+
+    def so_far(self) -> Reply:
+        """What there is of the answer."""
         return Reply(self._status, tuple(self._headers), self._unpacked(), self._is_cut)
 
     def _says_its_length(self) -> bool:

@@ -27,6 +27,7 @@ from tocsin.pipeline.watched import CheckDesk
 AHEAD = SECOND  # checks are claimed so long before they are due, so that each starts at its moment
 PAUSE = 0.5  # seconds between two looks at what is due
 AT_ONCE = 300
+SET_BACK = 10 * SECOND
 log = structlog.get_logger()
 LooksBy = Callable[[Definition], Awaitable[Finding]]
 
@@ -60,6 +61,7 @@ class Rounds:
         self._lost: dict[str, str] = {}  # what of our own network does not work, each with what was found
         self._was_lost: bool | None = None  # None: nothing is known since the start
         self._claimed: dict[str, int] = {}  # what this process looks at, each with its fence
+        self._clock_was: int | None = None
         self.error: str | None = None  # why the last round failed
         self.latest_start = 0  # by how many milliseconds a look began too late, at worst
 
@@ -94,6 +96,7 @@ class Rounds:
 
     async def turn(self) -> int:
         """Claims what is due within a second, and begins each at its moment; how many."""
+        await self._mind_the_clock()
         until, free = self._clock.now() + AHEAD, AT_ONCE - len(self._under_way)
         if free <= 0 or not await asyncio.to_thread(self._is_any_due, until):
             return 0
@@ -104,6 +107,14 @@ class Rounds:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
         return len(claimed)
+
+    async def _mind_the_clock(self) -> None:
+        """At the start, and once the clock was set back: what was to be looked at by the other clock would wait for hours."""
+        before, self._clock_was = self._clock_was, self._clock.now()
+        if before is None or self._clock_was < before - SET_BACK:
+            pulled = await self._writer.run(lambda tx: store.pull_in(tx, self._clock.now()))
+            if pulled:
+                log.warning("the clock was set back: checks are looked at now", checks=pulled)
 
     async def settle(self) -> None:
         """Until no look is under way."""

@@ -68,7 +68,7 @@ async def _last(target: HttpTarget, kit: Kit) -> tuple[Reply, dict[str, Any], Ex
         except NotHttp as error:
             cause = Cause.BROKE_OFF if "broke off" in str(error) else Cause.PROTOCOL
             raise _Unwanted(kit.failed(cause, str(error), {"url": hop.url})) from None
-        evidence = {"url": hop.url, **shown(reply), **facts}
+        kit.so_far = evidence = {"url": hop.url, **shown(reply), **facts}
         where = reply.header("location")
         if reply.status not in _REDIRECTS or not where or target.redirects == 0:
             return reply, evidence, expiry
@@ -112,7 +112,13 @@ async def _ask(
     try:
         facts, expiry = await _secured(line, hop, target, kit) if hop.is_secure else ({}, None)
         limit = LARGE if target.keyword or target.no_keyword or target.json_path else SMALL
-        reply = await exchange(line, method, hop.path, _headers(hop, target, goes_home=goes_home), body, limit, kit.trace)
+        headers = _headers(hop, target, goes_home=goes_home)
+
+        def begun(part: Reply) -> None:
+            kit.so_far = {"url": hop.url, **shown(part), **facts}
+
+        kit.so_far = {**kit.so_far, **facts}
+        reply = await exchange(line, method, hop.path, headers, body, limit, kit.trace, begun)
         return reply, facts, expiry
     except OSError:
         raise DialFault(Fault.BROKE_OFF, f"the connection was closed during the {kit.trace.at or 'request'}") from None

@@ -46,6 +46,7 @@ class Kit:
     def __init__(self, means: Means, *, within: float, allow_private: bool) -> None:
         self.means, self.within, self.allow_private = means, within, allow_private
         self.trace = Trace()
+        self.so_far: dict[str, Any] = {}  # evidence of what has been seen before it failed
 
     async def connect(self, host: str, port: int) -> Line:
         """A connection. Raises `DialFault`."""
@@ -74,7 +75,7 @@ class Kit:
             ms=trace.ms if ms is None else round(ms, 2),
             phases=dict(trace.phases),
             heard=trace.heard,
-            evidence={**known, **(evidence or {})},
+            evidence={**self.so_far, **known, **(evidence or {})},
             trace=tuple(trace.lines),
             expiry=expiry,
             address=trace.address,
