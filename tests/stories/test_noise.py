@@ -5,12 +5,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.build import a_recovery, a_report
 from tests.escalation.crew import Crew
 from tests.muting.build import a_silence, keep
 from tests.world import World
 from tocsin.core.clock import MINUTE, SECOND
+from tocsin.db import tables
+from tocsin.db.writer import Tx
+from tocsin.identity.model import Role
+from tocsin.notify import store as outbox
 from tocsin.notify.model import Outcome, Result
 from tocsin.notify.render import headline
 from tocsin.notify.rules import Pointless
@@ -123,6 +128,31 @@ async def test_what_one_contact_has_carried_the_others_are_spared(database_url: 
         f"00:10 {contact}: digest of 29 at main" for contact in ("email olga@example.com", "ntfy anna", "ntfy ben")
     ]
     assert Counter(m.status for m in world.messages(kind="opened")) == {"sent": 3 * 30 + 2, "cancelled": 2 * 29}
+    await world.close()
+
+
+async def test_what_did_not_arrive_after_all_comes_on_the_contacts_that_were_spared(database_url: str, tmp_path: Path) -> None:
+    world = World(database_url, tmp_path, group_wait_seconds=10)
+    crew = Crew(world)
+    await world.write(lambda tx: tx.sql.execute(sa.delete(tables.contacts)))
+    await crew.person("dora", Role.RESPONDER, sms="+4915100000003", email="dora@example.com")
+    await world.report(*[a_report(f"disk:{n}", severity=4, at=world.clock.at) for n in range(30)])
+    await world.pass_time(20 * SECOND)
+    text = [m for m in world.messages(kind="digest", status="sent") if m.contact_id == crew.contacts["sms +4915100000003"]]
+    mail = crew.contacts["email dora@example.com"]
+    assert Counter(m.status for m in world.messages(kind="opened", contact_id=mail)) == {"sent": 1, "cancelled": 29}
+
+    def provider_says(tx: Tx) -> None:
+        outbox.did_not_arrive(tx, text[0], "undelivered (30003)")
+        world.delivery.fall_back(tx, text[0], world.clock.at)
+
+    await world.write(provider_says)
+    await world.pass_time(MINUTE)
+    assert Counter(m.status for m in world.messages(kind="opened", contact_id=mail)) == {"sent": 30}
+    assert [line for line in told(crew) if "email" in line] == [
+        "00:00 email dora@example.com: opened at main",
+        "00:20 email dora@example.com: digest of 29 at main",
+    ]
     await world.close()
 
 

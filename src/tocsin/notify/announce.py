@@ -189,9 +189,15 @@ class Announcer:
     # When somebody cannot be reached after all.
 
     def not_reached(self, tx: Tx, alert: Alert, failed: Message, now: int) -> None:
-        """*failed* could not be told: the person's other contacts are asked, and if nobody is left on that step, the next one is due."""
+        """*failed* could not be told: the person's other contacts are asked, and if nobody is left on that step, the next one is due.
+
+        Those that were spared because this one seemed to have carried it have to carry it after all.
+        """
+        owner = store.owner_of(tx, failed.contact_id)
+        if owner is not None and store.call_back(tx, failed, owner, now):
+            wake(tx, self._dispatch, [])
         asked = store.asked(tx, failed)
-        contacts = stand_ins(self._directory(alert), store.owner_of(tx, failed.contact_id), {one.contact_id for one in asked})
+        contacts = stand_ins(self._directory(alert), owner, {one.contact_id for one in asked})
         if contacts:
             self._ask(tx, alert, failed, contacts, now)
         elif not any(one.hopeful for one in asked if one.contact_id != failed.contact_id):

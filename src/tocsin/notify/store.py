@@ -166,6 +166,17 @@ def spare(tx: Tx, waiting: Waiting, others: Sequence[str], now: int) -> int:
     return int(tx.driver.execute(_sql(tx, sql), values).rowcount)
 
 
+def call_back(tx: Tx, failed: Message, owner: str, now: int) -> int:
+    """Has the contacts of *owner* carry what they were spared because *failed* was on its way; returns how many there are."""
+    sql = (
+        "UPDATE outbox SET status = 'pending', last_error = NULL, next_attempt_at = ?"
+        " WHERE alert_number = ? AND generation = ? AND kind = ? AND step = ? AND status = 'cancelled' AND last_error = ?"
+        " AND contact_id <> ? AND contact_id IN (SELECT id FROM contacts WHERE user_id = ?)"
+    )
+    same = (failed.alert_number, failed.generation, failed.kind, failed.step)
+    return int(tx.driver.execute(_sql(tx, sql), (now, *same, Pointless.TOLD_BESIDE.value, failed.contact_id, owner)).rowcount)
+
+
 def due(tx: Tx, contact_id: str, site_id: int, now: int, limit: int) -> list[Message]:
     """The due messages of one contact for one site, the loudest and oldest first; rows that another node holds are left to it."""
     return _rows(
