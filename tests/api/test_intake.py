@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import httpx
@@ -19,7 +20,7 @@ from tests.api.service import OTHER_SITE, Caller, Service
 from tests.fakes import NOW
 from tests.world import World
 from tocsin.api import intake as intake_module
-from tocsin.core.clock import DAY, MINUTE, monotonic
+from tocsin.core.clock import DAY, MINUTE
 from tocsin.db import tables
 from tocsin.identity.model import Scope
 
@@ -222,9 +223,10 @@ async def test_a_body_that_never_ends_is_cut_off_at_the_limit(lanes: Lanes) -> N
 
 
 def bomb() -> bytes:
-    """1 GiB in 1 MB."""
+    """1 GiB in 1 MB: a piece that refers to nothing before it, over and over."""
     packer = zlib.compressobj(9, wbits=31)
-    return b"".join([packer.compress(bytes(MIB)) for _ in range(1024)]) + packer.flush()
+    first, piece = (packer.compress(bytes(16 * MIB)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return first + piece * 63 + packer.flush()
 
 
 GZIPPED = gzip.compress(an_event())
@@ -245,11 +247,11 @@ async def test_gzip_that_cannot_be_unpacked_is_refused_within_a_moment(lanes: La
     sender, world = lanes.service.sender, lanes.service.world
     for name, (body, status) in UNREADABLE.items():
         with subtests.test(name):
-            began = monotonic()
+            began = process_time()  # client and server: both are this process, and others may have the machine
             answer = await lanes.post(sender, body, **{"Content-Encoding": "gzip"})
             assert answer.status_code == status, answer.text
             assert status == 413 or "body" in fields_of(answer)
-            assert monotonic() - began < 5
+            assert process_time() - began < 5
     assert stored(world)["events"] == 0
     assert (await lanes.post(sender, an_event())).status_code == 202
 
