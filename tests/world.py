@@ -31,6 +31,22 @@ from tocsin.settings import Settings
 
 Result = TypeVar("Result")
 STEP = 2 * SECOND  # how far time moves while something waits for the rate
+# When something is due; and what waits in the outbox.
+MOMENTS = sa.union_all(
+    *[
+        sa.select(table.c[name]).where(table.c[name].is_not(None))
+        for table, name in (
+            (tables.alerts, "due_at"),
+            (tables.alerts, "noise_at"),
+            (tables.escalations, "next_at"),
+            (tables.heartbeats, "due_at"),
+            (tables.hosts, "due_at"),
+        )
+    ]
+)
+WAITING = sa.select(tables.outbox.c.next_attempt_at, tables.outbox.c.status, tables.outbox.c.contact_id).where(
+    tables.outbox.c.next_attempt_at.is_not(None)
+)
 
 
 class World:
@@ -184,12 +200,10 @@ class World:
     def _next_due(self) -> int:
         """The next moment at which the engine has something to do; what is overdue and must wait (for the rate) has a look in a while."""
         now, faults = self.clock.at, self.delivery.faults
-        outbox, alerts, escalations = tables.outbox.c, tables.alerts.c, tables.escalations.c
-        moments = [self.core.mutes.at(now).until]
-        for column in (alerts.due_at, alerts.noise_at, escalations.next_at, tables.heartbeats.c.due_at, tables.hosts.c.due_at):
-            moments += [moment for (moment,) in self.rows(sa.select(column).where(column.is_not(None)))]
-        waiting = sa.select(outbox.next_attempt_at, outbox.status, outbox.contact_id).where(outbox.next_attempt_at.is_not(None))
-        for moment, status, contact_id in self.rows(waiting):
+        with self.core.database.read() as connection:
+            moments: list[int] = [self.core.mutes.at(now).until, *connection.execute(MOMENTS).scalars()]
+            waiting = connection.execute(WAITING).all()
+        for moment, status, contact_id in waiting:
             blocked = status == "pending" and contact_id in faults
             moments.append(max(moment, faults[contact_id].until) if blocked else moment)
         later = [moment for moment in moments if moment > now]
