@@ -13,7 +13,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
-from bench import agent, alerts_list, checks, escalation, history, hook, ingest, latency, memory, muting, pages, report, rules, storm  # noqa: E402 - the path comes first
+from bench import (  # noqa: E402 - the path comes first
+    agent,
+    alerts_list,
+    checks,
+    escalation,
+    history,
+    hook,
+    ingest,
+    latency,
+    memory,
+    muting,
+    pages,
+    report,
+    rules,
+    storm,
+    stream,
+)
 from bench.figures import Options, Part  # noqa: E402
 from bench.machine import facts  # noqa: E402
 from bench.servers import Alertmanager, BenchError, Cluster, Tocsin, TocsinOnPostgres, cluster, postgres_programs  # noqa: E402
@@ -67,6 +83,10 @@ class Bench:
         """The pages of the dashboard."""
         return [pages.measure(self._tocsin, self._work, self._options)]
 
+    def stream(self) -> list[Part]:
+        """Open dashboards."""
+        return [stream.measure(self._tocsin, self._options)]
+
     def muting(self) -> list[Part]:
         """Events when much is silenced."""
         return [muting.measure(self._work, self._options)]
@@ -108,6 +128,7 @@ PARTS: dict[str, Callable[[Bench], list[Part]]] = {
     "memory": Bench.memory,
     "alerts": Bench.alerts,
     "pages": Bench.pages,
+    "stream": Bench.stream,
     "muting": Bench.muting,
     "escalation": Bench.escalation,
     "rules": Bench.rules,

@@ -12,10 +12,11 @@ from tests.stream.ear import EVERYTHING, Ear
 from tests.world import World
 from tocsin.core.clock import MINUTE, SECOND
 from tocsin.core.errors import NotAuthenticated, Unavailable
-from tocsin.stream import hub as hubs
+from tocsin.stream import hub as hubs, rules
 from tocsin.stream.hub import Hub, Listener
 from tocsin.stream.model import Topic
 from tocsin.stream.news import News
+from tocsin.stream.rules import PAUSE
 
 
 def hub_of(world: World, news: News | None = None) -> Hub:
@@ -183,6 +184,47 @@ async def test_the_end_of_the_process_ends_every_stream(sqlite_world: World, sql
     await ear.until(lambda: ear.ended)
 
 
+async def test_repeats_wait_for_what_presses_where_many_listen(
+    sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "waits", lambda _: 60.0)
+    ear = await Ear.at(sqlite_hub, topics=frozenset({Topic.ALERT}))
+    await sqlite_world.report(a_report("disk:/"))
+    await ear.hears(1)
+    await sqlite_world.report(a_report("disk:/"))
+    await asyncio.sleep(3 * PAUSE)
+    assert len(ear.heard) == 1
+    await sqlite_world.report(a_report("disk:/home"))
+    heard = await ear.hears(3)
+    assert [(data["number"], data["times"]) for _, data in heard] == [(1, 1), (1, 2), (2, 1)]
+    await ear.close()
+
+
+async def test_a_storm_is_told_at_once_and_then_now_and_then(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "MAX_ALERTS", 3)
+    monkeypatch.setattr(rules, "waits", lambda _: 60.0)
+    ear = await Ear.at(sqlite_hub, topics=frozenset({Topic.ALERT}))
+    await sqlite_world.report(a_report("first"))
+    await ear.hears(1)
+    for wave in ("a", "b"):
+        await sqlite_world.report(*[a_report(f"{wave}-{n}") for n in range(5)])
+        await asyncio.sleep(3 * PAUSE)
+    assert [kind for kind, _ in ear.heard] == ["alert", "reload"]
+    await ear.close()
+
+
+async def test_a_flood_is_left_behind_in_one_step(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "AT_ONCE", 4)
+    ear = await Ear.at(sqlite_hub, topics=frozenset({Topic.ALERT}))
+    await sqlite_world.report(*[a_report(f"flood-{n}") for n in range(9)])
+    await ear.hears(1)
+    await sqlite_world.report(a_report("after"))
+    heard = await ear.hears(2)
+    assert [kind for kind, _ in heard] == ["reload", "alert"]
+    assert heard[1][1]["number"] == 10
+    await ear.close()
+
+
 @pytest.mark.claim("B15")
 async def test_another_process_is_heard_on_postgresql(postgresql_url: str, tmp_path: Path) -> None:
     here, there = World(postgresql_url, tmp_path / "here"), World(postgresql_url, tmp_path / "there", node="node-2")
@@ -214,7 +256,7 @@ async def test_a_check_is_heard_when_its_status_changes_and_each_change_once(wor
     await world.report(a_report("disk:/"))
     await shop.sees(DOWN)
     await ear.until(lambda: ear.heard[-1] == ("check", {"check": "down"}))
-    await asyncio.sleep(2 * hubs.PAUSE)
+    await asyncio.sleep(2 * PAUSE)
     assert len(ear.heard) == len(changes) + 1
     await ear.close()
 
@@ -241,6 +283,6 @@ async def test_a_place_without_a_time_means_reading_the_checks_anew_and_other_si
     ear = await Ear.at(sqlite_hub, after="0-0", topics=frozenset({Topic.CHECK}), sites=frozenset({99}))
     shop = await Watched.make(sqlite_world)
     await shop.sees(FINE)
-    await asyncio.sleep(3 * hubs.PAUSE)
+    await asyncio.sleep(3 * PAUSE)
     assert ear.heard == [("reload", {"topic": "check", "reason": "what changed while you did not listen is not kept"})]
     await ear.close()

@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies as st
 
 from tocsin.core.clock import SECOND
 from tocsin.stream.model import Place
-from tocsin.stream.rules import MAX_HOLES, PATIENCE, Seen, Tail, advance, fresh, read_place, since
+from tocsin.stream.rules import MAX_HOLES, PATIENCE, PAUSE, Seen, Tail, advance, fresh, pause, read_place, since, waits
 
 
 @settings(max_examples=60)
@@ -54,3 +54,10 @@ def test_whatever_is_committed_late_each_change_is_told_once(changes: list[tuple
         new, seen = fresh(seen, there, now)
         told += new
     assert sorted(told) == sorted(committed)
+
+
+def test_few_are_told_at_once_and_a_thousand_still_within_half_a_second() -> None:
+    assert waits(1) < 0.01
+    assert waits(100_000) <= 1.0
+    assert pause(0) == PAUSE
+    assert pause(100_000) < 0.31

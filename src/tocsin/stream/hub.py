@@ -35,7 +35,6 @@ log = structlog.get_logger()
 
 Sites = frozenset[int] | None  # those that a listener may see; None: all
 
-PAUSE = 0.1  # seconds between two looks: what happens together is told together
 LOOK = 1.0  # seconds after which it looks although nobody woke it
 BEAT = 15.0  # seconds of silence after which a listener gets a sign of life, so that proxies keep the connection
 CHECKED_EVERY = 60.0  # seconds after which it is looked whether a listener may still listen
@@ -109,6 +108,7 @@ class Batch:
     too_many_checks: bool
     place: Place
     any_event: bool
+    any_line: bool
 
 
 class Hub:
@@ -129,6 +129,7 @@ class Hub:
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._events, self._lines, self._checks = Tail(0), Tail(0), Seen(0)
+        self._told_at, self._told_too_much = 0.0, False
         self._ended = False
 
     def follow(self, writer: Writer) -> None:
@@ -239,17 +240,22 @@ class Hub:
             except Exception:
                 log.exception("the stream could not be read on")
                 await asyncio.sleep(LOOK)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(rules.pause(len(self._listeners)))
 
     async def _look(self) -> None:
-        batch, self._events, self._lines = await asyncio.to_thread(self._read, self._events, self._lines, None)
-        if not (batch.alerts or batch.any_event or batch.too_many_alerts or batch.checks or batch.too_many_checks):
+        now = asyncio.get_running_loop().time()
+        batch, events, lines = await asyncio.to_thread(self._read, self._events, self._lines, None)
+        nothing = not (batch.alerts or batch.any_event or batch.too_many_alerts or batch.checks or batch.too_many_checks)
+        if not nothing and not self._is_pressing(batch) and now < self._told_at + rules.waits(len(self._listeners)):
+            return  # it stands where it stood, and reads all of it again
+        self._events, self._lines = events, lines
+        if nothing:
             return
+        self._told_at, self._told_too_much = now, batch.too_many_alerts
         groups: dict[tuple[Sites, frozenset[Topic]], list[Listener]] = {}
         for listener in self._listeners:
             groups.setdefault((listener.sites, listener.topics), []).append(listener)
         summaries = await self._summaries({sites for sites, topics in groups if Topic.SUMMARY in topics}, batch)
-        now = asyncio.get_running_loop().time()
         for (sites, topics), listeners in groups.items():
             chunk = _chunk(batch, sites, topics, summaries.get(sites, b""))
             for listener in listeners:
@@ -257,6 +263,12 @@ class Hub:
                 listener.put(chunk)
                 if listener.over:
                     self._listeners.discard(listener)
+
+    def _is_pressing(self, batch: Batch) -> bool:
+        """Whether something has begun, changed or ended; a storm is news once."""
+        if batch.too_many_alerts:
+            return not self._told_too_much
+        return batch.any_line or bool(batch.checks)
 
     def _read(self, events: Tail, lines: Tail, until: Place | None, since: int = 0) -> tuple[Batch, Tail, Tail]:
         """What was committed after these ends of the logs; for somebody who was away *until* now, also which checks changed *since*."""
@@ -271,8 +283,12 @@ class Hub:
             wanted = any(Topic.EVENT in listener.topics for listener in self._listeners) or until is not None
             rows = store.events(connection, numbers) if wanted and numbers and len(numbers) <= MAX_EVENTS else []
             checks = self._changed_checks(connection) if until is None else _checks_since(connection, since)
+            end = store.end(connection) if len(fresh) >= AT_ONCE or len(steps) >= AT_ONCE else None
         now = self._now()
-        events, lines = rules.advance(events, numbers, now), rules.advance(lines, [number for number, _ in steps], now)
+        if end is not None:  # who reads everything anew has read that, too
+            events, lines = Tail(end.event), Tail(end.line)
+        else:
+            events, lines = rules.advance(events, numbers, now), rules.advance(lines, [number for number, _ in steps], now)
         batch = Batch(
             alerts=[(alert.site_id, text) for alert, text in zip(alerts, written, strict=True)],
             events=[(row.site_id, self._write_event(row)) for row in rows],
@@ -282,6 +298,7 @@ class Hub:
             too_many_checks=len(checks) > MAX_CHECKS,
             place=until or Place(events.last, lines.last, now),
             any_event=bool(numbers),
+            any_line=bool(steps),
         )
         return batch, events, lines
 

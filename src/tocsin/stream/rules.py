@@ -8,7 +8,21 @@ from tocsin.core.clock import SECOND
 from tocsin.stream.model import Place
 
 PATIENCE = 5 * SECOND  # a number that is not there after so long belongs to a transaction that was rolled back
+PAUSE = 0.1  # seconds between two looks at least
+LONGEST_PAUSE, LONGEST_WAIT = 0.2, 1.0
 MAX_HOLES = 500  # numbers that are waited for at the same time
+
+
+def pause(listeners: int) -> float:
+    """Seconds between two looks: what happens together is told together, the more so the more there are to tell."""
+    return PAUSE + min(LONGEST_PAUSE, listeners * 0.0002)
+
+
+def waits(listeners: int) -> float:
+    """Seconds since they were last told something until listeners are told what is not pressing: that a known alert came once more,
+    that there is still too much to tell.
+    """
+    return min(LONGEST_WAIT, listeners * 0.001)
 
 
 class Tail(msgspec.Struct, frozen=True):
