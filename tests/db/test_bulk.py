@@ -25,6 +25,15 @@ def stored(tx: Tx) -> dict[str, str]:
     return {row.name: row.value for row in tx.sql.execute(ours)}
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 129])
+def test_a_change_reaches_the_rows_that_are_as_expected_and_names_them(tx: Tx, count: int) -> None:
+    bulk.insert(tx, tables.settings, COLUMNS, [(f"n{n}", str(n % 2)) for n in range(count)])
+    sets, where = "value = settings.value || v.value", "settings.name = v.name AND settings.value = v.value"
+    changed = bulk.change(tx, tables.settings, COLUMNS, [(f"n{n}", "1") for n in range(count + 5)], sets, where, ("name", "value"))
+    assert sorted(tuple(row) for row in changed) == sorted((f"n{n}", "11") for n in range(1, count, 2))
+    assert stored(tx) == {f"n{n}": "11" if n % 2 else "0" for n in range(count)}
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 127, 128, 129, 300, 1000])
 def test_every_number_of_rows_is_inserted_and_updated_completely(tx: Tx, count: int) -> None:
     rows = [(f"n{n}", str(n)) for n in range(count)]

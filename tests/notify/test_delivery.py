@@ -731,7 +731,7 @@ async def test_a_database_fault_while_the_outcome_is_written_does_not_send_it_ag
     await world.people(ONCALL_PHONE)
     real, failures = store.finish, [1, 1]
 
-    def finish(*arguments: object) -> bool:
+    def finish(*arguments: object) -> list[store.Ending]:
         if failures:
             failures.pop()
             raise Unavailable("the disk is full")

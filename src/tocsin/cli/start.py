@@ -3,6 +3,7 @@
 import gc
 import os
 import pwd
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,7 +135,15 @@ def refuse_unknown_schema(settings: Settings) -> None:
         raise Conflict(fault.text)
 
 
+# The writer's thread lets go of the interpreter at every statement, ten times for a new alert. By default a busy loop would give it
+# back after 5 ms each time; at 600 new alerts a second that made pushes come four times as late, and saved no CPU.
+SWITCH_SECONDS = 0.0005
+
+
 def settle() -> None:
-    """For what runs long: garbage is collected from here on; what has been loaded stays for ever and is not looked through."""
+    """For what runs long: garbage is collected from here on; what has been loaded stays for ever and is not looked through; and
+    threads take turns more often.
+    """
     gc.freeze()
     gc.enable()
+    sys.setswitchinterval(SWITCH_SECONDS)

@@ -5,7 +5,7 @@ updates (docs/adr/0003-writer-thread.md: `executemany` of psycopg is half as fas
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -65,6 +65,24 @@ def update(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row
         tx.driver.execute(_unnest_update_sql(table, columns), [list(c) for c in zip(*rows, strict=True)])
 
 
+def change(
+    tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row], sets: str, where: str, returning: tuple[str, ...]
+) -> list[Any]:
+    """Changes what *where* finds for each of *rows*; there and in *sets* a row is ``v``, with the names of *columns*.
+
+    Answers the columns *returning* of every row that was changed.
+    """
+    found: list[Any] = []
+    if tx.is_sqlite:
+        for count, values in _chunks(rows):
+            found.extend(tx.driver.execute(_change_sql(table, columns, sets, where, returning, count), values).fetchall())
+    elif rows:
+        found = tx.driver.execute(
+            _unnest_change_sql(table, columns, sets, where, returning), [list(c) for c in zip(*rows, strict=True)]
+        ).fetchall()
+    return found
+
+
 def fetch(
     tx: Tx,
     table: sa.Table,
@@ -100,12 +118,16 @@ def _in_chunks(tx: Tx, rows: Sequence[Row], sql: Callable[[int], str]) -> int:
 
     With one row a statement the writer's thread queues for the interpreter behind the event loop after every row.
     """
-    start, left, changed = 0, len(rows), 0
+    return sum(tx.driver.execute(sql(count), values).rowcount for count, values in _chunks(rows))
+
+
+def _chunks(rows: Sequence[Row]) -> Iterator[tuple[int, list[Any]]]:
+    """*rows* in groups of a few sizes: how many there are in each, and all their values in a line."""
+    start, left = 0, len(rows)
     for size in _CHUNKS:
         while left >= size:
-            changed += tx.driver.execute(sql(size), list(chain.from_iterable(rows[start : start + size]))).rowcount
+            yield size, list(chain.from_iterable(rows[start : start + size]))
             start, left = start + size, left - size
-    return changed
 
 
 _AT_ONCE = 2_000  # rows in one document; COPY would end the pipeline that the statements of a commit share
@@ -125,6 +147,24 @@ def _update_sql(table: sa.Table, columns: tuple[str, ...], count: int) -> str:
     return (
         f"UPDATE {table.name} SET {sets} FROM (VALUES {', '.join([marks] * count)}) AS v"  # noqa: S608
         f" WHERE {table.name}.{_key(table)} = v.column{len(columns) + 1}"
+    )
+
+
+@cache
+def _change_sql(table: sa.Table, columns: tuple[str, ...], sets: str, where: str, returning: tuple[str, ...], count: int) -> str:
+    marks = f"({', '.join('?' * len(columns))})"
+    return (
+        f"WITH v({', '.join(columns)}) AS (VALUES {', '.join([marks] * count)})"  # noqa: S608
+        f" UPDATE {table.name} SET {sets} FROM v WHERE {where} RETURNING {', '.join(f'{table.name}.{column}' for column in returning)}"
+    )
+
+
+@cache
+def _unnest_change_sql(table: sa.Table, columns: tuple[str, ...], sets: str, where: str, returning: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"%s::{_pg_type(table, c)}[]" for c in columns)
+    return (
+        f"WITH v({', '.join(columns)}) AS (SELECT * FROM unnest({arrays}))"  # noqa: S608
+        f" UPDATE {table.name} SET {sets} FROM v WHERE {where} RETURNING {', '.join(f'{table.name}.{column}' for column in returning)}"
     )
 
 

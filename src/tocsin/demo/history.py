@@ -187,7 +187,7 @@ class _Story:
         for group in outbox.waiting(tx, now, ()):
             for message in outbox.lease(tx, outbox.due(tx, group.contact_id, group.site_id, now, 1_000), NODE, now):
                 at = now + self._chance.randrange(300, 2_400)
-                outbox.finish(tx, message, _SENT, Verdict(State.SENT, None, maybe_repeated=False), at)
+                outbox.finish(tx, [outbox.Ending(message, _SENT, Verdict(State.SENT, None, maybe_repeated=False))], at)
                 line = told_line(message, self._core.contacts.find(message.contact_id), State.SENT, None, at)
                 alert_store.add_history(tx, [(message.alert_number, line)])
 

@@ -135,8 +135,11 @@ class Answer(msgspec.Struct, frozen=True):
 class Client:
     """Connections to any number of hosts, each kept for a few seconds for the next request."""
 
-    def __init__(self, tls: ssl.SSLContext, make_socket: MakeSocket | None) -> None:
-        """*make_socket* sees the very address that will be connected to, and may refuse it by an `OSError`."""
+    def __init__(self, tls: Callable[[], ssl.SSLContext], make_socket: MakeSocket | None) -> None:
+        """*tls*: whom to believe, asked for when it is needed.
+
+        *make_socket* sees the very address that will be connected to, and may refuse it by an `OSError`.
+        """
         self._tls, self._make_socket = tls, make_socket
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(CONNECTIONS)
@@ -182,6 +185,7 @@ class Client:
         return answer
 
     async def _connect(self, to: Address) -> "_Connection":
+        tls, name = (self._tls(), to.host) if to.scheme == "https" else (None, None)
         try:
             found = await self._loop.getaddrinfo(to.host, to.port, type=SOCK_STREAM)
         except gaierror:
@@ -189,7 +193,6 @@ class Client:
         sock = await aiohappyeyeballs.start_connection(
             found, happy_eyeballs_delay=NEXT_ADDRESS, interleave=1, socket_factory=self._make_socket
         )
-        tls, name = (self._tls, to.host) if to.scheme == "https" else (None, None)
         try:
             _, connection = await self._loop.create_connection(_Connection, sock=sock, ssl=tls, server_hostname=name)
         except BaseException:

@@ -14,7 +14,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
@@ -84,7 +84,9 @@ class HttpDoor:
     def __init__(self, *, allow_private: bool, ca_file: Path | None = None, connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self._allow_private = allow_private
         self._connect_timeout = connect_timeout
-        self._tls = _trust(ca_file)
+        self._ca_file = ca_file
+        if ca_file is not None:
+            _trust(ca_file)  # a wrong file is told at the start; otherwise they are read when TLS is first spoken
         self._client: Client | None = None
         self._closed = False
 
@@ -121,7 +123,7 @@ class HttpDoor:
         if self._closed:
             raise NotSent("Tocsin is shutting down")
         if self._client is None:
-            self._client = Client(self._tls, None if self._allow_private else _public_socket)
+            self._client = Client(partial(_trust, self._ca_file), None if self._allow_private else _public_socket)
         return self._client
 
     async def close(self) -> None:
@@ -133,7 +135,7 @@ class HttpDoor:
 
 @cache
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Whom we believe. One for all doors: the authorities of the world take a megabyte."""
+    """Whom we believe. One for all doors: the authorities of the world take two megabytes."""
     context = ssl.create_default_context()
     if ca_file is not None:
         context.load_verify_locations(ca_file)

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from tocsin.alerts import rules as alert_rules, store as alert_store
-from tocsin.alerts.model import Alert
+from tocsin.alerts.model import Alert, HistoryLine
 from tocsin.core import failpoints
 from tocsin.core.clock import SECOND, Clock
 from tocsin.core.errors import TocsinError
@@ -34,6 +34,7 @@ from tocsin.notify.links import links
 from tocsin.notify.model import Channel, Contact, Kind, Letter, Message, NotTried, Outcome, Paid, Presence, Result, State
 from tocsin.notify.post import whose
 from tocsin.notify.rules import Choice, Verdict, Waiting
+from tocsin.notify.store import Ending
 
 log = structlog.get_logger()
 
@@ -422,7 +423,8 @@ class Delivery:
         for leased, outcome in items:
             if not isinstance(outcome, NotTried):
                 self._note_health(tx, leased.contact, outcome, now)
-            self._settle(tx, leased.message, outcome, now, leased)
+        self._settle_all(tx, [(leased.message, outcome, leased.contact) for leased, outcome in items], now)
+        for leased, outcome in items:
             if outcome.gone:
                 self._retire(tx, leased, outcome.error or "it is gone", now)
         return [None] * len(items)
@@ -438,30 +440,25 @@ class Delivery:
         elif message.lease_until < now:
             self._settle(tx, message, _SENDER_DIED, now)
 
-    def _settle(self, tx: Tx, message: Message, outcome: Outcome, now: int, leased: Leased | None = None) -> None:
-        """Writes what follows from an attempt: the message's state, the history, and who else is to be told."""
-        verdict = (
-            Verdict(State.PENDING, now, message.maybe_repeated)
-            if outcome is _DIED_BEFORE
-            else rules.after_attempt(
-                message,
-                outcome,
-                now,
-                random.random(),  # noqa: S311 - spreads retries, guards nothing
-            )
-        )
-        contact = leased.contact if leased else self._contacts.find(message.contact_id)
-        if self._till is not None and (contact is None or contact.kind in rules.PAID):
-            self._till.settle(tx, message.id, message.fence, outcome, now)
-        if not store.finish(tx, message, outcome, verdict, now):
-            return
-        if verdict.status is State.SENT:
-            self.sent += 1
-        if verdict.status is not State.PENDING or verdict.fall_back:
-            line = told_line(message, contact, verdict.status if not verdict.fall_back else "failed", outcome.error, now)
-            alert_store.add_history(tx, [(message.alert_number, line)])
-        if verdict.fall_back:
-            self.fall_back(tx, message, now)
+    def _settle(self, tx: Tx, message: Message, outcome: Outcome, now: int) -> None:
+        self._settle_all(tx, [(message, outcome, self._contacts.find(message.contact_id))], now)
+
+    def _settle_all(self, tx: Tx, ended: Sequence[tuple[Message, Outcome, Contact | None]], now: int) -> None:
+        """Writes what follows from attempts: the messages' states, the history, and who else is to be told."""
+        if self._till is not None:
+            for message, outcome, contact in ended:
+                if contact is None or contact.kind in rules.PAID:
+                    self._till.settle(tx, message.id, message.fence, outcome, now)
+        contacts = {message.id: contact for message, _, contact in ended}
+        over = store.finish(tx, [Ending(message, outcome, _verdict(message, outcome, now)) for message, outcome, _ in ended], now)
+        self.sent += sum(one.verdict.status is State.SENT for one in over)
+        lines = [
+            _line(one, contacts[one.message.id], now) for one in over if one.verdict.status is not State.PENDING or one.verdict.fall_back
+        ]
+        alert_store.add_history(tx, lines)
+        for one in over:
+            if one.verdict.fall_back:
+                self.fall_back(tx, one.message, now)
 
     def _retire(self, tx: Tx, leased: Leased, why: str, now: int) -> None:
         """A contact that is no more is removed, and its owner hears of it on what they have besides."""
@@ -571,6 +568,18 @@ class Delivery:
             task.cancel()  # it only asks, and asks again
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+
+
+def _verdict(message: Message, outcome: Outcome, now: int) -> Verdict:
+    if outcome is _DIED_BEFORE:
+        return Verdict(State.PENDING, now, message.maybe_repeated)
+    return rules.after_attempt(message, outcome, now, random.random())  # noqa: S311 - spreads retries, guards nothing
+
+
+def _line(one: Ending, contact: Contact | None, now: int) -> tuple[int, HistoryLine]:
+    """For the history of its alert."""
+    what = "failed" if one.verdict.fall_back else one.verdict.status
+    return one.message.alert_number, told_line(one.message, contact, what, one.outcome.error, now)
 
 
 class Others(msgspec.Struct, frozen=True):

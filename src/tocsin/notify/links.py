@@ -7,7 +7,6 @@ and the person are those of the message.
 
 import base64
 import enum
-import hashlib
 import hmac
 import uuid
 
@@ -42,7 +41,11 @@ class Opened(msgspec.Struct, frozen=True):
 
 def token(secret: bytes, message_id: str, action: LinkAction) -> str:
     """44 URL-safe characters."""
-    body = bytes([_CODES[action]]) + uuid.UUID(message_id).bytes
+    return _written(secret, _CODES[action], uuid.UUID(message_id).bytes)
+
+
+def _written(secret: bytes, code: int, message: bytes) -> str:
+    body = code.to_bytes(1) + message
     return base64.urlsafe_b64encode(body + _seal(secret, body)).decode()
 
 
@@ -59,13 +62,13 @@ def read(secret: bytes, text: str) -> Opened | None:
 
 
 def _seal(secret: bytes, body: bytes) -> bytes:
-    return hmac.digest(secret, b"tocsin-link-1" + body, hashlib.sha256)[:_SEAL]
+    return hmac.digest(secret, b"tocsin-link-1" + body, "sha256")[:_SEAL]
 
 
 def links(secret: bytes, public_url: str, message_id: str) -> Links:
     """The addresses that *message_id* carries."""
-    base = f"{public_url}/a/"
-    return Links(*[base + token(secret, message_id, action) for action in LinkAction])
+    base, message = f"{public_url}/a/", uuid.UUID(message_id).bytes
+    return Links(*[base + _written(secret, code, message) for code in _CODES.values()])
 
 
 def is_alive(message: Message, now: int) -> bool:

@@ -6,10 +6,9 @@ go anywhere: no control or direction-changing characters, and the HTML templates
 
 import re
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tocsin.alerts.flaps import in_sentence
 from tocsin.alerts.model import Alert, Status
@@ -18,6 +17,9 @@ from tocsin.core.severity import Severity
 from tocsin.core.text import counted, cut, cut_bytes, one_line
 from tocsin.core.times import in_words, to_datetime
 from tocsin.notify.model import Kind, Letter
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MESSAGE_BYTES = 4_095  # what an ntfy server takes as a message; one byte more becomes a file
 TITLE_LETTERS = 120
@@ -156,9 +158,10 @@ def _word(alert: Alert) -> str:
 
 def _moment(ms: int, now: int) -> str:
     """``03:12 UTC``, with the date when it is not the day of *now*."""
+    if ms // DAY == now // DAY:  # nearly always, and much faster
+        hours, minutes = divmod(ms % DAY // MINUTE, 60)
+        return f"{hours:02}:{minutes:02} UTC"
     moment = to_datetime(ms)
-    if abs(now - ms) < DAY and moment.date() == to_datetime(now).date():
-        return f"{moment:%H:%M} UTC"
     return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
 
 
@@ -419,8 +422,10 @@ def _facts(letter: Letter) -> list[_Fact]:
 
 
 @cache
-def template(name: str) -> Template:
+def template(name: str) -> "Template":
     """One of the templates of mails."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - a server that sends no mail needs no templates
+
     # Plain text needs no escaping: nothing interprets it. Line ends and controls are gone by then.
     loader = PackageLoader("tocsin.notify")
     return Environment(

@@ -225,32 +225,49 @@ def take_from_digest(tx: Tx, message: Message, now: int) -> None:
     tx.driver.execute(_sql(tx, sql), (now, True, message.id))
 
 
-def finish(tx: Tx, message: Message, outcome: Outcome, verdict: Verdict, now: int) -> bool:
-    """Writes how an attempt ended. False if the lease had passed to another: then nothing is changed."""
-    sql = (
-        "UPDATE outbox SET status = ?, next_attempt_at = ?, maybe_repeated = ?, sent_at = ?, receipt = COALESCE(?, receipt),"
-        " last_error = ?, lease_node = NULL, lease_until = NULL WHERE id = ? AND fence = ? AND status = 'sending'"
-    )
+class Ending(msgspec.Struct, frozen=True):
+    """How an attempt ended, and what follows for its message."""
+
+    message: Message
+    outcome: Outcome
+    verdict: Verdict
+
+
+def finish(tx: Tx, endings: Sequence[Ending], now: int) -> list[Ending]:
+    """Writes how attempts ended, and answers those whose lease had not passed to another: of the rest nothing is changed."""
+    ours = set(bulk.change(tx, tables.outbox, _ENDED, [_ended(one, now) for one in endings], _END, _OURS, ("id", "fence")))
+    over = [one for one in endings if (one.message.id, one.message.fence) in ours]
+    rows = [(now, str(one.outcome.result), one.outcome.error, one.message.id, one.message.fence) for one in over]
+    sets = "finished_at = v.finished_at, outcome = v.outcome, error = v.error"
+    where = "attempts.outbox_id = v.outbox_id AND attempts.fence = v.fence"
+    bulk.change(tx, tables.attempts, ("finished_at", "outcome", "error", "outbox_id", "fence"), rows, sets, where, ("outbox_id",))
+    for one in over:
+        if one.message.kind == "digest":
+            _finish_members(tx, one.message, one.verdict, one.outcome, now)
+    return over
+
+
+_ENDED = ("status", "next_attempt_at", "maybe_repeated", "sent_at", "receipt", "last_error", "id", "fence")
+_END = (
+    "status = v.status, next_attempt_at = v.next_attempt_at, maybe_repeated = v.maybe_repeated, sent_at = v.sent_at,"
+    " receipt = COALESCE(v.receipt, outbox.receipt), last_error = v.last_error, lease_node = NULL, lease_until = NULL"
+)
+_OURS = "outbox.id = v.id AND outbox.fence = v.fence AND outbox.status = 'sending'"
+
+
+def _ended(one: Ending, now: int) -> tuple[object, ...]:
+    verdict, outcome = one.verdict, one.outcome
     is_sent = verdict.status == "sent"
-    values = (
+    return (
         str(verdict.status),
         verdict.next_attempt_at,
         verdict.maybe_repeated,
         now if is_sent else None,
         outcome.receipt,
         None if is_sent else outcome.error,
-        message.id,
-        message.fence,
+        one.message.id,
+        one.message.fence,
     )
-    if tx.driver.execute(_sql(tx, sql), values).rowcount == 0:
-        return False
-    tx.driver.execute(
-        _sql(tx, "UPDATE attempts SET finished_at = ?, outcome = ?, error = ? WHERE outbox_id = ? AND fence = ?"),
-        (now, str(outcome.result), outcome.error, message.id, message.fence),
-    )
-    if message.kind == "digest":
-        _finish_members(tx, message, verdict, outcome, now)
-    return True
 
 
 def _finish_members(tx: Tx, digest: Message, verdict: Verdict, outcome: Outcome, now: int) -> None:
