@@ -57,22 +57,26 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["tocsin_owner"] = os.getpid()
 
 
-# What takes longest, the longest first: begun last, it would be all that one process does while the others have nothing left.
-LONG = (
-    "tests/crash/",
-    "tests/api/made_up/",
-    "tests/agent/test_restarts.py",
-    "tests/cli/test_faults",
-    "tests/web/test_in_a_browser.py",
-    "tests/web/test_access_in_a_browser.py",
-    "tests/metrics/test_keeping.py",
-    "tests/demo/",
-    "tests/api/test_sites_apart.py",
-    "tests/cli/test_cli_story.py",
-    "tests/stories/test_escalation.py",
-    "tests/notify/test_delivery.py",
-    "tests/cli/",
-)
+# What takes longest, and about how many seconds of CPU one of each takes. Begun last, it would be all that one process does while
+# the others have nothing left.
+LONG = {
+    "tests/crash/": 15,
+    "tests/api/made_up/": 20,
+    "tests/agent/test_restarts.py": 8,
+    "tests/cli/test_faults": 4,
+    "tests/web/test_in_a_browser.py": 3,
+    "tests/web/test_access_in_a_browser.py": 3,
+    "tests/escalation/test_promise.py": 10,
+    "tests/metrics/test_keeping.py": 0.7,
+    "tests/demo/": 0.4,
+    "tests/api/test_sites_apart.py": 2,
+    "tests/cli/test_cli_story.py": 1,
+    "tests/stories/": 0.6,
+    "tests/notify/test_delivery.py": 0.2,
+    "tests/cli/": 0.1,
+}
+# Its tests share a site and a browser, which each process would start for itself.
+TOGETHER = "tests/web/test_in_a_browser.py"
 
 
 @pytest.hookimpl(trylast=True)
@@ -81,17 +85,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     if workers == 1:
         return
-    rank = {item: next((place for place, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)) for item in items}
-    long = sorted((item for item in items if rank[item] < len(LONG)), key=rank.__getitem__)
-    rest = [item for item in items if rank[item] == len(LONG)]
+    long: dict[str, list[pytest.Item]] = {}
+    seconds: dict[str, float] = {}
+    rest = []
+    for item in items:
+        path = next((path for path in LONG if item.nodeid.startswith(path)), None)
+        if path is None:
+            rest.append(item)
+        else:
+            name = path if path == TOGETHER else item.nodeid
+            long.setdefault(name, []).append(item)
+            seconds[name] = seconds.get(name, 0) + LONG[path]
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    loads = [0.0] * workers
+    for name in sorted(long, key=lambda name: -seconds[name]):
+        idlest = loads.index(min(loads))
+        shares[idlest] += long[name]
+        loads[idlest] += seconds[name]
     ordered: list[pytest.Item] = []
-    for worker in range(workers):
-        room = len(items) * (worker + 1) // workers - len(ordered)
-        share = long[worker::workers][:room]
-        ordered += [*share, *rest[: room - len(share)]]
-        del rest[: room - len(share)]
-    placed = set(ordered)
-    items[:] = [*ordered, *(item for item in items if item not in placed)]
+    for worker, share in enumerate(shares):
+        room = max(0, len(items) * (worker + 1) // workers - len(ordered) - len(share))
+        ordered += [*share, *rest[:room]]
+        del rest[:room]
+    items[:] = [*ordered, *rest]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
