@@ -25,12 +25,16 @@ from tocsin.bootstrap import Core, build_core
 from tocsin.core.clock import DAY, HOUR, SECOND, SystemClock, monotonic
 from tocsin.core.times import to_text
 from tocsin.db.writer import Tx
-from tocsin.metrics.model import Agg, Curve, Question, Sample, Series, SeriesFilter
+from tocsin.metrics.model import NO_LABELS, Agg, Curve, Labels, Question, Sample, Series, SeriesFilter
+from tocsin.metrics.packing import Packing
+from tocsin.metrics.rolling import Rolling
 from tocsin.metrics.service import Piece
+from tocsin.metrics.trimming import Trimming
 from tocsin.settings import Settings
 
 SERIES, DAYS, A_DAY = 100, 90, 288
 STEP = DAY // A_DAY
+MANY_SERIES, YEARS = 10_000, 3
 BATCH = 1_000
 INTAKE = 300_000  # samples
 RATE = Bound(100_000, at_least=True, unit="samples/s")
@@ -58,7 +62,81 @@ def measure(tocsin: Tocsin, work: Path, options: Options) -> list[Part]:
     with _victoria(work / "victoria") as victoria:
         peer = {} if victoria is None else victoria.measure(mix)
     shutil.rmtree(folder, ignore_errors=True)
-    return [_taking(tocsin, options), _keeping(stored, peer, days), _asking(asked, peer, days)]
+    tocsin.copy_to(folder)
+    years = _Years(folder, max(1_000, round(MANY_SERIES * min(1, options.scale))))
+    try:
+        aged = years.pass_by()
+    finally:
+        years.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return [_taking(tocsin, options), _keeping(stored, peer, days), _ageing(aged, years.series), _asking(asked, peer, days)]
+
+
+class _Years:
+    """Twelve days of very many series, and the years after them: everything that is ever done to keep history small."""
+
+    def __init__(self, folder: Path, series: int) -> None:
+        self.series = series
+        self._core = build_core(Settings(data_dir=folder, database_url=f"sqlite:///{folder}/tocsin.db"))
+        self._site = self._core.sites.get("main").id
+        self._midnight = self._core.clock.now() // DAY * DAY
+
+    def close(self) -> None:
+        """Ends it."""
+        self._core.close()
+
+    def pass_by(self) -> dict[str, float]:
+        """The most CPU (ms) that any piece of each kind took of the writer, and how many pieces there were."""
+        self._fill()
+        self._record()
+        found: dict[str, float] = {}
+        pieces = 0
+        for day in range(4, YEARS * 365):  # the first days are sealed all at once, as after a pause
+            for piece in self._pieces(self._midnight + day * DAY):
+                took = self._core.writer.call(partial(_cpu_of, piece)) * 1_000
+                name = _kind_of(piece)
+                found[name] = max(found.get(name, 0.0), took)
+                pieces += 1
+        return {**found, "pieces": pieces}
+
+    def _pieces(self, now: int) -> Iterator[Piece]:
+        while True:
+            with self._core.database.read() as connection:
+                piece = self._core.history.next_piece(connection, DAYS, now)
+            if piece is None:
+                return
+            yield piece
+
+    def _fill(self) -> None:
+        """Whole days, a span at a time: the packs and roll-ups that go later."""
+        chance = np.random.default_rng(11)
+        for begins in range(self._midnight - 15 * DAY, self._midnight - 3 * DAY, 3 * DAY):
+            times = np.arange(begins, begins + 3 * DAY, STEP, dtype=np.int64)
+            columns = {self._key(n): (times, np.round(chance.normal(50, 9, len(times)), 1)) for n in range(self.series)}
+            self._core.writer.call(lambda tx, some=columns, ends=begins + 3 * DAY: self._core.history.fill(tx, some, ends))  # type: ignore[misc]  # lambdas with defaults have no type
+
+    def _record(self) -> None:
+        """Rows: two hours of all, and three days of some, of which each pack takes as many as it may at once."""
+        begins = self._midnight - 3 * DAY
+        for number in range(self.series):
+            until = begins + (3 * DAY if number < 160 else 2 * HOUR)
+            samples = [self._sample(number, at) for at in range(begins, until, STEP)]
+            self._core.writer.call(lambda tx, some=samples: self._core.history.record(tx, some, self._midnight))  # type: ignore[misc]  # the same
+
+    def _key(self, number: int) -> tuple[int, str, str, Labels]:
+        return self._site, f"load{number % 16}_percent", f"host-{number // 16}", NO_LABELS
+
+    def _sample(self, number: int, at: int) -> Sample:
+        _, name, host, labels = self._key(number)
+        return Sample(self._site, name, at, at % 997 / 10, host, labels)
+
+
+def _kind_of(piece: Piece) -> str:
+    if isinstance(piece, Trimming):
+        return "packs go" if piece.table == "blocks" else "roll-ups go"
+    if isinstance(piece, Packing):
+        return "sealing"
+    return "hours" if isinstance(piece, Rolling) and piece.hourly else "days"
 
 
 class _Mix:
@@ -233,6 +311,22 @@ def _keeping(stored: dict[str, float], peer: dict[str, float], days: int) -> Par
         f"{SERIES} series, {days} days, every 5 minutes with a second's jitter: half noisy gauges, a quarter slow ones, a quarter counters."
     )
     return Part("History on disk", "VictoriaMetrics", rows, [note], stored)
+
+
+def _ageing(aged: dict[str, float], series: int) -> Part:
+    words = {
+        "hours": "rolling up hours",
+        "days": "rolling up days",
+        "sealing": "sealing",
+        "packs go": "letting go of packs",
+        "roll-ups go": "letting go of roll-ups",
+    }
+    rows = [_row(f"{said}, ms", aged[name], BLOCKED, None, ".1f") for name, said in words.items() if name in aged]
+    note = (
+        f"The most CPU that one piece took of the writer, of {aged['pieces']:,.0f}, in {YEARS} years after 15 days of {series:,} series:"
+        f" all that is done to any sample. The intake waits for one piece at most."
+    )
+    return Part(f"Years of keeping {series:,} series", "", rows, [note], aged)
 
 
 def _asking(asked: dict[str, float], peer: dict[str, float], days: int) -> Part:
