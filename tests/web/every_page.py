@@ -39,6 +39,8 @@ PAGES = {
     "availability-sites": "/availability?by=site&days=90",
     "hosts": "/hosts",
     "host": "/hosts/{host}",
+    "explore": "/explore",
+    "explore-several": "/explore?show=cpu_percent@srv-12|cpu_percent@srv-09|load_1m@srv-09&range=24h",
     "heartbeats": "/heartbeats",
     "heartbeat-failed": "/heartbeats/{job}",
     "heartbeat-new": "/heartbeats/new",

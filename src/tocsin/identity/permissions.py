@@ -195,6 +195,8 @@ TABLE: tuple[Row, ...] = (
             "GET /hosts",
             "GET /hosts/{host_id}",
             "GET /hosts/{host_id}/charts/{key}",
+            "GET /explore",
+            "GET /explore/chart",
             "GET /heartbeats",
             "GET /heartbeats/{heartbeat_id}",
             "GET /silences",

@@ -237,6 +237,18 @@ def find(connection: sa.Connection, wanted: SeriesFilter, after: Place | None = 
     return list(_fitting(found, wanted.labels, limit))
 
 
+def names(connection: sa.Connection, site_ids: frozenset[int] | None) -> list[tuple[str, int]]:
+    """What is measured at these sites (None: at all), each name with how many series have it."""
+    query = sa.select(_SERIES.c.name, sa.func.count()).where(*_conditions(SeriesFilter(site_ids=site_ids)))
+    return [(name, count) for name, count in connection.execute(query.group_by(_SERIES.c.name).order_by(_SERIES.c.name))]
+
+
+def hosts(connection: sa.Connection, site_ids: frozenset[int] | None, limit: int) -> list[str]:
+    """The hosts of which something is measured at these sites (None: at all), by name."""
+    query = sa.select(_SERIES.c.host).distinct().where(_SERIES.c.host != "", *_conditions(SeriesFilter(site_ids=site_ids)))
+    return list(connection.execute(query.order_by(_SERIES.c.host).limit(limit)).scalars())
+
+
 def _conditions(wanted: SeriesFilter) -> Iterator[sa.ColumnElement[bool]]:
     c = _SERIES.c
     if wanted.site_ids is not None:

@@ -52,4 +52,5 @@ WATCH: tuple[tuple[str, str, str], ...] = (
     ("heartbeats", "/heartbeats", "Heartbeats"),
     ("hosts", "/hosts", "Servers"),
     ("availability", "/availability", "Availability"),
+    ("explore", "/explore", "Explore"),
 )

@@ -9,6 +9,7 @@ from tocsin.web.checks.page import CheckPages
 from tocsin.web.design import DesignPage
 from tocsin.web.events.origins import OriginPages
 from tocsin.web.events.page import EventsPages
+from tocsin.web.explore.page import ExplorePages
 from tocsin.web.heartbeats.page import HeartbeatPages
 from tocsin.web.hosts.page import HostPages
 from tocsin.web.links import LinkPages
@@ -57,6 +58,7 @@ PAGES = (
     CheckPages,
     HeartbeatPages,
     HostPages,
+    ExplorePages,
     ThresholdPages,
     DependencyPages,
     TeamPages,

@@ -1,6 +1,6 @@
 """What the pages about servers show, decided without a page: which figures, which charts, and what is said of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -171,10 +171,17 @@ def spanned(work: Work) -> dict[str, Any]:
     return {"from": work.window.starts_at // SECOND, "to": work.window.ends_at // SECOND, "text": cut(work.name, 40)}
 
 
-def chart(pictured: Picture, curves: Sequence[Curve], before: Sequence[Curve], step: int, beside: Beside) -> dict[str, Any]:
+def chart(
+    pictured: Picture,
+    curves: Sequence[Curve],
+    before: Sequence[Curve],
+    step: int,
+    beside: Beside,
+    named: Callable[[Series, Picture], str] = line_name,
+) -> dict[str, Any]:
     """The chart of some series; *before*: the same a week earlier, drawn on the times of now. Where nothing came is a gap."""
-    lines = [(line_name(one.series, pictured), one, 0) for one in curves[:MOST_LINES]]
-    lines += [(f"{line_name(one.series, pictured)} a week before", one, WEEK) for one in before[:MOST_LINES]]
+    lines = [(named(one.series, pictured), one, 0) for one in curves[:MOST_LINES]]
+    lines += [(f"{named(one.series, pictured)} a week before", one, WEEK) for one in before[:MOST_LINES]]
     moments = sorted({(at + shift) // SECOND for _, one, shift in lines for at, _ in one.points})
     times = _with_gaps(moments, step)
     place = {at: number for number, at in enumerate(times)}
@@ -193,7 +200,7 @@ def chart(pictured: Picture, curves: Sequence[Curve], before: Sequence[Curve], s
         "series": series,
         "marks": [{"at": one.first_seen_at // SECOND, "text": cut(one.title, 40)} for one in beside.alerts],
         "spans": [spanned(one) for one in beside.work],
-        "says": said(pictured, curves),
+        "says": said(pictured, curves, named),
     }
     envelope = curves[0].envelope if len(curves) == 1 and not before else None
     if envelope:
@@ -217,7 +224,7 @@ def _with_gaps(moments: Sequence[int], step: int) -> list[int]:
     return times
 
 
-def said(pictured: Picture, curves: Sequence[Curve]) -> str:
+def said(pictured: Picture, curves: Sequence[Curve], named: Callable[[Series, Picture], str] = line_name) -> str:
     """What a chart shows, in one sentence."""
     if not any(one.points for one in curves):
         return f"{pictured.title}: nothing was measured in this time."
@@ -226,7 +233,7 @@ def said(pictured: Picture, curves: Sequence[Curve]) -> str:
         values = [value / pictured.divisor for _, value in one.points]
         mean, high = sum(values) / len(values), max(values)
         unit = f" {pictured.unit}" if pictured.unit else ""
-        parts.append(f"{line_name(one.series, pictured)}: {mean:,.1f}{unit} on average, {high:,.1f}{unit} at most")
+        parts.append(f"{named(one.series, pictured)}: {mean:,.1f}{unit} on average, {high:,.1f}{unit} at most")
     return "; ".join(parts) + "."
 
 

@@ -1,0 +1,1 @@
+"""Any series that is measured, in one picture."""
