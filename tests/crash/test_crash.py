@@ -38,7 +38,7 @@ async def test_a_kill_at_every_boundary_loses_nothing(program: Program) -> None:
 @pytest.mark.claim(*CLAIMS)
 async def test_kills_at_random_moments_lose_nothing(program: Program) -> None:
     async with Ordeal.begin(program, seed=2) as ordeal:
-        for _ in range(10):
+        for _ in range(20):
             await ordeal.kill_at_random()
         await ordeal.settle()
         ordeal.check()
