@@ -118,6 +118,32 @@ class TestReceipts:
             "no receipt came",
         ]
 
+    async def test_a_digest_that_did_not_arrive_goes_through_the_other_provider_with_all_that_it_carries(self, both: Phones) -> None:
+        await both.world.people(SMS)
+        problem = {"type": "disk.full", "severity": 4, "title": "Disk full"}
+        await both.service.send(*[{**problem, "subject": f"disk:{number}"} for number in range(40)])
+        await both.pass_time(10 * SECOND)
+        (digest,) = both.world.messages(kind="digest")
+        place = next(n for n, one in enumerate(both.twilio.taken) if digest.id in one["StatusCallback"])
+        await both.text_is("undelivered", place, ErrorCode="30003")
+        await both.pass_time(20 * SECOND)
+        (again,) = both.vonage.taken
+        assert "more alerts of main (perhaps again), the loudest: " in again.text
+        assert {m.status for m in both.world.messages(digest_id=digest.id)} == {"sent"}
+
+    async def test_a_digest_of_which_somebody_has_all_is_not_sent_again(self, phones: Phones) -> None:
+        await phones.world.people(SMS)
+        problem = {"type": "disk.full", "severity": 4, "title": "Disk full"}
+        await phones.service.send(*[{**problem, "subject": f"disk:{number}"} for number in range(30)])
+        await phones.pass_time(10 * SECOND)
+        (digest,) = phones.world.messages(kind="digest")
+        for one in phones.world.messages(digest_id=digest.id):
+            await phones.service.writer.post(f"/alerts/{one.alert_number}/acknowledge")
+        place = next(n for n, one in enumerate(phones.twilio.taken) if digest.id in one["StatusCallback"])
+        await phones.text_is("undelivered", place, ErrorCode="30003")
+        await phones.pass_time(20 * SECOND)
+        assert phones.vonage.taken == []
+
     async def test_a_late_receipt_of_the_first_settles_it_whatever_the_second_says(self, phones: Phones) -> None:
         await phones.alarm(SMS)
         await phones.pass_time(61 * SECOND)

@@ -59,7 +59,12 @@ def test_a_page_that_was_to_be_sent_again_is_not_if_the_provider_has_it() -> Non
     assert follow(a_message(status="pending"), SENT, wanted=True) is Next.NOTHING
 
 
-@pytest.mark.parametrize("kind", ["resolved", "digest", "notice"])
+@pytest.mark.parametrize("kind", ["escalated", "digest"])
+def test_so_is_every_page_and_what_carries_several(kind: str) -> None:
+    assert follow(a_message(status="sent", kind=kind), DUE, wanted=True) is Next.ELSEWHERE
+
+
+@pytest.mark.parametrize("kind", ["resolved", "acknowledged", "notice"])
 def test_only_a_page_is_sent_through_another_provider(kind: str) -> None:
     assert follow(a_message(status="sent", kind=kind), DUE, wanted=True) is Next.UNHEARD
     assert follow(a_message(status="sent", kind=kind), FAILED, wanted=True) is Next.FAILED

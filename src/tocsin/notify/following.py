@@ -4,9 +4,11 @@ import enum
 
 import msgspec
 
-from tocsin.notify.model import Message, State
+from tocsin.notify.model import Kind, Message, State
 from tocsin.notify.providers.model import Stage
 from tocsin.notify.rules import PROBLEM_KINDS
+
+PAGES = PROBLEM_KINDS | {Kind.DIGEST}
 
 
 class Next(enum.StrEnum):
@@ -40,7 +42,7 @@ def follow(message: Message, attempt: Attempt, *, wanted: bool) -> Next:
         return Next.NOTHING
     if attempt.arrived:
         return Next.DELIVERED
-    again = wanted and attempt.provider_left and attempt.elsewhere and message.kind in PROBLEM_KINDS
+    again = wanted and attempt.provider_left and attempt.elsewhere and message.kind in PAGES
     if attempt.stage is Stage.FAILED:
         return _after_failure(state, again=again)
     if attempt.stage is not Stage.SENT:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tocsin.alerts import store as alert_store
-from tocsin.alerts.model import Status
+from tocsin.alerts.model import Alert, Status
 from tocsin.core.clock import Clock
 from tocsin.db.writer import Tx, Writer
 from tocsin.notify import handovers, store
@@ -14,9 +14,10 @@ from tocsin.notify.contacts import ContactBook
 from tocsin.notify.delivery import Delivery
 from tocsin.notify.following import Attempt, Next, follow
 from tocsin.notify.handovers import LOOK_AGAIN, RECEIPT_WITHIN, Handover, Till
-from tocsin.notify.model import Message
+from tocsin.notify.model import Kind, Message
 from tocsin.notify.notices import subjects
 from tocsin.notify.providers.model import Receipt, Stage
+from tocsin.notify.rules import PROBLEM_KINDS
 
 CHASED_AT_ONCE = 200
 UNHEARD = "no receipt came within a minute"
@@ -78,9 +79,10 @@ class Receipts:
                 handovers.look_at(tx, one, due_at)
 
     def _is_wanted(self, tx: Tx, message: Message, now: int) -> bool:
-        """Whether the alert still needs somebody, and this is its newest news."""
-        alert = subjects(tx, {message.alert_number}, now).get(message.alert_number)
-        return alert is not None and alert.status == Status.OPEN and alert.generation == message.generation and alert.muted_by is None
+        """Whether the alert still needs somebody, and this is its newest news; of a digest, whether that is so of one that it carries."""
+        carried = store.members(tx, message.id) if message.kind == Kind.DIGEST else [message]
+        alerts = subjects(tx, {one.alert_number for one in carried}, now)
+        return any(_needs_somebody(alerts.get(one.alert_number), one) for one in carried if one.kind in PROBLEM_KINDS)
 
     def _do(self, tx: Tx, step: Next, message: Message, newest: Handover, now: int) -> None:
         error = newest.error or UNHEARD
@@ -103,6 +105,10 @@ class Receipts:
             line = told_line(message, contact, step.value, why, now)
             details = {**(line.details or {}), "provider": newest.provider}
             alert_store.add_history(tx, [(message.alert_number, msgspec.structs.replace(line, details=details))])
+
+
+def _needs_somebody(alert: Alert | None, message: Message) -> bool:
+    return alert is not None and alert.status == Status.OPEN and alert.generation == message.generation and alert.muted_by is None
 
 
 def _look_again(newest: Handover, step: Next, now: int) -> int | None:

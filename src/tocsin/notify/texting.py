@@ -52,17 +52,17 @@ def _sms_parts(letter: Letter, actions: tuple[str, ...]) -> tuple[str, str, str]
     """What stands before the title, the title, and what can be done: *actions* by an answer, or a page."""
     alert, kind = letter.alert, letter.message.kind
     site = f" {clean_line(letter.site, 30)}" if letter.site else ""
+    again = " (perhaps again)" if letter.message.maybe_repeated else ""
     if kind == Kind.NOTICE:
         return "Tocsin", f"{clean_line(alert.title)}. {one_line(clean(alert.message or ''))}", ""
     if kind == Kind.DIGEST:
         more = counted(1 + len(letter.others) + letter.more, "more alert")
-        return f"{more}{f' of{site}' if site else ''}, the loudest", f"#{alert.number} {_named(letter)}", _page(letter)
+        return f"{more}{f' of{site}' if site else ''}{again}, the loudest", f"#{alert.number} {_named(letter)}", _page(letter)
     number = f"{site} #{alert.number}"
     if kind == Kind.RESOLVED:
         return f"RESOLVED{number}", _named(letter), ""
     if kind == Kind.ACKNOWLEDGED:
         return f"ACKNOWLEDGED{number} by {clean_line(alert.acknowledged_by or 'somebody', 30)}", _named(letter), ""
-    again = " (perhaps again)" if letter.message.maybe_repeated else ""
     word = Severity(alert.severity).word.upper()
     age = f" open {in_words(letter.now - alert.first_seen_at)}" if kind == Kind.REPEATED else ""
     hint = " or ".join(f"{action} {alert.number}" for action in actions)
