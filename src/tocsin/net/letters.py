@@ -1,29 +1,31 @@
-"""Takes mail in (RFC 5321, as much as a mail server needs to hand over a letter), for one domain and for whom the desk knows.
+"""Takes mail in by SMTP (aiosmtpd), for one domain and for whom the desk knows.
 
-Nothing is passed on, nobody is asked for a password, and no letter is kept here: what is answered with 250 was taken by the desk. Every
-length and every wait is bounded; a letter that is too long is read to its end and refused for good, so that it is not tried for days.
+Nothing is passed on, nobody is asked for a password, and no letter is kept here: what is answered with 250 was taken by the desk.
 """
 
 import asyncio
-import re
+import logging
 import socket
-from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tocsin.core.clock import monotonic
 from tocsin.core.errors import TocsinError
 from tocsin.core.text import cut, one_line
 
 log = structlog.get_logger()
 MAX_LETTER = 1024 * 1024
-MAX_READ = 64 * 1024 * 1024  # of one that is too long; then the connection is closed
-MAX_LINE = 4 * 1024
-MAX_RECIPIENTS, MAX_MISTAKES, MAX_LETTERS = 20, 10, 100  # of one connection
+MAX_LINE = 64 * 1024  # logs of jobs have longer lines than the 998 bytes that a letter should have
+MAX_RECIPIENTS = 20
 AT_ONCE = 50
-WAIT, LONGEST = 60.0, 600.0  # seconds: for a line, for a connection
-_PATH = re.compile(r"(?i)(FROM|TO):\s*<(?:@[^:>]*:)?([^<>\s]{0,320})>((?:\s+[!-~]+)*)")
+OF_A_KIND = 100  # commands of one connection; more letters come with the next
+MAX_READ = 64 * 1024 * 1024  # bytes of one connection
+WAIT = 60.0  # seconds between two commands, and for a letter
+_NOT_NOW = "451 not now, the server has a fault; send it again"
+
+# Its lines name whole addresses, and whoever knows one can report for that job.
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 
 
 class Desk(Protocol):
@@ -42,190 +44,103 @@ class Letters:
     """The server. *domain*: the one whose letters are taken."""
 
     def __init__(self, desk: Desk, domain: str) -> None:
-        self._desk, self._domain = desk, domain.lower()
-        self._open: set[asyncio.Task[None]] = set()
+        self._hooks, self._domain = _Hooks(desk, domain.lower()), domain.lower()
+        self._open: set[_Talk] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, place: socket.socket) -> None:
         """Opens the address that *place* has taken."""
-        self._server = await asyncio.start_server(self._greet, sock=place, limit=MAX_LINE)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Talk(self._hooks, self._domain, self._open), sock=place)
 
     async def close(self) -> None:
         """Ends all conversations: a letter that was not answered is sent again by whoever brought it."""
         if self._server is not None:
             self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        for talk in list(self._open):
+            talk.end()
+        await asyncio.sleep(0)  # the loop tells each that it has ended
 
-    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._open) >= AT_ONCE:
-            writer.write(b"421 too many connections, come back later\r\n")
-            writer.close()
+
+class _Talk(SMTP):
+    """One connection, which counts itself."""
+
+    line_length_limit = MAX_LINE
+
+    def __init__(self, hooks: "_Hooks", domain: str, others: "set[_Talk]") -> None:
+        super().__init__(
+            hooks,
+            data_size_limit=MAX_LETTER,
+            hostname=domain,
+            ident="ESMTP Tocsin takes reports of jobs",
+            timeout=WAIT,
+            command_call_limit=OF_A_KIND,
+            loop=asyncio.get_running_loop(),
+        )
+        self._others, self._read = others, 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if len(self._others) >= AT_ONCE and isinstance(transport, asyncio.WriteTransport):
+            transport.write(b"421 too many connections, come back later\r\n")
+            transport.close()
             return
-        self._open.add(task)
-        try:
-            async with asyncio.timeout(LONGEST):
-                await _Talk(reader, writer, self._desk, self._domain).hold()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        except Exception:
-            log.exception("a conversation with a mail server failed")
-        finally:
-            self._open.discard(task)
-            with suppress(Exception):
-                writer.close()
+        self._others.add(self)
+        super().connection_made(transport)
 
-
-class _Talk:
-    """One connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, desk: Desk, domain: str) -> None:
-        self._reader, self._writer, self._desk, self._domain = reader, writer, desk, domain
-        self._address = str((writer.get_extra_info("peername") or ("",))[0])
-        self._has_sender, self._recipients = False, list[str]()
-        self._mistakes = self._letters = 0
-
-    async def hold(self) -> None:
-        """Until one side has enough."""
-        self._say(f"220 {self._domain} ESMTP Tocsin takes reports of jobs")
-        while True:
-            await self._writer.drain()
-            line = await self._line()
-            if line is None:
-                self._mistake("500 a line must end with CRLF, and have at most 4096 bytes")
-            else:
-                verb, _, rest = line.partition(" ")
-                if verb.upper() == "QUIT":
-                    self._say("221 goodbye")
-                    return
-                await self._answer(verb.upper(), rest.strip())
-            if self._mistakes >= MAX_MISTAKES or self._letters >= MAX_LETTERS:
-                self._say("421 that is enough for one connection")
-                return
-
-    async def _answer(self, verb: str, rest: str) -> None:
-        match verb:
-            case "EHLO":
-                self._forget()
-                self._say(f"250-{self._domain}", f"250-SIZE {MAX_LETTER}", "250-PIPELINING", "250 8BITMIME")
-            case "HELO":
-                self._forget()
-                self._say(f"250 {self._domain}")
-            case "MAIL":
-                self._sender(rest)
-            case "RCPT":
-                await self._recipient(rest)
-            case "DATA":
-                await self._data()
-            case "RSET":
-                self._forget()
-                self._say("250 forgotten")
-            case "NOOP":
-                self._say("250 yes")
-            case "VRFY":
-                self._mistake("252 send it, and see")
-            case _:
-                self._mistake("502 this is not done here")
-
-    def _sender(self, rest: str) -> None:
-        match = _PATH.fullmatch(rest)
-        if match is None or match[1].upper() != "FROM":
-            self._mistake("501 MAIL FROM:<address> is meant")
-            return
-        size = re.search(r"(?i)\sSIZE=([0-9]{1,12})\b", match[3])
-        if size is not None and int(size[1]) > MAX_LETTER:
-            self._mistake(f"552 a report has at most {MAX_LETTER // 1024} KiB")
-            return
-        self._forget()
-        self._has_sender = True
-        self._say("250 go on")
-
-    async def _recipient(self, rest: str) -> None:
-        match = _PATH.fullmatch(rest)
-        if match is None or match[1].upper() != "TO":
-            self._mistake("501 RCPT TO:<address> is meant")
-        elif not self._has_sender:
-            self._mistake("503 MAIL comes first")
-        elif len(self._recipients) >= MAX_RECIPIENTS:
-            self._say(f"452 at most {MAX_RECIPIENTS} at once")
+    def data_received(self, data: bytes) -> None:
+        self._read += len(data)
+        if self._read > MAX_READ:
+            self.end()
         else:
-            local, _, domain = match[2].rpartition("@")
-            if domain.lower() != self._domain:
-                self._mistake(f"550 mail is taken for {self._domain} alone, and never passed on")
-                return
-            try:
-                refusal = await self._desk.refusal(local)
-            except TocsinError as error:
-                self._say(f"451 not now: {_plain(error.message)}")
-                return
-            if refusal is not None:
-                self._mistake(f"550 {_plain(refusal)}")
-                return
-            self._recipients.append(local)
-            self._say("250 it is there")
+            super().data_received(data)
 
-    async def _data(self) -> None:
-        if not self._recipients:
-            self._mistake("503 RCPT comes first")
-            return
-        self._say("354 go on; a dot in a line of its own ends it")
-        await self._writer.drain()
-        letter = await self._letter()
-        recipients = list(self._recipients)
-        self._forget()
-        self._letters += 1
-        if letter is None:
-            self._mistake(f"552 a report has at most {MAX_LETTER // 1024} KiB")
-            return
+    def connection_lost(self, error: Exception | None) -> None:
+        if self in self._others:
+            self._others.discard(self)
+            super().connection_lost(error)
+
+    def eof_received(self) -> bool | None:
+        return super().eof_received() if self in self._others else False
+
+    def end(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+
+class _Hooks:
+    """What aiosmtpd asks for; each answers with a line of SMTP."""
+
+    def __init__(self, desk: Desk, domain: str) -> None:
+        self._desk, self._domain = desk, domain
+
+    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802 - aiosmtpd's name
+        local, _, domain = address.rpartition("@")
+        if domain.lower() != self._domain:
+            return f"550 mail is taken for {self._domain} alone, and never passed on"
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
+            return f"452 at most {MAX_RECIPIENTS} at once"
         try:
-            await self._desk.take(recipients, letter, self._address)
+            refusal = await self._desk.refusal(local)
         except TocsinError as error:
-            self._say(f"451 not now: {_plain(error.message)}")
-            return
-        self._say("250 taken")
+            return f"451 not now: {_plain(error.message)}"
+        if refusal is not None:
+            return f"550 {_plain(refusal)}"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 it is there"
 
-    async def _letter(self) -> bytes | None:
-        """Up to the dot; None if it is too long. Only CRLF ends a line, so that no letter can hide in another."""
-        kept, read, is_whole_line, began = bytearray(), 0, True, monotonic()
-        while True:
-            part, ends = await self._part()
-            read += len(part)
-            if is_whole_line and ends and part == b".\r\n":
-                return bytes(kept) if read - 3 <= MAX_LETTER else None
-            if read > MAX_READ or monotonic() - began > LONGEST:
-                raise ConnectionAbortedError
-            if is_whole_line and part.startswith(b"."):
-                part = part[1:]
-            kept += part[: max(0, MAX_LETTER - len(kept))]
-            is_whole_line = ends
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        letter, peer = envelope.content, cast("tuple[str, int]", session.peer)  # its types call the peer a text
+        locals_ = [address.rpartition("@")[0] for address in envelope.rcpt_tos]
+        try:
+            await self._desk.take(locals_, letter if isinstance(letter, bytes) else b"", peer[0])
+        except TocsinError as error:
+            return f"451 not now: {_plain(error.message)}"
+        return "250 taken"
 
-    async def _part(self) -> tuple[bytes, bool]:
-        """The next line, or a part of one that is long; whether a line ends with it."""
-        async with asyncio.timeout(WAIT):
-            try:
-                return await self._reader.readuntil(b"\r\n"), True
-            except asyncio.LimitOverrunError as error:
-                return await self._reader.readexactly(max(1, error.consumed)), False
-
-    async def _line(self) -> str | None:
-        part, ends = await self._part()
-        if ends and b"\n" not in part[:-2]:
-            return part[:-2].decode("latin-1")
-        while not ends:
-            _, ends = await self._part()
-        return None
-
-    def _forget(self) -> None:
-        self._has_sender, self._recipients = False, []
-
-    def _mistake(self, text: str) -> None:
-        self._mistakes += 1
-        self._say(text)
-
-    def _say(self, *lines: str) -> None:
-        self._writer.write("".join(f"{line}\r\n" for line in lines).encode())
+    async def handle_exception(self, error: Exception) -> str:
+        log.error("a conversation with a mail server failed", exc_info=error)
+        return _NOT_NOW
 
 
 def _plain(text: str) -> str:
