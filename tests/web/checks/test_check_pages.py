@@ -179,3 +179,23 @@ async def test_locations_are_chosen_in_the_form_and_each_says_what_it_found(sqli
         await marta.get(f"/checks/{place}/edit")
         assert 'value="web-1" checked' in marta.page.text
         assert 'value="server" checked' not in marta.page.text
+
+
+async def test_an_address_alone_is_enough_and_where_it_may_not_go_the_way_out_stands_beside_it(sqlite_service: Service) -> None:
+    marta = await log_in(sqlite_service)
+    await marta.get("/checks/new")
+    async with serving(http(200, b"hello")) as port:
+        sent = {"csrf": marta.csrf, "kind": "http", "target.url": f"http://127.0.0.1:{port}/", "do": "try"}
+        await marta.fill("/checks/new", sent)
+        assert "is a private address, and this check may not go there" in marta.text
+        after = marta.page.text.partition('id="found"')[2]
+        assert 'name="private"' in after
+        await marta.fill("/checks/new", {**sent, "private": "1", "do": "save"})
+        await marta.get(f"/checks/{marta.place.split('/')[-1].partition('?')[0]}")
+        assert f"127.0.0.1:{port}" in marta.text
+        assert 'hx-trigger="tocsin:changed from:body, tocsin:renew from:body, every 1s"' in marta.page.text
+    await marta.fill("/checks/new", {**sent, "target.url": "shop.example.com", "do": "save"})
+    await marta.get("/checks")
+    assert "shop.example.com" in marta.text
+    (made, _) = (await sqlite_service.admin.get("/checks"))["items"]
+    assert (made["name"], made["target"]["url"]) == ("shop.example.com", "https://shop.example.com")

@@ -200,7 +200,7 @@ _HINTS = {
     "arguments": "One a line.",
     "password": "Kept, and never shown again.",
 }
-_MAIN = frozenset({"port", "starttls", "statuses", "keyword", "record", "values", "user", "password"})
+_MAIN = frozenset({"port", "starttls", "keyword", "record", "values", "user", "password"})
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -322,6 +322,9 @@ def form_of(fields: Fields) -> CheckForm:
     kind = single(fields, "kind")
     target = {name.removeprefix("target."): single(fields, name) for name in fields if name.startswith("target.")}
     plain = {name: single(fields, name) for name in PLAIN}
+    if target.get("url"):
+        target["url"] = whole_address(target["url"])
+    plain["name"] = plain["name"] or name_of(target)
     return CheckForm(
         kind=kind if kind in kinds() else "http",
         target=target,
@@ -330,6 +333,17 @@ def form_of(fields: Fields) -> CheckForm:
         do=single(fields, "do"),
         locations=several(fields, "locations") if single(fields, "asks_from") else None,
     )
+
+
+def whole_address(text: str) -> str:
+    """An address as people type it: what has no scheme is asked by HTTPS."""
+    return text if "://" in text else f"https://{text}"
+
+
+def name_of(target: Mapping[str, str]) -> str:
+    """How a check is called where nobody says it: by what it asks."""
+    url = target.get("url", "").partition("://")[2].rstrip("/")
+    return (url or target.get("host") or target.get("script") or "")[:100]
 
 
 def begun(kind: str, host: str) -> CheckForm:
