@@ -1,6 +1,8 @@
 """The agent as a program: old Pythons, the command line, and what it must not say."""
 
 import ast
+import base64
+import gzip
 import json
 import os
 import re
@@ -234,3 +236,52 @@ def test_the_unit_is_one_that_systemd_takes() -> None:
     )
     assert "Unknown" not in done.stderr
     assert "Failed to parse" not in done.stderr
+
+
+@pytest.mark.claim("M2")
+@pytest.mark.parametrize("python", pythons())
+def test_it_looks_at_what_the_server_names_only_if_it_is_told_to(python: str, tmp_path: Path) -> None:
+    asked, looks = [], []
+
+    class Tocsin(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer(b"{}")
+
+        def do_POST(self) -> None:
+            body = json.loads(gzip.decompress(self.rfile.read(int(self.headers["Content-Length"]))))
+            if not self.path.endswith("/agents/checks"):
+                self._answer(b'{"accepted": 1, "rejected": []}', 202)
+                return
+            asked.append(self.headers["Authorization"])
+            looks.extend(body["looks"])
+            errand = {"id": "c", "mark": "m", "kind": "http", "in_ms": 0, "timeout_seconds": 5, "private": True, "max_body": 4096}
+            errand["url"] = f"http://127.0.0.1:{server.server_port}/shop"
+            self._answer(json.dumps({"checks": [] if looks else [errand], "ask_again_ms": 20_000}).encode())
+
+        def _answer(self, body: bytes, status: int = 200) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Not in the output of the tests."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tocsin) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        words = ["--server", f"http://127.0.0.1:{server.server_port}", "--key", KEY, "--interval", "10s", "--state", str(tmp_path)]
+        assert run(*words, "--once", "--checks", "all", python=python).returncode == 0
+        assert asked == []
+        command = [python, "-W", "error", str(FILE), *words, "--checks", "all", "--config", "/nonexistent"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            until(lambda: looks)
+            process.terminate()
+            said = process.communicate(timeout=PATIENCE)[1].decode()
+        server.shutdown()
+    assert process.returncode == 0, said
+    assert set(asked) == {f"Bearer {KEY}"}
+    (look,) = looks
+    assert (look["check"], look["mark"], look["status"], base64.b64decode(look["body"])) == ("c", "m", 200, b"{}")
+    assert run(*words, "--checks", "some", python=python).returncode == 2

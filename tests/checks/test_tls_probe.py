@@ -5,9 +5,12 @@ import ssl
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
 
 from tests.checks.servers import Authority, Speak, asked, serving
-from tocsin.checks.model import Cause, Level, TcpTarget, TlsTarget
+from tests.cluster import free_port
+from tocsin.checks.model import BannerTarget, Cause, Level, TcpTarget, TlsTarget
 from tocsin.checks.probes import certificates
 from tocsin.checks.probes.kit import Kit, Means
 from tocsin.core.clock import DAY, SystemClock
@@ -124,6 +127,19 @@ async def test_mail_servers_are_asked_for_tls_in_their_own_words(authority: Auth
         found = await asked(TlsTarget(host="localhost", port=port, starttls=protocol), Means(authority.ca_file))  # type: ignore[arg-type]  # one of them
     assert found.words == "its certificate is valid"
     assert {"greeting", "tls"} <= set(found.phases)
+
+
+async def test_a_real_mail_server_greets_and_begins_tls(authority: Authority) -> None:
+    mail = Controller(Sink(), hostname="127.0.0.1", port=free_port(), tls_context=authority.context("127.0.0.1", days=10))
+    mail.start()
+    try:
+        found = await asked(TlsTarget(host="127.0.0.1", port=mail.port, starttls="smtp"), Means(authority.ca_file))
+        greeting = await asked(BannerTarget(host="127.0.0.1", port=mail.port, protocol="smtp"))
+    finally:
+        mail.stop()
+    assert (found.level, found.words) == (Level.OK, "its certificate is valid")
+    assert found.expiry is not None
+    assert (greeting.level, greeting.words[:4]) == (Level.OK, "220 ")
 
 
 async def test_a_mail_server_without_tls_is_named() -> None:
