@@ -11,9 +11,21 @@ from bench.figures import Bound, Options, Part, Row
 from bench.memory import fill
 from bench.noise import Watch, percentile
 from bench.servers import TOCSIN, BenchError, Target, Tocsin, environment
-from tocsin.core.clock import monotonic
+from tocsin.audit.model import Who
+from tocsin.bootstrap import Core, build_core
+from tocsin.checks.model import Definition, TcpTarget
+from tocsin.core.clock import DAY, HOUR, MINUTE, SystemClock, monotonic
+from tocsin.core.ids import new_ids
+from tocsin.db.tables import check_spans
+from tocsin.db.writer import Tx
+from tocsin.heartbeats import store as heartbeat_store
+from tocsin.heartbeats.model import Heartbeat, Schedule
+from tocsin.hosts import store as host_store
+from tocsin.hosts.model import Host
+from tocsin.settings import Settings
 
 EVENTS, OPEN = 1_000_000, 10_000
+WATCHED, OUTAGES = 200, 60
 TIMES = 40
 P95 = Bound(50, at_least=False, unit="ms")
 PAGES = {
@@ -28,10 +40,14 @@ PAGES = {
     "quiet": "/silences",
     "rules": "/rules",
     "checks": "/checks",
-    "people": "/settings/people",
-    "audit": "/settings/audit",
-    "health": "/settings/health",
+    "availability": "/availability",
+    "hosts": "/hosts",
+    "heartbeats": "/heartbeats",
+    "events, a word in the text": "/events?q=987",
+    "analytics, 30 days": "/analytics?days=30",
+    **{name: f"/settings/{name}" for name in ("me", "people", "keys", "sites", "channels", "contacts", "thresholds", "audit", "health")},
 }
+BENCH = Who("bench")
 EMAIL, PASSWORD = "bench@example.com", "a long enough password"
 
 
@@ -40,6 +56,7 @@ def measure(tocsin: Tocsin, work: Path, options: Options) -> Part:
     events, problems = round(EVENTS * options.scale), round(OPEN * options.scale)
     folder = work / "pages"
     tocsin.copy_to(folder)
+    _watch(folder)
     with tocsin.on(folder) as target:
         fill(target, events, problems)
         _add_user(folder)
@@ -47,8 +64,50 @@ def measure(tocsin: Tocsin, work: Path, options: Options) -> Part:
         with Watch() as watch:
             times = _look(target)
     rows = [_row(page, took) for page, took in times.items()]
-    note = f"{events:,} events, {problems:,} open alerts, {TIMES} requests a page, one at a time over one connection."
+    note = f"{events:,} events, {problems:,} open alerts, {WATCHED} checks with {OUTAGES} outages each, hosts and jobs;"
+    note += f" {TIMES} requests a page, one at a time over one connection."
     return Part("Pages of the dashboard, p95 in ms", "", rows, [note], {"noise": watch.noise, "times_ms": times})
+
+
+def _watch(folder: Path) -> None:
+    """Checks with 90 days behind them, hosts and heartbeats; none of them is due while we measure."""
+    core = build_core(Settings(data_dir=folder, database_url=f"sqlite:///{folder}/tocsin.db"))
+    try:
+        core.writer.call(lambda tx: _fill(tx, core))
+    finally:
+        core.close()
+
+
+def _fill(tx: Tx, core: Core) -> None:
+    site, now = core.sites.get("main").id, SystemClock().now()
+    for number, new in enumerate(new_ids(now, 2 * WATCHED)):
+        name = f"web-{number % WATCHED}.example.com"
+        if number < WATCHED:
+            definition = Definition(name=f"Shop {number}", target=TcpTarget(host="192.0.2.1", port=443), host=name)
+            check = core.checks.add(BENCH, site, definition)(tx)
+            tx.driver.execute("UPDATE checks SET due_at = ? WHERE id = ?", (now + DAY, check.id))
+            tx.sql.execute(check_spans.delete().where(check_spans.c.check_id == check.id))
+            tx.sql.execute(check_spans.insert(), [_span(check.id, now, step) for step in range(2 * OUTAGES + 1)])
+            host_store.add(tx, Host(new, site, name, new, "1.0.0", MINUTE, "{}", 0, now - 90 * DAY, now))
+        else:
+            job = Heartbeat(new, site, f"Backup of {name}", Schedule(period=DAY), HOUR, None, 4, now, now)
+            heartbeat_store.add(tx, job, f"digest {number}")
+
+
+def _span(check_id: str, now: int, step: int) -> dict[str, object]:
+    """Up for a day and a half, down for ten minutes, and so on until now."""
+    begins = now - (OUTAGES * 36 * HOUR) + step // 2 * 36 * HOUR
+    down = step % 2 == 1
+    starts = begins + (36 * HOUR - 10 * MINUTE) * down
+    ends = None if step == 2 * OUTAGES else begins + 36 * HOUR - (0 if down else 10 * MINUTE)
+    return {
+        "check_id": check_id,
+        "starts_at": starts,
+        "ends_at": ends,
+        "status": "down" if down else "up",
+        "cause": "looked",
+        "words": None,
+    }
 
 
 def _add_user(folder: Path) -> None:

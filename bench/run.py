@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]  # for `python bench/run.py`
 
 from bench import (  # noqa: E402 - the path comes first
+    access,
     agent,
     alerts_list,
     checks,
@@ -87,6 +88,10 @@ class Bench:
         """Open dashboards."""
         return [stream.measure(self._tocsin, self._options)]
 
+    def access(self) -> list[Part]:
+        """Keys and sessions."""
+        return [access.measure(self._work, self._options)]
+
     def muting(self) -> list[Part]:
         """Events when much is silenced."""
         return [muting.measure(self._work, self._options)]
@@ -129,6 +134,7 @@ PARTS: dict[str, Callable[[Bench], list[Part]]] = {
     "alerts": Bench.alerts,
     "pages": Bench.pages,
     "stream": Bench.stream,
+    "access": Bench.access,
     "muting": Bench.muting,
     "escalation": Bench.escalation,
     "rules": Bench.rules,
