@@ -113,7 +113,7 @@ ALL = (PAGES, STRANGERS, MAY_NOT, EMPTY)
 NO_PAGE = (
     *("/static/{name}", "/favicon.ico", "/robots.txt", "/manifest.webmanifest", "/sw.js", "/settings"),
     *("/health", "/live", "/ready", "/metrics", "/api/openapi.json", "/ical/{token}"),
-    *("/events/volume", "/checks/{check_id}/times", "/hosts/{host_id}/charts/{key}"),
+    *("/events/volume", "/checks/{check_id}/times", "/hosts/{host_id}/charts/{key}", "/explore/chart"),
 )
 
 

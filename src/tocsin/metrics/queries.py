@@ -5,7 +5,8 @@ are read a piece at a time, so that a question never holds more than some days o
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -101,11 +102,12 @@ def _stretches(connection: sa.Connection, question: Question, step: int) -> Iter
         is_share = question.agg.share is not None
         ends = {DAY: marks.day * DAY, HOUR: marks.hour * HOUR}
         levels = [(length, end) for length, end in ends.items() if (step == length if is_share else step % length == 0)]
-    first = oldest(connection)
     for stretch in _cover(question.start, question.end, levels):
         if stretch.length is not None:
             yield stretch
-        elif first is not None and first < stretch.end:
+            continue
+        first = oldest(connection)
+        if first is not None and first < stretch.end:
             yield from _pieces(_Stretch(max(stretch.start, first), stretch.end, None), step)
 
 
@@ -143,8 +145,6 @@ def _rows(connection: sa.Connection, ids: Sequence[int], stretch: _Stretch, agg:
     else:
         days = range(stretch.start // DAY, (stretch.end - 1) // DAY + 1)
         found = by_key(connection, f"SELECT series_id, hour, {figures} FROM rollups_hourly", "day", days, ids)  # noqa: S608 - the same
-    rows: dict[int, list[_Row]] = {}
-    for series_id, *one in sorted(found):
-        if one[0] in within:
-            rows.setdefault(series_id, []).append(tuple(one))
-    return rows
+    low, high = within.start, within.stop
+    rows = {series_id: [one[1:] for one in some if low <= one[1] < high] for series_id, some in groupby(sorted(found), key=itemgetter(0))}
+    return {series_id: some for series_id, some in rows.items() if some}

@@ -90,7 +90,8 @@ class History:
     def _learn(self, tx: Tx, firsts: Mapping[Key, int], now: int) -> dict[Key, int]:
         """The ids of series that this process does not know yet; those that are missing are made while the site has room."""
         learned = store.ids_of(tx, [*firsts])
-        missing = sorted(key for key in firsts if key not in learned)
+        # By site and host: what one host sends lies in one pack, and has its times in common (packing.py).
+        missing = sorted((key for key in firsts if key not in learned), key=lambda key: (key[0], key[2], key[1], key[3]))
         made: list[Key] = []
         for site_id, keys in groupby(missing, key=lambda key: key[0]):
             made += self._within_limit(tx, site_id, [*keys], now)
