@@ -125,6 +125,22 @@ async def test_a_role_slipped_into_a_form_is_refused_and_recorded(service: Servi
     assert "role: is not known here" in noted[0][2]
 
 
+@pytest.mark.claim("S2", "S5")
+async def test_no_form_of_many_parts_takes_a_role_either(sqlite_service: Service) -> None:
+    marta = await logged_in(sqlite_service)
+    await marta.get("/settings/me")
+    forms = ["/checks/new", "/dependencies/new", "/oncall/new", "/oncall/teams/new", "/policies/new", "/rules/new", "/silences/new"]
+    for path in forms:
+        await marta.post(path, csrf=marta.csrf, name="Nights", role="admin", do="save")
+        assert marta.page.status_code == 422, path
+        await marta.get("/settings/me")
+    await sqlite_service.server.refusals.settle()
+    a = tables.audit.c
+    noted = sqlite_service.world.rows(sa.select(a.object, a.after).where(a.action == "refused").order_by(a.object))
+    assert [row[0] for row in noted] == [f"POST {path}" for path in forms]
+    assert all("role: is not known here" in row[1] for row in noted)
+
+
 async def test_ones_own_page_changes_name_and_looks(service: Service) -> None:
     marta = await logged_in(service)
     await marta.get("/settings/me")

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from urllib.parse import parse_qsl
 
-from tocsin.core.errors import InvalidInput
+from tocsin.core.errors import FieldError, InvalidInput, UnknownFields
 from tocsin.core.text import whole
 
 MOST_FIELDS = 5_000
 LONGEST = 2_000  # characters of one field: more than any is allowed to have
+
+# What accounts and keys may do is said on their own pages: no form of groups has a place for it.
+PRIVILEGES = frozenset(("role", "roles", "scope", "scopes", "sites", "site_ids", "every_site", "user_id", "actor", "created_by", "admin"))
 
 _UNCLEAR = re.compile(r",[0-9]{3}$")  # thousands, or a fraction
 
@@ -17,7 +20,11 @@ Fields = Mapping[str, Sequence[str]]
 
 
 def read_fields(raw: bytes) -> Fields:
-    """All fields of a form by name, each with its values in order. Raises `InvalidInput` for what no page of ours sends."""
+    """All fields of a form by name, each with its values in order.
+
+    Raises `InvalidInput` for what no page of ours sends, and `UnknownFields`, which is noted down, for a field that would give its
+    sender more than they may.
+    """
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:  # UnicodeDecodeError is one
@@ -27,6 +34,9 @@ def read_fields(raw: bytes) -> Fields:
     fields: dict[str, list[str]] = {}
     for name, text in pairs:
         fields.setdefault(name, []).append(text)
+    slipped = sorted(PRIVILEGES & fields.keys())
+    if slipped:
+        raise UnknownFields(tuple(FieldError(name, "is not known here") for name in slipped))
     return fields
 
 

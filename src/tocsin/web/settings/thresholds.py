@@ -168,8 +168,7 @@ def _place(one: Threshold) -> tuple[str, bool, str]:
 
 
 def _unit(one: Threshold) -> str:
-    unit = rules.unit_of(one.metric)
-    return unit if unit in ("", "%") else f" {unit}"
+    return rules.unit_of(one.metric).replace(" %", "%")
 
 
 def _about(one: Threshold, desk: Desk) -> str:
