@@ -12,7 +12,7 @@ from tocsin.identity.model import Role
 
 # What each page says while it is empty, and what can be done about it there.
 SAYS = {
-    "overview": ("Listening for the first event.", "Make a key"),
+    "overview": ("Listening for the first event.", "Begin step by step"),
     "alerts": ("Nothing needs you", "Alerts that nobody has"),
     "events": ("Nothing has come in for 24 hours", "How to send events"),
     "sources": ("Nobody numbers their events yet", "tocsin key add bridge"),

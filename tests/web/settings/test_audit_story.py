@@ -31,6 +31,7 @@ def an_entry(action: str, thing: str, before: object = None, after: object = Non
         ("catalogue.changed", "catalogue:main/disk.full", None, "changed the catalogue main/disk.full"),
         ("alert.acknowledged", "alert:12", None, "acknowledged alert 12"),
         ("refused", "GET /settings/keys", None, "was refused GET /settings/keys"),
+        ("silence.made", "silence:019fa157-e580-79bb-9268-01099dad2ba6", {"comment": "moved"}, "made the silence"),
         ("something_new.done", "something_new:7", None, "done the something new 7"),
     ],
 )

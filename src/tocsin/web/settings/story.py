@@ -32,6 +32,7 @@ VERBS: Mapping[str, str] = {
     "second_factor.added": "turned on the second factor of",
     "second_factor.removed": "turned off the second factor of",
     "recovery_codes.renewed": "made new recovery codes for",
+    "site.policy_set": "chose the policy of the site",
     "catalogue.reset": "reset the catalogue row",
     "links.revoked": "revoked the links of the message",
     "alert.tested": "raised the test",
@@ -46,7 +47,7 @@ VERBS: Mapping[str, str] = {
 }
 OF_ONESELF = frozenset(("login", "logout", "password.invite", "password.reset"))
 FIRST = frozenset(("reason", "role", "sites", "status", "scopes", "by", "times_more"))
-LAST = frozenset(("due_at", "generation", "until", "version"))  # what Tocsin keeps for itself
+LAST = frozenset(("created_at", "created_by", "due_at", "generation", "id", "until", "version"))  # what Tocsin keeps for itself
 SHOWN = 5  # fields beside the sentence; the rest is behind a click
 
 
@@ -99,10 +100,10 @@ def _thing(entry: Entry, name: Name) -> tuple[str, str | None]:
             return _named(entry) or rest, "/settings/keys"
         case "contact":
             return _contact(entry) or rest, None
-        case "override":
-            return "", None  # whose, and from when to when, is in its fields
         case "account":
             return "an address that nobody has", None
+        case _ if _ID.fullmatch(rest):
+            return _named(entry) or "", None  # what it is about is in its fields
         case _:
             return _named(entry) or rest or entry.object, None
 
@@ -179,5 +180,6 @@ def _moment(text: str) -> int | None:
         return None
 
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-_PERSON = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+")
+_PERSON = re.compile(rf"{_ID.pattern}|[^@\s]+@[^@\s]+")
