@@ -22,7 +22,10 @@ from tocsin.notify.channels.slack import Slack
 
 NO_DEEDS = (Permission.SEND, Permission.OPEN)  # what programs report; what links and providers bring, under seals of their own
 CHANGE_NOTHING = frozenset(
-    {"POST /api/v1/silences/preview", "POST /api/v1/rules/try", "POST /api/v1/rules/backtest", "POST /api/v1/checks/try"}
+    {
+        *("POST /api/v1/silences/preview", "POST /api/v1/rules/try", "POST /api/v1/rules/backtest", "POST /api/v1/checks/try"),
+        *("POST /api/v1/prometheus/exporters/test", "POST /api/v1/sites/{slug}/whmcs/test"),
+    }
 )
 SLACK = "https://hooks.slack.com/services/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"
 BOTH_DISKS = [{"field": "type", "op": "=", "value": "disk.full"}]

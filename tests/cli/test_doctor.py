@@ -1,6 +1,9 @@
 """`tocsin doctor`: each fault is named with its cure."""
 
+import asyncio
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,19 @@ import pytest
 
 from tests.cli.program import Handy, Result, free_port
 from tests.escalation.crew import Crew, step, user
+from tests.fakes import NOW
+from tests.standins.whmcs import IDENTIFIER, SECRET, WhmcsStandIn
 from tests.world import World
+from tocsin.audit.model import Who
 from tocsin.cli.doctor import probes
 from tocsin.cli.doctor.model import Policies
+from tocsin.core.clock import MINUTE
+from tocsin.core.ids import new_id
+from tocsin.events import sites
+from tocsin.prometheus import service as exporters
+from tocsin.prometheus.model import Target
+from tocsin.whmcs import service as whmcs
+from tocsin.whmcs.model import Connection
 
 
 def _findings(result: Result, part: str) -> list[dict[str, Any]]:
@@ -102,3 +115,25 @@ async def test_a_policy_that_names_who_has_left_since_is_found(sqlite_world: Wor
     with sqlite_world.core.database.read() as connection:
         faults = probes.policies(connection, now).faults
     assert faults == {"Policy 0": ("steps[1].targets[0].id Ben is disabled or gone: put somebody else there",)}
+
+
+async def test_whmcs_of_every_site_and_every_exporter_is_asked(world: World) -> None:
+    marta = Who("marta@example.com")
+    async with WhmcsStandIn() as standin:
+        address = f"{standin.url}/whmcs"
+        for slug, secret in (("main", SECRET), ("acme", "wrong")):
+            site_id = await world.write(partial(sites.ensure, slug=slug, now=NOW))
+            reached = Connection(site_id, address, IDENTIFIER, secret)
+            await world.write(partial(whmcs.connect, who=marta, slug=slug, wanted=reached, now=NOW))
+        for name, enabled in (("on", True), ("off", False)):
+            url = f"http://127.0.0.1:{free_port()}/{name}"
+            target = Target(new_id(NOW), site_id, name, url, "web01", MINUTE, None, False, enabled, "marta", NOW, NOW)
+            await world.write(partial(exporters.make, who=marta, wanted=target, now=NOW))
+        settings = replace(world.settings, whmcs_url="http://127.0.0.1:1", whmcs_api_id="x", whmcs_api_secret="y")
+        with world.core.database.read() as connection:
+            found = await asyncio.to_thread(probes.whmcs, settings, connection)
+            silent = await asyncio.to_thread(probes.exporters, settings, connection, NOW)
+    assert {one.site: one.error is None for one in found} == {"main": True, "acme": False}
+    (exporter,) = silent
+    assert exporter.name == "on of web01"
+    assert exporter.fault

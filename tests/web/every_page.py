@@ -74,6 +74,7 @@ PAGES = {
     "settings-sites": "/settings/sites",
     "settings-site": "/settings/sites/nordlicht?q=invoice.p",
     "settings-catalogue-row": "/settings/sites/nordlicht/invoice.payment_failed",
+    "settings-exporters": "/settings/exporters",
     "settings-thresholds": "/settings/thresholds",
     "settings-channels": "/settings/channels",
     "settings-people": "/settings/people",
@@ -104,7 +105,8 @@ EMPTY = {
     f"empty-{name}": PAGES[name]
     for name in (
         *("overview", "alerts", "events", "sources", "quarantine", "analytics", "checks", "availability", "hosts", "heartbeats"),
-        *("oncall", "teams", "policies", "rules", "quiet", "settings-health", "settings-sites", "settings-thresholds"),
+        *("oncall", "teams", "policies", "rules", "quiet", "settings-health", "settings-sites", "settings-exporters"),
+        *("settings-thresholds",),
         *("settings-channels", "settings-people", "settings-keys", "settings-audit", "settings-contacts"),
     )
 }

@@ -18,7 +18,9 @@ from tocsin.core.errors import InvalidInput, TooLarge, Unavailable
 from tocsin.core.ids import new_id
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.events.model import MAX_BODY
+from tocsin.identity.model import Caller
 from tocsin.pipeline.prometheus import Written
+from tocsin.pipeline.scraping import NoPage, look
 from tocsin.prometheus import service, store, wire
 from tocsin.prometheus.model import Point, Target, TooMuch, Unreadable
 
@@ -104,6 +106,16 @@ class ExporterOut(msgspec.Struct, frozen=True):
     fault: Annotated[str | None, Meta(description="Why, the last time.")]
 
 
+class ExporterTried(msgspec.Struct, frozen=True, kw_only=True):
+    """What an exporter showed when it was asked once."""
+
+    samples: Annotated[int, Meta(description="How many values would be kept under their own names.")] = 0
+    of_hosts: Annotated[int, Meta(description="Of how many hosts it says how they are, in words that become our metrics.")] = 0
+    refused: Annotated[int, Meta(description="How many values are of no use.")] = 0
+    reasons: tuple[str, ...] = ()
+    fault: Annotated[str | None, Meta(description="Why it shows nothing; null: it does.")] = None
+
+
 class ExporterPage(Page, frozen=True):
     """A page of exporters, the newest first."""
 
@@ -136,34 +148,65 @@ class ExportersApi(Controller):
     @post(status_code=201, opt={"conflict": True})
     async def add_exporter(self, server: TheServer, caller: TheCaller, sent: Given[NewExporter]) -> ExporterOut:
         """Has Tocsin ask an exporter, from now on."""
-        now = server.core.clock.now()
-        site = server.core.sites.get(chosen_site(server.core.sites, caller, sent.site))
-        made = Target(
-            new_id(now),
-            site.id,
-            sent.name.strip(),
-            sent.url,
-            (sent.host or service.host_in(sent.url)).lower(),
-            sent.interval_seconds * SECOND,
-            sent.token,
-            sent.keep_all,
-            sent.enabled,
-            caller.name,
-            now,
-            now,
-        )
-        return _out(server, await server.core.writer.run(lambda tx: service.make(tx, caller.who, made, now)))
+        return _out(server, await add(server, caller, sent))
+
+    @post("/test", status_code=200)
+    async def test_exporter(self, server: TheServer, caller: TheCaller, sent: Given[NewExporter]) -> ExporterTried:
+        """Asks an exporter once and keeps nothing."""
+        return await attempt(server, target_of(server, caller, sent))
 
     @patch("/{exporter_id:str}", opt={"conflict": True})
     async def change_exporter(self, server: TheServer, caller: TheCaller, exporter_id: InPath, sent: Given[ExporterChange]) -> ExporterOut:
         """Changes an exporter, and asks it at once."""
-        wanted = _wanted(sent)
-        return _out(server, await server.core.writer.run(lambda tx: server.core.exporters.change(tx, caller.who, exporter_id, wanted)))
+        return _out(server, await change(server, caller, exporter_id, sent))
 
     @delete("/{exporter_id:str}", status_code=204)
     async def remove_exporter(self, server: TheServer, caller: TheCaller, exporter_id: InPath) -> None:
         """Stops asking an exporter. Its series stay; an alert that it does not answer is resolved."""
         await server.core.writer.run(lambda tx: server.core.exporters.remove(tx, caller.who, exporter_id))
+
+
+def target_of(server: Server, caller: Caller, sent: NewExporter) -> Target:
+    """The exporter that somebody describes, checked. Raises `InvalidInput`."""
+    now = server.core.clock.now()
+    site = server.core.sites.get(chosen_site(server.core.sites, caller, sent.site))
+    wanted = Target(
+        new_id(now),
+        site.id,
+        sent.name.strip(),
+        sent.url,
+        (sent.host or service.host_in(sent.url)).lower(),
+        sent.interval_seconds * SECOND,
+        sent.token,
+        sent.keep_all,
+        sent.enabled,
+        caller.name,
+        now,
+        now,
+    )
+    service.check(wanted)
+    return wanted
+
+
+async def add(server: Server, caller: Caller, sent: NewExporter) -> Target:
+    """A new exporter. Raises `InvalidInput`, `Conflict`."""
+    made = target_of(server, caller, sent)
+    return await server.core.writer.run(lambda tx: service.make(tx, caller.who, made, made.created_at))
+
+
+async def change(server: Server, caller: Caller, exporter_id: str, sent: ExporterChange) -> Target:
+    """Changes one. Raises `NotFound`, `InvalidInput`, `Conflict`."""
+    wanted = _wanted(sent)
+    return await server.core.writer.run(lambda tx: server.core.exporters.change(tx, caller.who, exporter_id, wanted))
+
+
+async def attempt(server: Server, target: Target) -> ExporterTried:
+    """What *target* shows now."""
+    try:
+        found = await look(server.door, target, server.core.clock.now())
+    except NoPage as fault:
+        return ExporterTried(fault=str(fault))
+    return ExporterTried(samples=len(found.samples), of_hosts=len(found.looks), refused=found.refused, reasons=found.reasons)
 
 
 class RemoteWriteApi(Controller):

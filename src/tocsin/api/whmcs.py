@@ -18,9 +18,12 @@ from tocsin.checks.service import MAX_CHECKS
 from tocsin.core.errors import InvalidInput
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.events.sites import Site
+from tocsin.identity.model import Caller
 from tocsin.whmcs import service, store
+from tocsin.whmcs.client import WhmcsApi as Api
 from tocsin.whmcs.model import Capacity, Connection, HealthCheck, Look
 from tocsin.whmcs.offers import Offer, offers
+from tocsin.whmcs.reading import WhmcsFault
 from tocsin.whmcs.summary import Summary, summary
 
 Secret = Annotated[str, Meta(min_length=1, max_length=200, extra={"must": "have 1 to 200 characters, as WHMCS shows it once"})]
@@ -97,6 +100,14 @@ class WhmcsOut(msgspec.Struct, frozen=True):
     actions: tuple[WhmcsActionOut, ...]
 
 
+class WhmcsTried(msgspec.Struct, frozen=True, kw_only=True):
+    """What WHMCS answered when it was asked once. ``fault`` null: it answers all of our questions."""
+
+    version: str | None = None
+    fault: str | None = None
+    cure: Annotated[str | None, Meta(description="What to change, and where.")] = None
+
+
 class OfferOut(msgspec.Struct, frozen=True):
     """A check that a server could have."""
 
@@ -151,42 +162,84 @@ class WhmcsApi(Controller):
     @put("/sites/{slug:str}/whmcs")
     async def connect_whmcs(self, server: TheServer, caller: TheCaller, slug: InPath, sent: Given[WhmcsConnection]) -> WhmcsOut:
         """Says how WHMCS of a site is reached; it is asked within a quarter of a minute. It takes the place of what the settings say."""
-        site, now = visible_site(server.core.sites, caller, slug), server.core.clock.now()
-        wanted = Connection(site.id, sent.url.rstrip("/"), sent.identifier, sent.secret)
-        await write(server, lambda tx: service.connect(tx, caller.who, site.slug, wanted, now))
+        site = visible_site(server.core.sites, caller, slug)
+        await connect(server, caller, site, sent)
         return await asyncio.to_thread(_out, server, site)
+
+    @post("/sites/{slug:str}/whmcs/test", status_code=200)
+    async def test_whmcs(self, server: TheServer, caller: TheCaller, slug: InPath, sent: Given[WhmcsConnection]) -> WhmcsTried:
+        """Asks WHMCS each of our questions once, and keeps nothing."""
+        return await attempt(server, connection_of(visible_site(server.core.sites, caller, slug), sent))
 
     @delete("/sites/{slug:str}/whmcs", status_code=204)
     async def disconnect_whmcs(self, server: TheServer, caller: TheCaller, slug: InPath) -> None:
         """Forgets how WHMCS of a site is reached; what the settings say counts again."""
-        site, now = visible_site(server.core.sites, caller, slug), server.core.clock.now()
-        await write(server, lambda tx: service.disconnect(tx, caller.who, site.slug, site.id, now))
+        await disconnect(server, caller, visible_site(server.core.sites, caller, slug))
 
     @get("/sites/{slug:str}/whmcs/servers", sync_to_thread=True)
     def list_whmcs_servers(self, server: TheServer, caller: TheCaller, slug: InPath) -> OfferedServers:
         """Lists the servers that WHMCS knows, and the checks that each could have."""
         site = visible_site(server.core.sites, caller, slug)
-        there = _names(server, site)
-        return OfferedServers([_offered(one, there) for one in seen(server, site).servers])
+        return OfferedServers(offered(server, site))
 
     @post("/sites/{slug:str}/whmcs/servers", status_code=200)
     async def take_whmcs_servers(self, server: TheServer, caller: TheCaller, slug: InPath, sent: Given[ServersWanted]) -> ServersTaken:
         """Makes the checks of servers that WHMCS knows, those that are not there yet. Doing it again changes nothing."""
-        site = visible_site(server.core.sites, caller, slug)
-        known = await asyncio.to_thread(lambda: {one.id: one for one in seen(server, site).servers})
-        missing = [one for one in sent.servers or [] if one not in known]
-        if missing:
-            raise InvalidInput.of("servers", f"WHMCS of {slug} knows no server {missing[0]}")
-        wanted = [one for one in known.values() if (is_ticked(one) if sent.servers is None else one.id in sent.servers)]
-        made, present = [], 0
-        there = await asyncio.to_thread(_names, server, site)
-        for offer in (offer for one in wanted for offer in offers(one)):
-            if offer.name in there:
-                present += 1
-                continue
-            await make_check(server, caller, _check_of(offer, site.slug, private=sent.private))
-            made.append(offer.name)
-        return ServersTaken(made, present)
+        return await take_servers(server, caller, visible_site(server.core.sites, caller, slug), sent)
+
+
+def connection_of(site: Site, sent: WhmcsConnection) -> Connection:
+    """The connection that somebody describes, checked. Raises `InvalidInput`."""
+    wanted = Connection(site.id, sent.url.rstrip("/"), sent.identifier, sent.secret)
+    service.check(wanted)
+    return wanted
+
+
+async def connect(server: Server, caller: Caller, site: Site, sent: WhmcsConnection) -> None:
+    """Connects a site with its WHMCS. Raises `InvalidInput`."""
+    wanted, now = connection_of(site, sent), server.core.clock.now()
+    await write(server, lambda tx: service.connect(tx, caller.who, site.slug, wanted, now))
+
+
+async def disconnect(server: Server, caller: Caller, site: Site) -> None:
+    """Forgets a site's own connection. Raises `NotFound`."""
+    now = server.core.clock.now()
+    await write(server, lambda tx: service.disconnect(tx, caller.who, site.slug, site.id, now))
+
+
+async def attempt(server: Server, wanted: Connection) -> WhmcsTried:
+    """Whether WHMCS answers each of our questions now."""
+    api = Api(server.door, wanted.url, wanted.identifier, wanted.secret)
+    try:
+        version = await api.version()
+        await api.probe()
+    except WhmcsFault as fault:
+        return WhmcsTried(fault=fault.reason, cure=fault.cure)
+    return WhmcsTried(version=version)
+
+
+async def take_servers(server: Server, caller: Caller, site: Site, sent: ServersWanted) -> ServersTaken:
+    """Makes the checks of servers that WHMCS knows, those that are not there yet. Raises `InvalidInput`."""
+    known = await asyncio.to_thread(lambda: {one.id: one for one in seen(server, site).servers})
+    missing = [one for one in sent.servers or [] if one not in known]
+    if missing:
+        raise InvalidInput.of("servers", f"WHMCS of {site.slug} knows no server {missing[0]}")
+    wanted = [one for one in known.values() if (is_ticked(one) if sent.servers is None else one.id in sent.servers)]
+    made, present = [], 0
+    there = await asyncio.to_thread(_names, server, site)
+    for offer in (offer for one in wanted for offer in offers(one)):
+        if offer.name in there:
+            present += 1
+            continue
+        await make_check(server, caller, _check_of(offer, site.slug, private=sent.private))
+        made.append(offer.name)
+    return ServersTaken(made, present)
+
+
+def offered(server: Server, site: Site) -> list[OfferedServer]:
+    """The servers that WHMCS knows, and the checks that each could have."""
+    there = _names(server, site)
+    return [_offered(one, there) for one in seen(server, site).servers]
 
 
 def is_ticked(one: Capacity) -> bool:

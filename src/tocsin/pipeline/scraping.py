@@ -25,6 +25,10 @@ OK = 200
 _ACCEPT = "text/plain;version=0.0.4;q=1,application/openmetrics-text;q=0.5"
 
 
+class NoPage(Exception):
+    """Why there is nothing to read."""
+
+
 class Scraper:
     """Asks exporters when they are due."""
 
@@ -67,34 +71,40 @@ class Scraper:
     async def _ask(self, target: Target) -> None:
         fault, found = None, None
         try:
-            page = await self._page(target)
-            found = await asyncio.to_thread(self._read, page, target)
-        except _NoPage as error:
-            fault = cut(one_line(str(error)), 300)
+            found = await look(self._door, target, self._clock.now())
+        except NoPage as error:
+            fault = str(error)
         await self._writer.run(partial(self._desk.keep, target=target, found=found, fault=fault))
 
-    async def _page(self, target: Target) -> str:
-        headers = {"Accept": _ACCEPT} | ({"Authorization": f"Bearer {target.token}"} if target.token else {})
-        try:
-            answer = await self._door.request("GET", target.url, headers=headers, within=WITHIN, limit=LIMIT)
-        except HttpFailure as failure:
-            raise _NoPage(failure.reason) from None
-        if answer.status != OK:
-            raise _NoPage(f"it answered with status {answer.status}, not {OK}")
-        if answer.cut:
-            raise _NoPage(f"its page is longer than {LIMIT >> 20} MiB")
-        return answer.body.decode(errors="replace")
 
-    def _read(self, page: str, target: Target) -> Sorted:
-        try:
-            shown = exposition.read(page)
-        except TooMuch as error:
-            raise _NoPage(str(error)) from None
-        if not shown.points:
-            first = f": it begins with {shown.first_unreadable!r}" if shown.first_unreadable else ""
-            raise _NoPage(f"its page shows no metric{first}")
-        return rules.sort(shown.points, target.site_id, self._clock.now(), host=target.host, keep_all=target.keep_all)
+async def look(door: HttpDoor, target: Target, now: int) -> Sorted:
+    """What *target* shows. Raises `NoPage`, whose words hold no secret."""
+    try:
+        page = await _page(door, target)
+        return await asyncio.to_thread(_read, page, target, now)
+    except NoPage as error:
+        raise NoPage(cut(one_line(str(error)), 300)) from None
 
 
-class _NoPage(Exception):
-    """Why there is nothing to read."""
+async def _page(door: HttpDoor, target: Target) -> str:
+    headers = {"Accept": _ACCEPT} | ({"Authorization": f"Bearer {target.token}"} if target.token else {})
+    try:
+        answer = await door.request("GET", target.url, headers=headers, within=WITHIN, limit=LIMIT)
+    except HttpFailure as failure:
+        raise NoPage(failure.reason) from None
+    if answer.status != OK:
+        raise NoPage(f"it answered with status {answer.status}, not {OK}")
+    if answer.cut:
+        raise NoPage(f"its page is longer than {LIMIT >> 20} MiB")
+    return answer.body.decode(errors="replace")
+
+
+def _read(page: str, target: Target, now: int) -> Sorted:
+    try:
+        shown = exposition.read(page)
+    except TooMuch as error:
+        raise NoPage(str(error)) from None
+    if not shown.points:
+        first = f": it begins with {shown.first_unreadable!r}" if shown.first_unreadable else ""
+        raise NoPage(f"its page shows no metric{first}")
+    return rules.sort(shown.points, target.site_id, now, host=target.host, keep_all=target.keep_all)

@@ -22,7 +22,7 @@ Sites = Collection[int] | None  # those that the caller may see; None: all
 
 def make(tx: Tx, who: Who, wanted: Target, now: int) -> Target:
     """A new one. Raises `InvalidInput`, and `Conflict` if its address is asked already, or there are too many."""
-    _check(wanted)
+    check(wanted)
     there = store.every(tx.sql)
     if len(there) >= MOST:
         raise Conflict(f"there are {MOST} exporters already; remove some, or let Prometheus send what it has (remote write)")
@@ -36,7 +36,7 @@ def change(tx: Tx, who: Who, target_id: str, wanted: dict[str, Any], now: int) -
     """Changes the fields that *wanted* names; it is asked at once. Raises `NotFound`, `InvalidInput`, `Conflict`."""
     old = store.find(tx.sql, target_id, lock=True)
     new = msgspec.structs.replace(old, **wanted, next_at=now)
-    _check(new)
+    check(new)
     _must_be_free(new, store.every(tx.sql))
     store.replace(tx, new, (*wanted, "next_at"))
     audit.record_change(tx, who, "exporter.changed", thing(old), now, before=_seen(old), after=_seen(new), site_id=old.site_id)
@@ -78,7 +78,8 @@ def host_in(url: str) -> str:
         return ""
 
 
-def _check(target: Target) -> None:
+def check(target: Target) -> None:
+    """Raises `InvalidInput` if it cannot be asked as it is described."""
     try:
         parts = urlsplit(target.url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)

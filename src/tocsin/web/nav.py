@@ -37,6 +37,7 @@ PLACES: tuple[Place, ...] = (
 SETTINGS: tuple[Place, ...] = (
     Place("health", "Health", "i-pulse", "/settings/health", permission="look-at-the-whole"),
     Place("sites", "Sites", "i-server", "/settings/sites"),
+    Place("exporters", "Exporters", "i-pulse", "/settings/exporters"),
     Place("thresholds", "Thresholds", "i-bars", "/settings/thresholds"),
     Place("channels", "Channels", "i-link", "/settings/channels", permission="look-at-the-whole"),
     Place("people", "People", "i-users", "/settings/people", permission="people"),

@@ -29,6 +29,7 @@ from tocsin.web.ruling.page import RulePages
 from tocsin.web.settings.audit import AuditPages
 from tocsin.web.settings.channels import ChannelPages
 from tocsin.web.settings.contacts import OwnContactPages, PersonContactPages
+from tocsin.web.settings.exporters import ExporterPages
 from tocsin.web.settings.health import HealthPage
 from tocsin.web.settings.keys import KeyPages
 from tocsin.web.settings.me import MePages, SettingsPage
@@ -60,6 +61,7 @@ PAGES = (
     HostPages,
     ExplorePages,
     ThresholdPages,
+    ExporterPages,
     DependencyPages,
     TeamPages,
     QuietPages,

@@ -12,7 +12,7 @@ from tocsin.whmcs.model import Connection
 
 def connect(tx: Tx, who: Who, slug: str, wanted: Connection, now: int) -> None:
     """How WHMCS of a site is reached from now on. Raises `InvalidInput`."""
-    _check(wanted)
+    check(wanted)
     store.connect(tx, wanted, now)
     after = {"url": wanted.url, "identifier": wanted.identifier}
     audit.record(tx, who, "whmcs.connected", f"site:{slug}", now, after=after, site_id=wanted.site_id)
@@ -25,7 +25,8 @@ def disconnect(tx: Tx, who: Who, slug: str, site_id: int, now: int) -> None:
     audit.record(tx, who, "whmcs.disconnected", f"site:{slug}", now, site_id=site_id)
 
 
-def _check(wanted: Connection) -> None:
+def check(wanted: Connection) -> None:
+    """Raises `InvalidInput` if it can be no connection."""
     try:
         parts = urlsplit(wanted.url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)

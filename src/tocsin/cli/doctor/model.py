@@ -94,11 +94,20 @@ class Checked:
 
 @dataclass(frozen=True)
 class Whmcs:
-    """Whether WHMCS answers our questions. ``version`` is its own; ``error`` and ``cure`` say why it does not."""
+    """Whether WHMCS of a site answers our questions. ``version`` is its own; ``error`` and ``cure`` say why it does not."""
 
     version: str
     error: str | None
     cure: str
+    site: str = "main"
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """An exporter that is asked. ``fault``: why it did not answer; None: it did."""
+
+    name: str
+    fault: str | None
 
 
 @dataclass(frozen=True)

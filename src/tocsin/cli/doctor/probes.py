@@ -19,7 +19,21 @@ from tocsin.bootstrap import server_runs, wanted_contacts
 from tocsin.cli import promises
 from tocsin.cli.banner import is_loopback, where
 from tocsin.cli.contacts import all_contacts, not_taken_up
-from tocsin.cli.doctor.model import Accounts, Arrivals, Base, Checked, Folder, Outbox, Policies, Promised, Reach, Running, Times, Whmcs
+from tocsin.cli.doctor.model import (
+    Accounts,
+    Arrivals,
+    Base,
+    Checked,
+    Exporter,
+    Folder,
+    Outbox,
+    Policies,
+    Promised,
+    Reach,
+    Running,
+    Times,
+    Whmcs,
+)
 from tocsin.cli.schema import fault_of
 from tocsin.core.clock import DAY, SystemClock
 from tocsin.core.errors import TocsinError
@@ -34,8 +48,13 @@ from tocsin.notify.model import Channel, Contact
 from tocsin.notify.providers import providers
 from tocsin.notify.reach import known as whom_policies_may_name
 from tocsin.pipeline import promises as audited
+from tocsin.pipeline.scraping import AT_ONCE, NoPage, look
+from tocsin.prometheus import store as exporter_store
+from tocsin.prometheus.model import Target
 from tocsin.settings import Settings
+from tocsin.whmcs import store as whmcs_store
 from tocsin.whmcs.client import WhmcsApi
+from tocsin.whmcs.model import Connection
 from tocsin.whmcs.reading import WhmcsFault
 
 ANSWER_WITHIN = 3.0
@@ -245,22 +264,60 @@ def reach(settings: Settings, known: Sequence[Contact]) -> Reach:
     )
 
 
-def whmcs(settings: Settings) -> Whmcs | None:
-    """Asks WHMCS for its version and its servers; None if its settings are not set."""
-    if settings.whmcs_url is None or settings.whmcs_api_id is None or settings.whmcs_api_secret is None:
-        return None
-    return asyncio.run(_ask_whmcs(settings, settings.whmcs_url, settings.whmcs_api_id, settings.whmcs_api_secret))
+def whmcs(settings: Settings, connection: sa.Connection | None) -> list[Whmcs]:
+    """Asks WHMCS of each site, as the settings and people say how it is reached, all at the same time."""
+    return asyncio.run(_ask_all(settings, list(_reached(settings, connection).items())))
 
 
-async def _ask_whmcs(settings: Settings, url: str, identifier: str, secret: str) -> Whmcs:
+def _reached(settings: Settings, connection: sa.Connection | None) -> dict[str, Connection]:
+    """By site. What people say takes the place of the settings."""
+    found: dict[str, Connection] = {}
+    if settings.whmcs_url is not None and settings.whmcs_api_id is not None and settings.whmcs_api_secret is not None:
+        found["main"] = Connection(0, settings.whmcs_url, settings.whmcs_api_id, settings.whmcs_api_secret, from_settings=True)
+    if connection is not None:
+        slugs = {row.id: row.slug for row in connection.execute(sa.select(tables.sites.c.id, tables.sites.c.slug))}
+        found |= {slugs[one.site_id]: one for one in whmcs_store.connections(connection)}
+    return found
+
+
+async def _ask_all(settings: Settings, reached: Sequence[tuple[str, Connection]]) -> list[Whmcs]:
     door = HttpDoor(allow_private=True, ca_file=settings.tls_ca_file)
     try:
-        api = WhmcsApi(door, url, identifier, secret)
+        return list(await asyncio.gather(*[_ask_whmcs(door, site, one) for site, one in reached]))
+    finally:
+        await door.close()
+
+
+async def _ask_whmcs(door: HttpDoor, site: str, reached: Connection) -> Whmcs:
+    api = WhmcsApi(door, reached.url, reached.identifier, reached.secret)
+    try:
         version = await api.version()
         await api.probe()
-        return Whmcs(version, None, "")
+        return Whmcs(version, None, "", site)
     except WhmcsFault as fault:
-        return Whmcs("", fault.reason, fault.cure)
+        return Whmcs("", fault.reason, fault.cure, site)
+
+
+def exporters(settings: Settings, connection: sa.Connection, now: int) -> list[Exporter]:
+    """Asks each exporter that is to be asked, some at the same time."""
+    return asyncio.run(_look_at(settings, [one for one in exporter_store.every(connection) if one.enabled], now))
+
+
+async def _look_at(settings: Settings, targets: Sequence[Target], now: int) -> list[Exporter]:
+    door = HttpDoor(allow_private=True, ca_file=settings.tls_ca_file)
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(target: Target) -> Exporter:
+        name = f"{target.name} of {target.host}"
+        try:
+            async with places:
+                await look(door, target, now)
+        except NoPage as fault:
+            return Exporter(name, str(fault))
+        return Exporter(name, None)
+
+    try:
+        return list(await asyncio.gather(*map(one, targets)))
     finally:
         await door.close()
 

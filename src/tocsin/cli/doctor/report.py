@@ -44,7 +44,6 @@ def examine(settings: Settings) -> list[Finding]:
         *rules.folder(probes.folder(settings.data_dir)),
         *rules.database(base),
         *rules.running(probes.running(settings)),
-        *rules.whmcs(probes.whmcs(settings)),
         *_of_the_data(settings, base),
     ]
 
@@ -54,9 +53,12 @@ def _of_the_data(settings: Settings, base: Base) -> list[Finding]:
     with _readable(settings, base) as connection:
         known = probes.contacts(settings, connection)
         way_out = [*rules.reach(probes.reach(settings, known)), *rules.channels(probes.reachable(settings, known))]
+        asked = rules.whmcs(probes.whmcs(settings, connection))
         if connection is None:
-            return way_out
+            return [*asked, *way_out]
         return [
+            *asked,
+            *rules.exporters(probes.exporters(settings, connection, now)),
             *rules.clock(probes.times(connection, now)),
             *way_out,
             *rules.accounts(probes.accounts(connection, now)),

@@ -1,12 +1,13 @@
 """What each look means: pure decisions, one for each part, each with the cure for each fault."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tocsin.cli.doctor.model import (
     Accounts,
     Arrivals,
     Base,
     Checked,
+    Exporter,
     Finding,
     Folder,
     Outbox,
@@ -215,13 +216,22 @@ def accounts(seen: Accounts) -> list[Finding]:
     return findings or [_ok("access", f"{counted(seen.keys, 'good key')}, {counted(seen.users, 'user')}")]
 
 
-def whmcs(seen: Whmcs | None) -> list[Finding]:
-    """The API of WHMCS, if we are to ask it."""
-    if seen is None:
-        return []
-    if seen.error is None:
-        return [_ok("WHMCS", f"version {seen.version} answers our questions")]
-    return [_fault("WHMCS", seen.error, seen.cure)]
+def whmcs(seen: Iterable[Whmcs]) -> list[Finding]:
+    """The API of WHMCS of each site that we are to ask."""
+    return [
+        _ok(f"WHMCS of {one.site}", f"version {one.version} answers our questions")
+        if one.error is None
+        else _fault(f"WHMCS of {one.site}", one.error, one.cure)
+        for one in seen
+    ]
+
+
+def exporters(seen: Sequence[Exporter]) -> list[Finding]:
+    """The exporters that are asked: those that show nothing, by name."""
+    cure = "open its page from this machine: does it run, and does a firewall let us through? Its address stands under Settings > Exporters"
+    wrong = [_fault(f"exporter {one.name}", one.fault, cure) for one in seen if one.fault is not None]
+    well = len(seen) - len(wrong)
+    return [*wrong, *([_ok("exporters", f"{well} of {len(seen)} answer")] if well else [])]
 
 
 def policies(seen: Policies) -> list[Finding]:

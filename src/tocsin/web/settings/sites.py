@@ -7,28 +7,38 @@ import msgspec
 from litestar import Controller, Response, get, post
 from msgspec import Meta
 
-from tocsin.api import sites as api
+from tocsin.api import sites as api, whmcs
 from tocsin.api.context import Given, visible_site
 from tocsin.api.fields import Level, Name, Search, Slug
 from tocsin.api.sites import NewSite
-from tocsin.api.whmcs import is_connected, seen
+from tocsin.api.whmcs import ServersWanted, WhmcsConnection, WhmcsTried
 from tocsin.bootstrap import Server
 from tocsin.core.clock import DAY
 from tocsin.core.errors import InvalidInput, NotFound
+from tocsin.core.reading import read_body
 from tocsin.core.severity import Severity
+from tocsin.core.text import sentence
 from tocsin.events import counts
 from tocsin.events.catalogue.model import CatalogueRow, Category, Override
 from tocsin.events.catalogue.rows import ROWS
 from tocsin.events.catalogue.rules import unknown_row
 from tocsin.events.sites import Site
 from tocsin.identity.model import Viewer
-from tocsin.web.access import address_of, form, go
+from tocsin.web.access import Problems, address_of, form, go, problems
 from tocsin.web.desk import Desk
+from tocsin.web.groups import number, read_fields, several, single
 from tocsin.web.pages import AnyRequest, screen
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
 
 SHIPPED = {row.type: row for row in ROWS}
+DONE = {
+    "changed": "The row is changed. Events from now on follow it.",
+    "reset": "The row is again as it is shipped.",
+    "renamed": "The site is renamed.",
+    "connected": "WHMCS is connected. The first answers come within a quarter of a minute.",
+    "forgotten": "The connection is forgotten. What the settings say counts again.",
+}
 
 
 class SitesQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +53,7 @@ class RowsQuery(msgspec.Struct, frozen=True, kw_only=True):
     q: Search | None = None
     category: Category | None = None
     changed: Literal["yes"] | None = None
-    done: Annotated[str, Meta(pattern=r"^(changed|reset|renamed)$", max_length=10)] | None = None
+    done: Literal["changed", "reset", "renamed", "connected", "forgotten"] | None = None
 
 
 class NewSiteForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +79,15 @@ class RowForm(msgspec.Struct, frozen=True, kw_only=True):
     reset: Annotated[str, Meta(max_length=1)] | None = None
 
 
+class WhmcsForm(msgspec.Struct, frozen=True, kw_only=True):
+    """How WHMCS is reached, as it is typed. A secret that is left empty stays, as long as address and identifier do."""
+
+    url: Annotated[str, Meta(max_length=500)] = ""
+    identifier: Annotated[str, Meta(max_length=200)] = ""
+    secret: Annotated[str, Meta(max_length=200)] = ""
+    do: Literal["save", "test", "forget"] = "save"
+
+
 class SitePages(Controller):
     """Sites and their catalogues."""
 
@@ -90,25 +109,7 @@ class SitePages(Controller):
     @get("/{slug:str}", sync_to_thread=True)
     def site(self, request: AnyRequest, server: TheServer, viewer: TheViewer, slug: InPath, asked: Given[RowsQuery]) -> Response[bytes]:
         """Shows a site with its catalogue."""
-        site = visible_site(server.core.sites, viewer.calling(""), slug)
-        changed = api.changed_types(server, site)
-        rows = [row for row in site.catalogue.rows() if _wanted(row, asked, changed)]
-        return screen(
-            request,
-            viewer,
-            "settings/site.html",
-            here="settings",
-            tab="sites",
-            site=site,
-            asked=asked,
-            rows=rows,
-            changed=changed,
-            total=len(site.catalogue.rows()),
-            categories=[category.value for category in Category],
-            tone=tone,
-            connected=is_connected(server, site),
-            whmcs=seen(server, site),
-        )
+        return _site(request, server, viewer, visible_site(server.core.sites, viewer.calling(""), slug), asked)
 
     @post("/{slug:str}", status_code=200)
     async def rename(self, request: AnyRequest, server: TheServer, viewer: TheViewer, slug: InPath) -> Response[bytes]:
@@ -117,6 +118,33 @@ class SitePages(Controller):
         caller = viewer.calling(address_of(request))
         await api.rename(server, caller.who, visible_site(server.core.sites, caller, slug), sent.name)
         return go(f"/settings/sites/{slug}?done=renamed", depth=2)
+
+    @post("/{slug:str}/whmcs", status_code=200)
+    async def connect(self, request: AnyRequest, server: TheServer, viewer: TheViewer, slug: InPath) -> Response[bytes]:
+        """Says how WHMCS is reached, asks it once, or forgets it."""
+        caller = viewer.calling(address_of(request))
+        site, sent = visible_site(server.core.sites, caller, slug), await form(request, WhmcsForm)
+        if sent.do == "forget":
+            await whmcs.disconnect(server, caller, site)
+            return go(f"/settings/sites/{slug}?done=forgotten#whmcs", depth=3)
+        try:
+            wanted = _connection(server, site, sent)
+            if sent.do == "test":
+                tried = await whmcs.attempt(server, whmcs.connection_of(site, wanted))
+                return await asyncio.to_thread(_site, request, server, viewer, site, RowsQuery(), sent=sent, tried=tried)
+            await whmcs.connect(server, caller, site, wanted)
+        except InvalidInput as error:
+            return await asyncio.to_thread(_site, request, server, viewer, site, RowsQuery(), sent=sent, wrong=problems(error))
+        return go(f"/settings/sites/{slug}?done=connected#whmcs", depth=3)
+
+    @post("/{slug:str}/whmcs/servers", status_code=200)
+    async def take_servers(self, request: AnyRequest, server: TheServer, viewer: TheViewer, slug: InPath) -> Response[bytes]:
+        """Makes the checks of the servers that are ticked."""
+        caller = viewer.calling(address_of(request))
+        site, fields = visible_site(server.core.sites, caller, slug), read_fields(await request.body())
+        ticked = {"servers": [number(one) for one in several(fields, "servers")], "private": bool(single(fields, "private"))}
+        await whmcs.take_servers(server, caller, site, read_body(msgspec.json.encode(ticked), ServersWanted))
+        return go("/checks", depth=4)
 
     @get("/{slug:str}/{event_type:str}", sync_to_thread=True)
     def row(self, request: AnyRequest, server: TheServer, viewer: TheViewer, slug: InPath, event_type: InPath) -> Response[bytes]:
@@ -141,6 +169,62 @@ class SitePages(Controller):
             return await asyncio.to_thread(_row, request, server, viewer, site, event_type, sent, error)
         await api.change_row(server, caller.who, site, override)
         return go(f"/settings/sites/{slug}?done=changed", depth=3)
+
+
+def _connection(server: Server, site: Site, sent: WhmcsForm) -> WhmcsConnection:
+    """What was typed. A secret is never sent to another address than the one that it was given for."""
+    url, identifier, secret = sent.url.strip().rstrip("/"), sent.identifier.strip(), sent.secret.strip()
+    kept = server.core.connections.of(site.id)
+    if not secret and kept is not None and (kept.url, kept.identifier) == (url, identifier):
+        secret = kept.secret
+    return read_body(msgspec.json.encode({"url": url, "identifier": identifier, "secret": secret}), WhmcsConnection)
+
+
+def _site(
+    request: AnyRequest,
+    server: Server,
+    viewer: Viewer,
+    site: Site,
+    asked: RowsQuery,
+    *,
+    sent: WhmcsForm | None = None,
+    wrong: Problems | None = None,
+    tried: WhmcsTried | None = None,
+) -> Response[bytes]:
+    changed, kept = api.changed_types(server, site), server.core.connections.of(site.id)
+    if sent is None:
+        sent = WhmcsForm() if kept is None else WhmcsForm(url=kept.url, identifier=kept.identifier)
+    return screen(
+        request,
+        viewer,
+        "settings/site.html",
+        status=422 if wrong else 200,
+        here="settings",
+        tab="sites",
+        site=site,
+        asked=asked,
+        rows=[row for row in site.catalogue.rows() if _wanted(row, asked, changed)],
+        changed=changed,
+        total=len(site.catalogue.rows()),
+        categories=[category.value for category in Category],
+        tone=tone,
+        connected=kept is not None,
+        by_settings=kept is not None and kept.from_settings,
+        whmcs=whmcs.seen(server, site),
+        offered=whmcs.offered(server, site) if viewer.may("watch") else [],
+        sent=sent,
+        wrong=wrong or Problems(),
+        opened=tried is not None or bool(wrong),
+        tried=None if tried is None else (tried.fault is None, _outcome(tried)),
+        done=DONE.get(asked.done or "", ""),
+    )
+
+
+def _outcome(tried: WhmcsTried) -> str:
+    """In words what WHMCS answered."""
+    if tried.fault is None:
+        return f"WHMCS {tried.version} answers all of our questions."
+    return f"{sentence(tried.fault)} {sentence(tried.cure or '')}"
 
 
 def tone(row: CatalogueRow) -> tuple[int, str]:
