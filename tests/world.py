@@ -47,6 +47,7 @@ MOMENTS = sa.union_all(
 WAITING = sa.select(tables.outbox.c.next_attempt_at, tables.outbox.c.status, tables.outbox.c.contact_id).where(
     tables.outbox.c.next_attempt_at.is_not(None)
 )
+HAS_JOBS = sa.select(sa.exists().select_from(tables.heartbeats))
 
 
 class World:
@@ -181,14 +182,15 @@ class World:
         end = self.clock.at + ms
         await self.turn()
         while self.clock.at < end:
-            self.clock.at = min(end, self._next_due())
-            await self._have_looked()
+            moment, has_jobs = self._look_ahead()
+            self.clock.at = min(end, moment)
+            await self._have_looked(has_jobs=has_jobs)
             await self.turn()
 
-    async def _have_looked(self) -> None:
+    async def _have_looked(self, *, has_jobs: bool) -> None:
         """The engine would have looked for late jobs and silent hosts all the while, each second: nobody was away."""
         self.core.roll.note_look(self.clock.at)
-        if self.count(tables.heartbeats):
+        if has_jobs:
             await self.write(lambda tx: note_look(tx, self.clock.at))
 
     async def pass_until_quiet(self, at_most: int) -> None:
@@ -197,18 +199,22 @@ class World:
         while self.clock.at < end and any(m.status in ("pending", "sending", "unknown") and m.next_attempt_at for m in self.messages()):
             await self.pass_time(MINUTE)
 
-    def _next_due(self) -> int:
-        """The next moment at which the engine has something to do; what is overdue and must wait (for the rate) has a look in a while."""
+    def _look_ahead(self) -> tuple[int, bool]:
+        """The next moment at which the engine has something to do, and whether it looks for late jobs.
+
+        What is overdue and must wait (for the rate) has a look in a while.
+        """
         now, faults = self.clock.at, self.delivery.faults
         with self.core.database.read() as connection:
             moments: list[int] = [self.core.mutes.at(now).until, *connection.execute(MOMENTS).scalars()]
             waiting = connection.execute(WAITING).all()
+            has_jobs = bool(connection.execute(HAS_JOBS).scalar())
         for moment, status, contact_id in waiting:
             blocked = status == "pending" and contact_id in faults
             moments.append(max(moment, faults[contact_id].until) if blocked else moment)
         later = [moment for moment in moments if moment > now]
         overdue = len(later) < len(moments)
-        return min([*later, now + STEP if overdue else now + 10 * MINUTE])
+        return min([*later, now + STEP if overdue else now + 10 * MINUTE]), has_jobs
 
     # What is to be seen.
 

@@ -60,7 +60,7 @@ def test_a_flusher_killed_in_the_middle_of_sending_costs_nothing(shop: Whmcs, to
     shop.page(*invoices(1, 2, 3))
     tocsin.answers.append(tocsin.hang)
     victim = subprocess.Popen(shop.flush_command(), stdout=subprocess.DEVNULL)
-    assert tocsin.arrived.wait(10)
+    assert tocsin.arrived.wait(30)
     shop.page(*invoices(4))
     victim.send_signal(signal.SIGKILL)
     victim.wait()
@@ -72,10 +72,10 @@ def test_what_is_recorded_while_a_flush_runs_is_sent_by_it_in_order(shop: Whmcs,
     shop.page(*invoices(1), fire("InvoicePaid", invoiceid=2))
     tocsin.answers.append(tocsin.accept_late)
     running = subprocess.Popen(shop.flush_command("--quiet"))
-    assert tocsin.arrived.wait(10)
+    assert tocsin.arrived.wait(30)
     shop.page(*invoices(3), fire("InvoicePaid", invoiceid=4))
     tocsin.release.set()
-    assert running.wait(10) == 0
+    assert running.wait(30) == 0
     assert [event["sequence"] for event in tocsin.events()] == [1, 2, 3, 4]
     shop.page(*invoices(5))
     shop.flush()
@@ -97,7 +97,7 @@ def test_only_one_process_sends_at_a_time(shop: Whmcs, tocsin: TocsinStandIn) ->
     shop.page(*invoices(1))
     tocsin.answers.append(tocsin.hang)
     first = subprocess.Popen(shop.flush_command(), stderr=subprocess.DEVNULL)
-    assert tocsin.arrived.wait(10)
+    assert tocsin.arrived.wait(30)
     second = shop.flush()
     assert (second.returncode, second.stdout) == (0, "tocsin: Another process is sending already.\n")
     first.kill()
@@ -236,7 +236,7 @@ def test_with_php_fpm_the_queue_is_sent_after_the_response(shop: Whmcs, tocsin: 
 def test_a_server_that_hangs_delays_no_page(shop: Whmcs, tocsin: TocsinStandIn) -> None:
     tocsin.answers.append(tocsin.hang)
     page = shop.start({"call": "be_php_fpm"}, *invoices(1))
-    assert tocsin.arrived.wait(10)
+    assert tocsin.arrived.wait(30)
     other = shop.page({"call": "be_php_fpm"}, *invoices(2))
     assert other["seconds"] < 0.2
     first = shop.end(page)

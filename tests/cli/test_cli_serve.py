@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Program, free_port, until
+from tests.cli.program import PATIENCE, Program, free_port, until
 from tocsin.cli.banner import Facts, is_loopback, next_steps, where
 from tocsin.cli.serve import is_behind_proxy, supervised
 from tocsin.settings import Settings, load
@@ -80,7 +80,7 @@ def test_a_request_that_never_ends_holds_up_the_end_for_less_than_six_seconds_an
         server.process.send_signal(signal.SIGTERM)
         until(lambda: "ending" in server.log)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(1) == 1
+        assert server.process.wait(PATIENCE) == 1
 
 
 @pytest.mark.claim("S11", "origin:A5")

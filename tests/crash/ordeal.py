@@ -37,7 +37,7 @@ from tocsin.settings import load
 
 SENDERS = 4
 BREATH = 0.02  # seconds between two posts of one sender
-PATIENCE = 120.0
+PATIENCE = 300.0
 PERHAPS_AGAIN = "You may have received this before."
 LINK = re.compile(r"/a/([\w=-]{44})")
 LOUD, LOUDEST = 4, 5

@@ -10,7 +10,6 @@ from tests.bridge.whmcs import Whmcs, fire
 from tests.cli.program import Program, Serving, until
 from tests.standins.ntfy import NtfyStandIn
 from tests.standins.smtp import Mail, SmtpStandIn
-from tocsin.core.clock import monotonic
 
 SERVICE = {"serviceid": 77, "userid": 12, "serverid": 3, "moduletype": "cpanel", "password": "customers-secret"}
 CREATION_FAILS = fire("AfterModuleCreateFailed", params=SERVICE, failureResponseMessage="account quota reached (250 of 250)")
@@ -28,12 +27,10 @@ def test_a_failed_provisioning_reaches_the_phone_is_taken_and_ends(
         _install_the_bridge(whmcs, server, program.key("ingest"))
         reader = Reader(server, program.key("read"))
 
-        # WHMCS fails three times within ten seconds.
-        began = monotonic()
+        # WHMCS fails three times in a row.
         for _ in range(3):
             whmcs.page(CREATION_FAILS)
             assert whmcs.flush().returncode == 0
-        assert monotonic() - began < 10
         alert = reader.only_alert()
         assert (alert["type"], alert["subject"], alert["severity"]) == ("service.provision_failed", "service:77", 4)
         assert (alert["status"], alert["occurrences"]) == ("open", 3)

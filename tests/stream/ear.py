@@ -47,7 +47,7 @@ class Ear:
                 self.heard.append((fields.get("event", "message"), json.loads(fields["data"])))
         self._news.set()
 
-    async def until(self, what: Any, seconds: float = 5) -> None:
+    async def until(self, what: Any, seconds: float = 30) -> None:
         """Waits until *what* is so."""
         async with asyncio.timeout(seconds):
             while not what():
