@@ -1,6 +1,7 @@
 """Checks in a whole Tocsin: from a look to an alert and to its end, over pauses, maintenance, restarts and two processes."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,12 +12,13 @@ from tests.checks.build import DOWN, FINE, LOST, MARTA, SHOP, SLOW, Watched, a_c
 from tests.checks.servers import http, serving
 from tests.world import World
 from tocsin.bootstrap import rounds_of
-from tocsin.checks import store
-from tocsin.checks.model import HttpTarget, Status
+from tocsin.checks import store, votes
+from tocsin.checks.model import Finding, HttpTarget, Reason, Report, Status
 from tocsin.checks.service import Looked
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from tocsin.core.ids import new_id
 from tocsin.db import tables
+from tocsin.hosts.model import Card
 from tocsin.muting import service as muting
 from tocsin.muting.matching import read_matcher
 from tocsin.muting.model import Maintenance
@@ -127,6 +129,48 @@ async def test_a_time_in_which_nobody_looked_is_unknown_not_up(world: World) -> 
     await shop.sees(FINE)
     assert [status for status, _ in shop.spans()] == ["up", "unknown", "up"]
     assert 3 * 3_600 - 120 <= shop.spans()[1][1] <= 3 * 3_600
+
+
+async def test_three_locations_believe_a_failure_only_after_each_of_two_has_looked_again(world: World) -> None:
+    core, hosts = world.core, ("web-1", "web-2")
+    site = core.sites.get("main").id
+    for name in hosts:
+        await world.write(partial(core.roll.hear, site_id=site, card=Card(name, name, "1", 10.0, world.clock.now())))
+    shop = await Watched.make(world, a_check(retries=1, retry_after=20, interval=300, locations=("server", *hosts)))
+    mark = votes.mark_of(shop.check.definition)
+
+    async def reports(host: str, found: Finding) -> int:
+        report = Report(check=shop.id, mark=mark, age_ms=0, ms=1.0)
+        (errand,) = await world.write(lambda tx: core.checks.take_reports(tx, site, host, [(report, found)]))
+        return errand.in_ms // SECOND
+
+    assert [await reports(host, FINE) for host in hosts] == [300, 300]
+    await shop.sees(FINE)
+    world.clock.advance(300 * SECOND)
+    assert await reports("web-1", DOWN) == 20  # not what is known: it looks again soon
+    await shop.sees(DOWN)
+    assert shop.check.state.streak == 1
+    world.clock.advance(20 * SECOND)
+    # The server has looked again, and web-1 has not: that look of web-1 is not counted a second time.
+    waits = await shop.sees(DOWN)
+    assert waits is not None
+    assert (waits.verdict.reason, shop.check.status) == (Reason.WAITS, Status.UP)
+    assert await reports("web-1", DOWN) == 20
+    # web-2, which was fine all the time, looks again soon as well.
+    assert await reports("web-2", FINE) == 300
+    world.clock.advance(20 * SECOND)
+    await reports("web-1", DOWN)
+    await shop.sees(DOWN)
+    assert world.alert().message == "the connection was refused (from 2 of 3 locations: server, web-1)"
+    # It answers the server again; web-1 falls silent: one of three cannot say that it is well.
+    world.clock.advance(600 * SECOND)
+    await shop.sees(FINE)
+    assert world.alert().status == "open"
+    world.clock.advance(SECOND)
+    await reports("web-2", FINE)
+    await shop.sees(FINE)
+    assert [status for status, _ in shop.spans()] == ["up", "down", "unknown", "up"]
+    assert world.alert().status == "resolved"
 
 
 async def test_a_clock_that_was_set_back_by_hours_stops_no_looks(world: World) -> None:

@@ -72,7 +72,8 @@ class CheckDesk:
         """Keeps what the agent of a host found; what it is to look at next. A report that nobody asked for counts for nothing."""
         now = self._clock.now()
         asked = {check.id: check for check, _ in store.asked_from(tx.sql, site_id, host)}
-        for report, finding in found:
+        # In the order of the checks' ids, as `record` goes, so that two transactions never wait for each other's rows.
+        for report, finding in sorted(found, key=lambda pair: pair[0].check):
             check = asked.get(report.check)
             if check is not None:
                 service.cast_vote(tx, check, host, report.mark, finding, now - report.age_ms)

@@ -113,3 +113,16 @@ async def test_who_may_not_change_sees_no_button_and_who_sees_one_site_sees_no_o
 def test_bars_are_as_tall_as_runs_are_long_and_a_failure_is_the_tallest() -> None:
     pings = [Ping(3, Kind.FAIL, 10), Ping(2, Kind.SUCCESS, 100), Ping(1, Kind.START), Ping(0, Kind.SUCCESS, 50)]
     assert [(one.height, one.look) for one in rules.beats(pings)] == [(14, "up"), (20, "up"), (28, "down")]
+
+
+async def test_where_mail_is_taken_in_the_address_of_mail_is_shown_too(sqlite_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await sqlite_service.admin.post("/heartbeats", {"name": "Backup", "period_seconds": 3600}, 201)
+    assert made["mail"] is None
+    monkeypatch.setattr(type(sqlite_service.server.core.settings), "ping_mail", "ping.example.com")
+    again = await sqlite_service.admin.post(f"/heartbeats/{made['id']}/token", status=200)
+    assert again["mail"] == f"{again['url'].rpartition('/')[2]}@ping.example.com"
+    marta = await log_in(sqlite_service)
+    await marta.get(f"/heartbeats/{made['id']}")
+    await marta.post(f"/heartbeats/{made['id']}/token", csrf=marta.csrf)
+    assert "By mail" in marta.text
+    assert "@ping.example.com" in marta.text
