@@ -1,5 +1,6 @@
 """Asking somebody to swap a duty, as stories: who hears of it, and what becomes of it."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -170,6 +171,20 @@ async def test_what_fails_while_word_of_it_is_written_is_done_anew_and_said_once
     assert [await pair.world.write(desk.expire) for _ in range(2)] == [1, 0]
     await pair.world.settle()
     assert len([told for told in pair.told if "has not answered" in told]) == 1
+
+
+async def test_two_nodes_that_look_at_once_tell_once_that_nobody_answered(postgresql_url: str, tmp_path: Path) -> None:
+    world = World(postgresql_url, tmp_path)
+    pair = await Pair(world).start()
+    asked = await pair.ask()
+    other = World(postgresql_url, tmp_path / "other", clock=world.clock, node="node-2")
+    world.clock.at = asked.expires_at
+    found = await asyncio.gather(world.write(world.core.swaps.expire), other.write(other.core.swaps.expire))
+    assert sorted(found) == [0, 1]
+    await asyncio.gather(world.settle(), other.settle())
+    assert world.count(tables.notices) == 2, "the question, and that nobody answered it"
+    await other.close()
+    await world.close()
 
 
 async def test_what_is_no_longer_there_cannot_be_swapped_and_the_question_stays(sqlite_pair: Pair) -> None:
