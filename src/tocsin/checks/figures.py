@@ -1,15 +1,16 @@
 """Availability by check, host, site or group, and outages (H5)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 import sqlalchemy as sa
 
 from tocsin.checks import store, uptime
-from tocsin.checks.model import Check
+from tocsin.checks.model import Check, Span
 from tocsin.checks.uptime import Budget, Outage, Uptime
 
+Spans = Mapping[str, Sequence[Span]]  # by check
 By = Literal["check", "host", "site", "group"]
 
 
@@ -32,7 +33,22 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def availability(connection: sa.Connection, checks: Sequence[Check], by: By, period: Period, slug_of: Callable[[int], str]) -> list[Line]:
     """The lines of *checks*, the least available first. A check without a group is in none."""
-    spans = store.spans(connection, [check.id for check in checks], period.start, period.end)
+    return _lines(checks, _spans(connection, checks, period), by, period, slug_of)
+
+
+def both(
+    connection: sa.Connection, checks: Sequence[Check], by: By, period: Period, slug_of: Callable[[int], str]
+) -> tuple[list[Line], list[tuple[Check, Outage]]]:
+    """`availability` and `outages` in one reading."""
+    spans = _spans(connection, checks, period)
+    return _lines(checks, spans, by, period, slug_of), _outages(checks, spans, period)
+
+
+def _spans(connection: sa.Connection, checks: Sequence[Check], period: Period) -> Spans:
+    return store.spans(connection, [check.id for check in checks], period.start, period.end)
+
+
+def _lines(checks: Sequence[Check], spans: Spans, by: By, period: Period, slug_of: Callable[[int], str]) -> list[Line]:
     found: dict[str, list[tuple[Check, Uptime]]] = {}
     for check in checks:
         key = _key(check, by, slug_of)
@@ -70,6 +86,9 @@ def _rank(line: Line) -> tuple[float, str]:
 
 def outages(connection: sa.Connection, checks: Sequence[Check], period: Period) -> list[tuple[Check, Outage]]:
     """All outages that touch a period, the latest first."""
-    spans = store.spans(connection, [check.id for check in checks], period.start, period.end)
+    return _outages(checks, _spans(connection, checks, period), period)
+
+
+def _outages(checks: Sequence[Check], spans: Spans, period: Period) -> list[tuple[Check, Outage]]:
     found = [(check, one) for check in checks for one in uptime.outages(check, spans[check.id], period.start, period.end)]
     return sorted(found, key=lambda pair: (-pair[1].starts_at, pair[0].id))

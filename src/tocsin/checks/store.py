@@ -22,7 +22,8 @@ _c, _r, _s, _l = tables.checks.c, tables.check_results.c, tables.check_spans.c, 
 _COLUMNS = [_c[name] for name in Check.__struct_fields__]
 _RESULT = [_r[name] for name in Result.__struct_fields__]
 _VOTE = [_l[name] for name in Vote.__struct_fields__]
-_SPAN = [_s[name] for name in Span.__struct_fields__]
+_STATUSES = {status.value: status for status in Status}
+_SPAN = [_s.check_id, _s.status, _s.starts_at, _s.ends_at, _s.cause, _s.words]
 
 
 def _read(row: Sequence[Any]) -> Check:
@@ -276,9 +277,9 @@ def spans(connection: sa.Connection, check_ids: Collection[str], start: int, end
             .where(_s.check_id.in_(part), _s.starts_at < end, sa.or_(_s.ends_at.is_(None), _s.ends_at > start))
             .order_by(_s.check_id, _s.starts_at)
         )
-        for row in connection.execute(query):
-            one = Span(**dict(zip(Span.__struct_fields__, row, strict=True)))
-            found[one.check_id].append(msgspec.structs.replace(one, status=Status(one.status)))
+        for check_id, status, starts_at, ends_at, cause, words in connection.execute(query).cursor.fetchall():
+            one = Span(check_id=check_id, status=_STATUSES[status], starts_at=starts_at, ends_at=ends_at, cause=cause, words=words)
+            found[check_id].append(one)
     return found
 
 

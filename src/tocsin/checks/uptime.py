@@ -86,7 +86,8 @@ def clipped(check: Check, spans: Iterable[Span], start: int, end: int) -> list[S
 
 def _add(found: list[Span], span: Span, starts_at: int, ends_at: int) -> None:
     if starts_at < ends_at:
-        found.append(msgspec.structs.replace(span, starts_at=starts_at, ends_at=ends_at))
+        whole = starts_at == span.starts_at and ends_at == span.ends_at  # as most are, and there may be many
+        found.append(span if whole else msgspec.structs.replace(span, starts_at=starts_at, ends_at=ends_at))
 
 
 def uptime(spans: Sequence[Span]) -> Uptime:

@@ -1,5 +1,6 @@
 """The SQL of heartbeats and their pings."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -129,6 +130,19 @@ def pings(connection: sa.Connection, heartbeat_id: str, limit: int = KEPT_PINGS)
     query = sa.select(p.at, p.kind, p.took, p.exit_code, p.address, p.log).where(p.heartbeat_id == heartbeat_id)
     rows = connection.execute(query.order_by(p.number.desc()).limit(limit))
     return [Ping(row.at, Kind(row.kind), row.took, row.exit_code, row.address, row.log) for row in rows]
+
+
+def last_pings(connection: sa.Connection, heartbeat_ids: Collection[str], limit: int) -> dict[str, list[Ping]]:
+    """The last *limit* pings of each of them, the newest first, without what they said."""
+    p = _PINGS.c
+    place = sa.func.row_number().over(partition_by=p.heartbeat_id, order_by=p.number.desc()).label("place")
+    ranked = sa.select(p.heartbeat_id, p.number, p.at, p.kind, p.took, p.exit_code, p.address, place)
+    last = ranked.where(p.heartbeat_id.in_(sorted(heartbeat_ids))).subquery()
+    found: dict[str, list[Ping]] = {one: [] for one in heartbeat_ids}
+    query = sa.select(last).where(last.c.place <= limit).order_by(last.c.heartbeat_id, last.c.number.desc())
+    for row in connection.execute(query):
+        found[row.heartbeat_id].append(Ping(row.at, Kind(row.kind), row.took, row.exit_code, row.address))
+    return found
 
 
 # Whether anybody was there.

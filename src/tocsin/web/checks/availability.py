@@ -76,8 +76,7 @@ class AvailabilityPage(Controller):
         sites = visible_sites(core.sites, viewer.calling(""), asked.site)
         with core.database.read() as connection:
             checks = store.of_sites(connection, sites)
-            lines = figures.availability(connection, checks, asked.by, period, core.sites.slug_of)
-            outages = figures.outages(connection, checks, period)
+            lines, outages = figures.both(connection, checks, asked.by, period, core.sites.slug_of)
         return screen(
             request,
             viewer,

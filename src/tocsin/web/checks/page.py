@@ -32,7 +32,7 @@ from tocsin.web.pages import HEADERS, screen
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
 
-SHOWN = 200  # checks on a page
+SHOWN = 100  # checks on a page
 OUTAGES = 20
 HOSTS = 50  # offered as locations
 UPTIME_OF = 30 * DAY

@@ -80,7 +80,8 @@ class HeartbeatPages(Controller):
         with server.core.database.read() as connection:
             every = store.heartbeats(connection, viewer.site_ids, None, MOST)
             jobs = sorted(every, key=lambda one: (rules.URGENCY.index(one.status), one.name.lower()))[asked.start : asked.start + SHOWN]
-            beats = {job.id: rules.beats(store.pings(connection, job.id, REPORTS)) for job in jobs}
+            pings = store.last_pings(connection, [job.id for job in jobs], REPORTS)
+        beats = {job: rules.beats(last) for job, last in pings.items()}
         return screen(
             request,
             viewer,
