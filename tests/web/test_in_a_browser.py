@@ -126,6 +126,10 @@ async def test_a_new_alert_is_there_within_half_a_second_in_every_tab_by_one_con
         assert len(streams) == 1
         await site.service.send({"type": "server.fire", "status": "recovery", "title": "out", "site": "nordlicht"})
         await alerts.get_by_role("link", name=title).wait_for(state="detached")
+        await overview.close()  # which had the connection: the other tab takes it over, from the place where it was
+        await site.service.send({"type": "server.fire", "severity": 5, "status": "problem", "title": "srv-41 burns", "site": "nordlicht"})
+        await alerts.get_by_role("link", name="srv-41 burns").first.wait_for()
+        assert "last_event_id=" in streams[1]
 
 
 @pytest.mark.claim("K20")

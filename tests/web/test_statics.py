@@ -83,12 +83,15 @@ async def test_a_name_without_digest_is_no_file(sqlite_service: Service) -> None
     assert (await sqlite_service.client.get("/static/tocsin.css")).status_code == 404
 
 
-def test_a_first_view_stays_light() -> None:
-    files = statics()
-    first = ["tocsin.css", "besley-500-700.woff2", "htmx.min.js", "idiomorph-ext.min.js", "favicon.svg"]
-    first += [path.name for path in FOLDER.glob("js/*.js") if path.name != "chart.js"]
-    sizes = {name: len(file.packed or file.content) for name in first if (file := files.find(files.name(name)))}
-    assert sum(sizes.values()) < 95_000, sizes  # the page itself gets the rest of 100 KB
+def test_comments_stay_here_and_nothing_else_does(tmp_path: Path) -> None:
+    sheet = '/* why */\na { color: red; }\n  /* because\n  of that */ b::after { content: "// no comment"; }\n'
+    module = '// why\nexport const a = "http://x"; // said beside it\n  // more\nexport const b = 1;\n'
+    files = Statics(make_folder(tmp_path, {"css/a.css": sheet, "js/a.js": module}))
+    served = {name: files.find(files.name(name)) for name in ("tocsin.css", "a.js")}
+    assert served["tocsin.css"] is not None
+    assert served["tocsin.css"].content.split(b"\n") == [b"", b"a { color: red; }", b' b::after { content: "// no comment"; }', b""]
+    assert served["a.js"] is not None
+    assert served["a.js"].content == b'export const a = "http://x"; // said beside it\nexport const b = 1;\n'
 
 
 def test_packing_loses_nothing() -> None:

@@ -1,7 +1,8 @@
 """The few files that pages need, kept in memory under names that hold their digest, so that browsers may keep them for ever.
 
 What stands in ``css/`` is served as one style sheet, in the order of the names; modules in ``js/`` find each other by the
-names with digests. Nothing is built: this happens when the server starts to serve pages.
+names with digests. Comments and indentation are for who reads the source, and stay here. Nothing is built: this happens when
+the server starts to serve pages.
 """
 
 import gzip
@@ -22,6 +23,8 @@ _TYPES = {
     ".txt": "text/plain",
 }
 _PACKED = {".woff2", ".png"}  # compressed by themselves
+_SHEET_NOTES = re.compile(r"/\*.*?\*/|(?<=\n)[ \t\n]+", re.DOTALL)
+_MODULE_NOTES = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
 _URL = re.compile(r'url\("([\w.-]+)"\)')
 _IMPORT = re.compile(r'((?:from|import)\s*\(?\s*)"\./([\w.-]+\.js)"')
 
@@ -45,8 +48,9 @@ class Statics:
             if path.suffix in _TYPES:
                 self._add(path.name, path.read_bytes())
         sheet = "\n".join(path.read_text() for path in sorted((folder / "css").glob("*.css")))
-        self._add(SHEET, _URL.sub(lambda match: f'url("{self._names[match[1]]}")', sheet).encode())
-        self._modules = {path.name: path.read_text() for path in sorted((folder / "js").glob("*.js"))}
+        sheet = _URL.sub(lambda match: f'url("{self._names[match[1]]}")', sheet)
+        self._add(SHEET, _SHEET_NOTES.sub("", sheet).encode())
+        self._modules = {path.name: _MODULE_NOTES.sub("", path.read_text()) for path in sorted((folder / "js").glob("*.js"))}
         for name in self._modules:
             self._add_module(name, ())
 

@@ -15,7 +15,7 @@ export const stream = heard; // dispatches "alert", "event", "summary", "reload"
 function tell(kind, detail, pass = true) {
   if (kind === "state") state = detail;
   heard.dispatchEvent(new CustomEvent(kind, { detail }));
-  if (pass) channel?.postMessage({ kind, detail });
+  if (pass) channel?.postMessage({ kind, detail, place }); // with the place: whoever takes over goes on from there
 }
 
 function open() {
@@ -59,7 +59,10 @@ export function listen() {
           }
           channel.postMessage({ kind: "state", detail: state });
         }
-      } else tell(data.kind, data.detail, false);
+      } else {
+        place = data.place || place;
+        tell(data.kind, data.detail, false);
+      }
     };
     channel.postMessage({ want: "alert" }); // whoever listens already answers with how it stands
   }
