@@ -199,6 +199,7 @@ async def test_a_dry_run_heeds_silences_times_and_stops(sqlite_service: Service)
         ({}, "event"),
         ({"event": {"type": "No Type"}}, "event.type"),
         ({"event": {**EVENT, "attributes": {"a": "\0"}}}, "event.attributes"),
+        ({"event": {**EVENT, "site": "nowhere"}}, "event.site"),
         ({"event": EVENT, "without": "gone"}, "without"),
         ({"event": EVENT, "rule": a_rule(id="gone")}, "rule.id"),
         ({"event": EVENT, "rule": a_rule(title="{")}, "rule.actions.title"),

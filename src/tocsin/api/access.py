@@ -9,7 +9,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from tocsin.api.pace import CALLS, STRANGERS, Pace
+from tocsin.api import pace
 from tocsin.audit.refusals import network_of
 from tocsin.core.errors import NotAllowed, NotAuthenticated, NotFound, TocsinError, UnknownFields
 from tocsin.identity import permissions, rules
@@ -33,8 +33,8 @@ class Guard:
     def __init__(self, keys: KeyRing, sessions: SessionBook, now: Callable[[], int], public_url: str) -> None:
         self._keys, self._sessions, self._now, self._public_url = keys, sessions, now, public_url
         self.cookie = sessions.cookie
-        self.calls = Pace(CALLS, "too many calls", now)
-        self.strangers = Pace(STRANGERS, "too many calls with a key or login that is not known", now)
+        self.calls = pace.Pace(pace.CALLS, "too many calls", now)
+        self.strangers = pace.Pace(pace.STRANGERS, "too many calls with a key or login that is not known", now)
 
     async def __call__(self, connection: AnyConnection, _handler: BaseRouteHandler) -> None:
         """Lets the request pass, with its caller (and, on pages, viewer) in the state, or raises `NotAuthenticated` or `NotAllowed`."""

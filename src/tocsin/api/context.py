@@ -133,10 +133,10 @@ def own_site(sites: SiteBook, caller: Caller) -> str:
     return sites.slug_of(min(caller.site_ids)) if caller.site_ids is not None and len(caller.site_ids) == 1 else "main"
 
 
-def chosen_site(sites: SiteBook, caller: Caller, slug: str | None) -> str:
-    """The site that a body names (default: the caller's own, else ``main``). Raises `InvalidInput` for one that it cannot use."""
+def chosen_site(sites: SiteBook, caller: Caller, slug: str | None, field: str = "site") -> str:
+    """The site that a body names in *field* (default: the caller's own, else ``main``). Raises `InvalidInput` for no such site."""
     wanted = slug or own_site(sites, caller)
     site = sites.find(wanted)
     if site is None or not caller.sees(site.id):
-        raise InvalidInput.of("site", f"there is no site {wanted} for you")
+        raise InvalidInput.of(field, f"there is no site {wanted} for you")
     return wanted

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Controller, delete, get, patch, post
 from msgspec import Meta
 
-from tocsin.api.context import Given, InPath, TheCaller, TheServer, own_site, visible_site
+from tocsin.api.context import Given, InPath, TheCaller, TheServer, chosen_site
 from tocsin.api.fields import Cursor, Id, Level, Limit, Moment, Name, Page, Slug, Time
 from tocsin.api.muting import MatcherIn, MatcherOut, matchers_out, read_matchers
 from tocsin.api.paging import cut_page, read_cursor
@@ -416,7 +416,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 def attempt(server: Server, caller: Caller, tried: Sequence[EventRule], sent: TriedEvent, at: int, now: int) -> Attempt:
     """What these rules would make of one event that arrives at *at*. Raises `InvalidInput` for what is no event."""
-    site = visible_site(server.core.sites, caller, sent.site or own_site(server.core.sites, caller)).slug
+    site = chosen_site(server.core.sites, caller, sent.site, "event.site")
     return attempt_at(server.core, site, tried, sent, at, now)
 
 

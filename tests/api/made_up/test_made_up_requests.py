@@ -81,7 +81,7 @@ class Made:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "data")
+    return Program(tmp_path / "data", module="tests.api.made_up.patient")
 
 
 @pytest.fixture
