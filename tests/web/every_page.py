@@ -106,8 +106,7 @@ EMPTY = {
     for name in (
         *("overview", "alerts", "events", "sources", "quarantine", "analytics", "checks", "availability", "hosts", "heartbeats"),
         *("oncall", "teams", "policies", "rules", "quiet", "settings-health", "settings-sites", "settings-exporters"),
-        *("settings-thresholds",),
-        *("settings-channels", "settings-people", "settings-keys", "settings-audit", "settings-contacts"),
+        *("settings-thresholds", "settings-channels", "settings-people", "settings-keys", "settings-audit", "settings-contacts"),
     )
 }
 ALL = (PAGES, STRANGERS, MAY_NOT, EMPTY)

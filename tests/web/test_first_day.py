@@ -29,6 +29,7 @@ SAYS = {
     "quiet": ("Every alert may ring", "Silence something"),
     "settings-health": ("Tocsin is well.", "tocsin doctor"),
     "settings-sites": ("Never heard", "Add a site"),
+    "settings-exporters": ("No exporter is asked", "Ask it from now on"),
     "settings-thresholds": ("by the settings", "A new threshold"),
     "settings-channels": ("No channel of a team yet", "Add the channel"),
     "settings-people": ("You watch alone.", "Invite somebody"),
