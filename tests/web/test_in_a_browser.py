@@ -50,7 +50,7 @@ def somebody(site: Site, browser: Browser) -> Opener:
         wide = {"viewport": WIDE} if not phone else {"viewport": NARROW, "is_mobile": True, "has_touch": True}
         context = await browser.new_context(base_url=site.url, locale="en-GB", timezone_id="Europe/Berlin", **wide | options)
         await context.add_cookies([site.cookie(who)])  # type: ignore[list-item]
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)  # on a machine that has much to do
         faults: list[str] = []
 
         def note(message: ConsoleMessage) -> None:
