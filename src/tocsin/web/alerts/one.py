@@ -37,7 +37,7 @@ EVENTS = 6
 SIMILAR, NEAR = 5, 5
 NEAR_WINDOW = 15 * MINUTE
 BARS = 48
-WALKED = 200_000  # events among which this alert's are counted: more in a day, and the bars begin later
+WALKED = 100_000  # events among which this alert's are counted: more in a day, and the bars begin later
 
 
 class Facts(msgspec.Struct, frozen=True):
