@@ -431,8 +431,11 @@ async function draw(figure) {
   if (figure.dataset.renew) setTimeout(() => renew(figure), figure.dataset.renew * 1000);
 }
 
-export function drawCharts(root = document) {
-  for (const figure of root.querySelectorAll("[data-chart]")) draw(figure);
+// The first alone, so that it is not kept waiting by those below it.
+export async function drawCharts(root = document) {
+  const [first, ...others] = root.querySelectorAll("[data-chart]");
+  if (first) await draw(first).catch(() => undefined);
+  others.forEach(draw);
 }
 
 drawCharts();
