@@ -93,7 +93,8 @@ class Database:
                 try:
                     yield connection
                 finally:
-                    connection.exec_driver_sql("ROLLBACK")
+                    if not connection.invalidated:  # a connection that was cut has nothing to end: its own fault is to be heard
+                        connection.exec_driver_sql("ROLLBACK")
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.OperationalError) as error:
             if is_statement_lost(error):
                 self.stop_preparing()
