@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.service import Service
+from tests.api.test_whmcs import look_at_it
 from tests.prometheus.test_scraper import FakeDoor, good
 from tests.standins.whmcs import IDENTIFIER, SECRET, WhmcsStandIn
 from tests.web.browser import Browser, a_person
@@ -153,3 +154,23 @@ async def test_whmcs_is_tried_connected_and_forgotten_on_the_page_of_its_site(sq
         assert (await marta.fill(f"{SITE}/whmcs", {**typed, "do": "forget"})).status_code == 303
         assert (await service.reader.get("/sites/main/whmcs"))["connected"] is False
     await door.close()
+
+
+@pytest.mark.claim("M4")
+async def test_servers_that_whmcs_knows_are_offered_with_ticks_and_become_checks(sqlite_service: Service) -> None:
+    service, marta = sqlite_service, await log_in(sqlite_service, at=SITE)
+    connection = {"url": "https://billing.example.com", "identifier": IDENTIFIER, "secret": SECRET}
+    await service.admin.ask("PUT", "/sites/main/whmcs", json=connection)
+    await look_at_it(service)
+    (known,) = (await service.reader.get("/sites/main/whmcs/servers"))["items"]
+    await marta.get(SITE)
+    assert f'name="servers" type="checkbox" value="{known["id"]}" checked' in marta.page.text
+    await marta.fill(f"{SITE}/whmcs/servers", {"csrf": marta.csrf, "servers": "999"})
+    assert marta.page.status_code == 422
+    await marta.get(SITE)
+    taken = await marta.fill(f"{SITE}/whmcs/servers", {"csrf": marta.csrf, "servers": str(known["id"])})
+    assert taken.status_code == 303
+    made = {check["name"] for check in (await service.reader.get("/checks"))["items"]}
+    assert made == {check["name"] for check in known["checks"]}
+    await marta.get(SITE)
+    assert f"{known['name']} is watched." in marta.text
