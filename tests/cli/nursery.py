@@ -23,8 +23,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 MOST = 1 << 17  # bytes of one request: an environment and a command
-# What `tocsin serve` loads itself while it starts, beyond what the first of these loads; a name too few costs time, nothing else.
-LOADED = ("tocsin.cli.serve", "tocsin.bootstrap")
+# What `tocsin serve` loads while it starts and when the first request comes; a name too few costs time, nothing else.
+LOADED = ("tocsin.cli.serve", "tocsin.bootstrap", "tocsin.api.routes", "tocsin.web.routes")
 
 
 class Child:
