@@ -117,6 +117,9 @@ async def test_an_exporter_is_made_changed_and_removed_and_its_token_is_never_sh
     changed = (await service.admin.ask("PATCH", path, json=changes)).json()
     assert changed == made | changes | {"host": "web01"}
     assert changed["with_token"] is True
+    elsewhere = {"url": "http://elsewhere.example.com:9100/metrics"}
+    problem = await service.admin.refused("PATCH", path, 422, json=elsewhere)  # what was meant for one is not sent to another
+    assert [error["field"] for error in problem["errors"]] == ["token"]
     assert (await service.admin.ask("PATCH", path, json={"token": None})).json()["with_token"] is False
     assert await service.reader.get("/prometheus/exporters") == {"next_cursor": None, "items": [changed | {"with_token": False}]}
     assert "hush-hush" not in (await service.admin.ask("GET", "/audit")).text

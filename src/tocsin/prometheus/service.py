@@ -37,6 +37,7 @@ def change(tx: Tx, who: Who, target_id: str, wanted: dict[str, Any], now: int) -
     old = store.find(tx.sql, target_id, lock=True)
     new = msgspec.structs.replace(old, **wanted, next_at=now)
     check(new)
+    check_token(old, new.url, is_anew="token" in wanted)
     _must_be_free(new, store.every(tx.sql))
     store.replace(tx, new, (*wanted, "next_at"))
     audit.record_change(tx, who, "exporter.changed", thing(old), now, before=_seen(old), after=_seen(new), site_id=old.site_id)
@@ -93,6 +94,12 @@ def check(target: Target) -> None:
         raise InvalidInput.of("token", "must be printable ASCII without spaces")
     if not SHORTEST <= target.interval <= LONGEST:
         raise InvalidInput.of("interval_seconds", f"must be from {SHORTEST // SECOND} to {LONGEST // SECOND}")
+
+
+def check_token(kept: Target, url: str, *, is_anew: bool) -> None:
+    """Raises `InvalidInput` if the token of *kept* would go to another address than the one that it was given for."""
+    if kept.token is not None and url != kept.url and not is_anew:
+        raise InvalidInput.of("token", "must be given anew for another address: this one was meant for the address before")
 
 
 def _must_be_free(target: Target, there: Collection[Target]) -> None:

@@ -87,8 +87,7 @@ class ExporterPages(Controller):
         sent, caller = await form(request, ExporterForm), viewer.calling(address_of(request))
         kept = await asyncio.to_thread(_find, server, viewer, exporter_id)
         try:
-            if kept.token is not None and not sent.token and sent.url != kept.url:
-                raise InvalidInput.of("token", "must be given anew for another address: this one was meant for the address before")
+            service.check_token(kept, sent.url.strip(), is_anew=bool(sent.token))
             if sent.do == "test":
                 wanted = read_body(msgspec.json.encode(_body(sent, kept, server)), NewExporter)
                 tried = await api.attempt(server, api.target_of(server, caller, wanted))
