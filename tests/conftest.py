@@ -192,13 +192,17 @@ class Databases:
 
 
 def _schema_of(connection: psycopg.Connection[Any]) -> str:
-    """All tables, columns, indexes and constraints as one fingerprint: how many there are, and which transactions wrote them."""
+    """All tables, columns, indexes and constraints as one fingerprint: how many there are, and which transactions wrote them.
+
+    What the migrations left in tables is part of it.
+    """
     found = connection.execute(
         "WITH classes AS (SELECT oid, xmin FROM pg_class WHERE relnamespace = 'public'::regnamespace), lines AS ("
         " SELECT xmin FROM classes"
         " UNION ALL SELECT xmin FROM pg_attribute WHERE attrelid IN (SELECT oid FROM classes)"
         " UNION ALL SELECT xmin FROM pg_constraint WHERE connamespace = 'public'::regnamespace)"
-        " SELECT count(*), sum(xmin::text::bigint) FROM lines"
+        " SELECT count(*), sum(xmin::text::bigint), (SELECT max(version_num) FROM alembic_version),"
+        " (SELECT value FROM settings WHERE name = 'schema_oldest') FROM lines"
     ).fetchone()
     return str(found)
 
