@@ -88,6 +88,8 @@ class Front:
     async def _enter(self, wing: Wing) -> Litestar:
         """Loads in a thread: half a second in which events go on being taken."""
         async with self._opening:
+            if wing is Wing.PAGES:  # a page listens to the stream of the API, and would miss what happens while that is loaded
+                await asyncio.to_thread(self.wing, Wing.API)
             return await asyncio.to_thread(self.wing, wing)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
