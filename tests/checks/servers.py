@@ -39,8 +39,10 @@ async def serving(speak: Speak, context: ssl.SSLContext | None = None) -> AsyncI
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
     yield server.sockets[0].getsockname()[1]
+    await asyncio.sleep(0.01)  # who knocked just now is let in: one who comes while the door closes is left standing, and complained about
     server.close()
-    await asyncio.sleep(0.01)  # who was let in just now is served, and then cut off with the others
+    for _ in range(3):
+        await asyncio.sleep(0)  # who was let in is served, and then cut off with the others
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
