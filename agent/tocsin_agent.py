@@ -158,7 +158,7 @@ class Machine:
 def spawn(command, environment, out):
     """Starts a program that writes to *out*; its process id. Without `subprocess`, which costs a megabyte, where Python can (3.8)."""
     if not hasattr(os, "posix_spawnp"):
-        import subprocess  # noqa: PLC0415
+        import subprocess  # noqa: PLC0415 - a megabyte that newer Pythons do not need
 
         started = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
         started.returncode = 0  # `heard` waits for it
@@ -1501,7 +1501,7 @@ class Look:
         self._socket = sock
 
     def _secure(self, name, trusted):
-        import ssl  # noqa: PLC0415 - as above
+        import ssl  # noqa: PLC0415 - four megabytes that a plain address does not need
 
         context = ssl.create_default_context()
         if not trusted:
@@ -1664,7 +1664,7 @@ def joined(url, where):
 
 def base64_of(raw):
     """Bytes in JSON."""
-    import binascii  # noqa: PLC0415 - as above
+    import binascii  # noqa: PLC0415 - only who looks needs it
 
     return binascii.b2a_base64(raw).decode("ascii").strip()
 
@@ -1933,7 +1933,7 @@ def begin_anew(state):
     """Becomes the same program from code that is compiled already: to read the source takes four megabytes that are never given back."""
     if __file__.endswith(".pyc"):
         return
-    import py_compile  # noqa: PLC0415
+    import py_compile  # noqa: PLC0415 - once, by the process that is then replaced
 
     code = os.path.join(state, "agent.pyc")
     try:
@@ -1941,7 +1941,7 @@ def begin_anew(state):
         py_compile.compile(__file__, code, doraise=True)
     except (OSError, py_compile.PyCompileError):
         return  # as it is, then
-    os.execv(sys.executable, [sys.executable, "-I", "-S", code, *sys.argv[1:]])  # noqa: S606 - ourselves
+    os.execv(sys.executable, [sys.executable, "-I", "-S", code, *sys.argv[1:]])  # noqa: S606 - no shell, and the program is this one
 
 
 def main(words=None):

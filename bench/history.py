@@ -121,7 +121,7 @@ class _Years:
         for number in range(self.series):
             until = begins + (3 * DAY if number < 160 else 2 * HOUR)
             samples = [self._sample(number, at) for at in range(begins, until, STEP)]
-            self._core.writer.call(lambda tx, some=samples: self._core.history.record(tx, some, self._midnight))  # type: ignore[misc]  # the same
+            self._core.writer.call(lambda tx, some=samples: self._core.history.record(tx, some, self._midnight))  # type: ignore[misc]  # lambdas with defaults have no type
 
     def _key(self, number: int) -> tuple[int, str, str, Labels]:
         return self._site, f"load{number % 16}_percent", f"host-{number // 16}", NO_LABELS

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings as hypothesis_settings
 
 from tests import cluster
 from tests.fakes import FakeClock
+from tests.standins.beside import Beside
 from tests.world import World
 from tocsin.db import schema
 from tocsin.db.engine import Database
@@ -225,6 +226,14 @@ def _migrate(url: str) -> None:
     with database.writer_connection() as connection:
         schema.migrate(connection)
     database.close()
+
+
+@pytest.fixture
+def beside() -> Iterator[Beside]:
+    """Where the stand-ins of a test live that waits for programs."""
+    beside = Beside()
+    yield beside
+    beside.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

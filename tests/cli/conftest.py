@@ -51,13 +51,6 @@ def locked_ntfy_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def beside() -> Iterator[Beside]:
-    beside = Beside()
-    yield beside
-    beside.close()
-
-
-@pytest.fixture
 def phone(beside: Beside) -> Iterator[NtfyStandIn]:
     """An ntfy server in this process, with a token for one topic."""
     ntfy = beside.do(NtfyStandIn(access={"tk_right": {"whmcs-alerts": "rw"}}).start())

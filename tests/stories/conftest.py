@@ -16,13 +16,6 @@ MAIL_USER, MAIL_PASSWORD = "robot", "hush/hush#1"
 
 
 @pytest.fixture
-def beside() -> Iterator[Beside]:
-    beside = Beside()
-    yield beside
-    beside.close()
-
-
-@pytest.fixture
 def phone(beside: Beside) -> Iterator[NtfyStandIn]:
     """The ntfy server behind the phone, with a token; what a publisher should not do fails the test."""
     ntfy = beside.do(NtfyStandIn(access={"tk_oncall": {"night-shift": "rw"}}).start())
