@@ -5,7 +5,7 @@ SHELL := bash
 unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON ?= python3
+PYTHON ?= $(shell scripts/python)
 # Three processes for two cores, since some tests wait for programs and clocks; `make test JOBS=6` where there are more.
 JOBS ?= 3
 UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
