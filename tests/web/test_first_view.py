@@ -1,6 +1,4 @@
-"""What a browser that has never been here loads for a page: not more than a hundred kilobytes. Pages with charts load their library
-besides: they are not among these.
-"""
+"""What a browser that has never been here loads for a page: not more than a hundred kilobytes."""
 
 import re
 from urllib.parse import urljoin
@@ -32,7 +30,7 @@ async def loaded(browser: Browser, path: str) -> dict[str, int]:
     return sizes
 
 
-@pytest.mark.parametrize("path", ["/", "/alerts", "/alerts/1", "/login"])
+@pytest.mark.parametrize("path", ["/", "/alerts", "/alerts/1", "/analytics", "/checks", "/login"])
 async def test_a_first_view_is_light(sqlite_service: Service, path: str) -> None:
     await sqlite_service.send(
         *[{"type": "disk.full", "severity": 4, "status": "problem", "title": f"Disk {n} full", "subject": f"disk:{n}"} for n in range(60)]

@@ -11,7 +11,7 @@ from tocsin.web.pages import environment, statics
 from tocsin.web.statics import FOLDER
 
 # What a page needs when there is no network. The names hold digests: a new release is a new shell.
-_SHELL = ("tocsin.css", "besley-500-700.woff2", "htmx.min.js", "idiomorph-ext.min.js", "favicon.svg", "icon-192.png")
+_SHELL = ("tocsin.css", "besley-680.woff2", "htmx.min.js", "idiomorph-ext.min.js", "favicon.svg", "icon-192.png")
 
 
 class PhoneFiles(Controller):
