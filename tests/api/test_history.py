@@ -7,10 +7,12 @@ from typing import Any
 import duckdb
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from tests.api.service import OTHER_SITE, Service
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.times import to_text
+from tocsin.db import tables
 
 
 async def send(service: Service, *samples: dict[str, Any], **more: Any) -> Any:
@@ -265,3 +267,21 @@ async def test_all_samples_can_be_exported_as_parquet(service: Service, tmp_path
         own = await service.tenant.ask("GET", "/metrics/export.parquet", params={"name": "disk_percent"})
         (tmp_path / "own.parquet").write_bytes(own.content)
         assert reader.execute("SELECT count(*) FROM read_parquet(?)", [str(tmp_path / "own.parquet")]).fetchone() == (0,)
+
+
+@pytest.mark.claim("H1", "S9")
+async def test_series_are_removed_by_name_host_and_labels_and_who_did_it_is_noted(service: Service) -> None:
+    mounts = ["/", "/var"]
+    await send(service, *[{"name": "disk_percent", "host": h, "labels": {"mount": m}, "value": 1} for h in ("a", "b") for m in mounts])
+    await send(service, {"name": "disk_percent", "host": "a", "value": 1, "site": OTHER_SITE})
+    problem = await service.admin.ask("DELETE", "/metrics/series", params={"site": "main"})
+    assert (problem.status_code, problem.json()["errors"][0]["field"]) == (422, "name")
+    assert (await service.reader.ask("DELETE", "/metrics/series", params={"name": "disk_percent"})).status_code == 403
+    wanted = {"site": "main", "name": "disk_percent", "host": "a", "labels": "mount=/var"}
+    answer = await service.admin.ask("DELETE", "/metrics/series", params=wanted)
+    assert answer.json() == {"removed": 1, "more": False}
+    assert (await service.admin.ask("DELETE", "/metrics/series", params={"host": "b"})).json() == {"removed": 2, "more": False}
+    left = (await service.reader.get("/metrics/series"))["items"]
+    assert [(one["site"], one["host"], one["labels"]) for one in left] == [("main", "a", {"mount": "/"}), (OTHER_SITE, "a", {})]
+    deeds = service.world.rows(sa.select(tables.audit.c.actor).where(tables.audit.c.action == "history.removed"))
+    assert len(deeds) == 2

@@ -64,3 +64,14 @@ def test_a_wrong_question_is_refused_with_the_cure(ready: Inside, words: list[st
     answer = ready.run("history", *words)
     assert answer.code in (1, 2)
     assert says in answer.err
+
+
+def test_series_are_removed_once_it_is_said_to_be_sure(ready: Inside) -> None:
+    measure(ready)
+    assert "Example: tocsin history remove" in ready.run("history", "remove").err
+    assert "1 series would be removed" in ready.run("history", "remove", "disk_percent").err
+    assert len(json.loads(ready.run("history", "series", "--json").out)["items"]) == 2
+    assert json.loads(ready.run("history", "remove", "disk_percent", "--yes", "--json").out) == {"series": 1, "removed": True}
+    (left,) = json.loads(ready.run("history", "series", "--json").out)["items"]
+    assert left["name"] == "orders_total"
+    assert "0 series are removed" in ready.run("history", "remove", "disk_percent", "--yes").err

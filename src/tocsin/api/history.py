@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, post
 from litestar.response import Stream
 from msgspec import Meta
 
@@ -28,7 +28,7 @@ from tocsin.hosts.model import Card
 from tocsin.identity.model import Caller
 from tocsin.metrics import rules, store
 from tocsin.metrics.decode import Decoded, Refused, Samples, decode
-from tocsin.metrics.model import MAX_POINTS, NO_LABELS, Agg, Curve, Question, Reading, Recorded, Sample, Series, SeriesFilter
+from tocsin.metrics.model import MAX_POINTS, NO_LABELS, Agg, Curve, Question, Reading, Recorded, Removed, Sample, Series, SeriesFilter
 
 CSV_COLUMNS = ("site", "host", "name", "labels", "at", "value")
 PARQUET_COLUMNS = (*[Column(name, Kind.TEXT) for name in CSV_COLUMNS[:4]], Column("at", Kind.TIME), Column("value", Kind.NUMBER))
@@ -128,6 +128,13 @@ class SeriesPage(Page, frozen=True):
     items: list[MetricSeries]
 
 
+class SeriesRemoved(msgspec.Struct, frozen=True):
+    """How many series were removed."""
+
+    removed: int
+    more: Annotated[bool, Meta(description="Whether others fit too: a request removes 1,000 at most. Ask again.")]
+
+
 class PeriodWanted(SeriesWanted, frozen=True, kw_only=True):
     """Which series, and from when to when."""
 
@@ -203,6 +210,15 @@ class HistoryApi(Controller):
             last = {one.series.id: one for one in core.history.newest_of(connection, items, core.clock.now() - LATELY)}
         return SeriesPage(cursor, [_series_out(one, last.get(one.id), core.sites) for one in items])
 
+    @delete("/series", status_code=200)
+    async def remove_series(self, server: TheServer, caller: TheCaller, asked: Given[SeriesWanted]) -> SeriesRemoved:
+        """Removes series with all that was measured of them; a sample that comes later makes its series anew.
+
+        Name a metric, a host or both. They are out of sight at once; what is stored of them goes a little at a time.
+        """
+        removed = await remove(server, caller, asked)
+        return SeriesRemoved(removed.series, not removed.is_all)
+
     @get("/query", sync_to_thread=True)
     def query(self, server: TheServer, caller: TheCaller, asked: Given[CurveQuery]) -> Curves:
         """Answers what some series were like over a time.
@@ -235,6 +251,14 @@ class HistoryApi(Controller):
         wanted, period = filter_of(server.core.sites, caller, asked), _period(asked, server.core.clock.now())
         headers = {"Content-Disposition": 'attachment; filename="metrics.parquet"'}
         return Stream(_parquet(server, wanted, *period), media_type=PARQUET, headers=headers)
+
+
+async def remove(server: Server, caller: Caller, asked: SeriesWanted) -> Removed:
+    """Takes series away: what the page does, too. Raises `InvalidInput`, `NotFound`."""
+    if asked.name is None and asked.host is None:
+        raise InvalidInput.of("name", "must be there, or a host: which series are to be removed, such as name=cpu_percent&host=web-1")
+    wanted, history = filter_of(server.core.sites, caller, asked), server.core.history
+    return await server.core.writer.run(lambda tx: history.remove(tx, caller.who, wanted, server.core.clock.now()))
 
 
 class Batch(msgspec.Struct, frozen=True):

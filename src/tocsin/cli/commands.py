@@ -624,6 +624,19 @@ def history_export(start: Start, /, *, into: Path | None, as_json: bool, **which
         work.export(start, which, as_json=as_json)
 
 
+@history.command("remove", epilog=example("tocsin history remove requests_total --host web1 --yes"))
+@click.argument("name", metavar="METRIC", required=False)
+@_options(*_which_series)
+@click.option("--yes", "is_sure", is_flag=True, help="Do it. Without this it is only said what would go.")
+@as_json
+@click.pass_obj
+def history_remove(start: Start, /, *, is_sure: bool, as_json: bool, **which: str | None) -> None:
+    """Removes series with all that was measured of them: of a metric, of a host, or of both."""
+    from tocsin.cli import history as work
+
+    work.remove(start, which, is_sure=is_sure, as_json=as_json)
+
+
 @tocsin.command(epilog=example("tocsin oncall", "tocsin oncall --at 2026-12-24T18:00:00+01:00 --json"))
 @click.option("--at", metavar="TIME", help="At this moment, with a zone. Default: now.")
 @as_json

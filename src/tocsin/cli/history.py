@@ -9,10 +9,11 @@ import click
 import sqlalchemy as sa
 
 from tocsin.api.csv import csv_lines
+from tocsin.audit.model import Who
 from tocsin.bootstrap import Store
 from tocsin.cli.oncall import read_at
-from tocsin.cli.output import show_json, show_table
-from tocsin.cli.start import Start, opened_store
+from tocsin.cli.output import say, show_json, show_table
+from tocsin.cli.start import Start, actor, opened, opened_store
 from tocsin.core.clock import DAY
 from tocsin.core.errors import InvalidInput
 from tocsin.core.parquet import Column, Kind, Parquet
@@ -47,10 +48,10 @@ class _Asked(NamedTuple):
 
 def show_series(start: Start, which: Which, *, as_json: bool) -> None:
     """What is measured, and the newest values of the last two days."""
-    with opened_store(start) as opened, opened.database.read() as connection:
-        asked = _asked(opened, connection, which)
+    with opened_store(start) as base, base.database.read() as connection:
+        asked = _asked(base, connection, which)
         series = asked.series()
-        points = SqlHistory().newest(connection, [one.id for one in series], opened.clock.now() - LATELY)
+        points = SqlHistory().newest(connection, [one.id for one in series], base.clock.now() - LATELY)
         found = [(one, Reading(one, *points[one.id]) if one.id in points else None) for one in series]
     if as_json:
         show_json({"items": [_series_json(one, last, asked.sites) for one, last in found]})
@@ -66,11 +67,11 @@ def show_curves(start: Start, which: Which, step: str | None, agg: str, *, as_js
     length = None if step is None else rules.read_step(step)
     if step is not None and length is None:
         raise InvalidInput.of("step", f"{step!r} is no length of time. Example: 5m")
-    with opened_store(start) as opened, opened.database.read() as connection:
-        asked, (since, until) = _asked(opened, connection, which), _period(which, opened.clock.now())
+    with opened_store(start) as base, base.database.read() as connection:
+        asked, (since, until) = _asked(base, connection, which), _period(which, base.clock.now())
         if length is not None and (until - since) // length > MAX_POINTS:
             raise InvalidInput.of("step", f"makes more than {MAX_POINTS} points of that time: make it longer")
-        question = Question(since, until, length, WIDTH, Agg(agg), opened.clock.now() - opened.settings.history_days * DAY)
+        question = Question(since, until, length, WIDTH, Agg(agg), base.clock.now() - base.settings.history_days * DAY)
         found = queries.curves(connection, SqlHistory(), asked.series(), question)
     if as_json:
         show_json({"series": [_curve_json(one, asked.sites) for one in found]})
@@ -81,12 +82,12 @@ def show_curves(start: Start, which: Which, step: str | None, agg: str, *, as_js
 
 def export(start: Start, which: Which, *, as_json: bool) -> None:
     """All samples, piece by piece: each is a snapshot of its own."""
-    with opened_store(start) as opened:
-        with opened.database.read() as connection:
-            asked, period = _asked(opened, connection, which), _period(which, opened.clock.now())
+    with opened_store(start) as base:
+        with base.database.read() as connection:
+            asked, period = _asked(base, connection, which), _period(which, base.clock.now())
         if not as_json:
             click.echo(csv_lines([COLUMNS]), nl=False)
-        for found in _pieces(opened, asked, *period):
+        for found in _pieces(base, asked, *period):
             rows = [(*known, to_text(at), value) for *known, at, value in found]
             lines = [json.dumps(dict(zip(COLUMNS, row, strict=True))) + "\n" for row in rows] if as_json else [csv_lines(rows).decode()]
             click.echo("".join(lines), nl=False)
@@ -95,44 +96,64 @@ def export(start: Start, which: Which, *, as_json: bool) -> None:
 def export_parquet(start: Start, which: Which, into: Path) -> None:
     """The same as Parquet, into a file."""
     file = Parquet(PARQUET_COLUMNS)
-    with opened_store(start) as opened, into.open("wb") as out:
-        with opened.database.read() as connection:
-            asked, period = _asked(opened, connection, which), _period(which, opened.clock.now())
-        for rows in _pieces(opened, asked, *period):
+    with opened_store(start) as base, into.open("wb") as out:
+        with base.database.read() as connection:
+            asked, period = _asked(base, connection, which), _period(which, base.clock.now())
+        for rows in _pieces(base, asked, *period):
             out.write(file.rows(rows))
         out.write(file.end())
 
 
-def _pieces(opened: Store, asked: _Asked, since: int, until: int) -> Iterator[list[tuple[str, str, str, str, int, float]]]:
+def remove(start: Start, which: Which, *, is_sure: bool, as_json: bool) -> None:
+    """Removes series with all that was measured of them, or says how many it would be. Raises `InvalidInput`, `NotFound`."""
+    if which["name"] is None and which["host"] is None:
+        raise InvalidInput.of("metric", "must be there, or --host. Example: tocsin history remove requests_total --host web1")
+    with opened(start) as core:
+        with core.database.read() as connection:
+            wanted = _wanted(which, core.sites)
+            count = len(store.find(connection, wanted))
+        more = is_sure
+        while more:
+            more = not core.writer.call(lambda tx: core.history.remove(tx, Who(actor()), wanted, core.clock.now())).is_all
+    if as_json:
+        show_json({"series": count, "removed": is_sure})
+        return
+    say(f"{count} series {'are removed' if is_sure else 'would be removed, with all that was measured of them. Do it with --yes'}.")
+
+
+def _pieces(base: Store, asked: _Asked, since: int, until: int) -> Iterator[list[tuple[str, str, str, str, int, float]]]:
     after: store.Place | None = None
-    with opened.database.read() as connection:
+    with base.database.read() as connection:
         first = store.oldest(connection)
     since = until if first is None else max(since, first)
     while True:
-        with opened.database.read() as connection:
+        with base.database.read() as connection:
             series = store.find(connection, asked.wanted, after, AT_ONCE)
         if not series:
             return
         for one in series:
             for begin in range(since, until, PIECE):
-                with opened.database.read() as connection:
+                with base.database.read() as connection:
                     points = SqlHistory().points(connection, [one.id], begin, min(until, begin + PIECE)).get(one.id, [])
                 if points:
                     yield [(*_known(one, asked.sites), at, value) for at, value in points]
         after = store.place_of(series[-1])
 
 
-def _asked(opened: Store, connection: sa.Connection, which: Which) -> _Asked:
+def _asked(base: Store, connection: sa.Connection, which: Which) -> _Asked:
     sites = SiteBook()
     sites.load(connection)
+    return _Asked(base, connection, _wanted(which, sites), sites)
+
+
+def _wanted(which: Which, sites: SiteBook) -> SeriesFilter:
     site, labels = which["site"], which["labels"]
-    wanted = SeriesFilter(
+    return SeriesFilter(
         site_ids=None if site is None else frozenset({sites.get(site).id}),
         name=which["name"],
         host=which["host"],
         labels=NO_LABELS if labels is None else rules.read_labels(labels),
     )
-    return _Asked(opened, connection, wanted, sites)
 
 
 def _period(which: Which, now: int) -> tuple[int, int]:

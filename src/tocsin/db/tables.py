@@ -878,6 +878,18 @@ series = sa.Table(
     sa.Index("series_name", "name"),
 )
 
+# Series that are there no more. The rows stay: a number is never given twice, and what is left of one is known (metrics.removing).
+removed_series = sa.Table(
+    "removed_series",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column("series_id", Number, nullable=False, unique=True),
+    sa.Column("first_at", Millis, nullable=False),
+    sa.Column("removed_at", Millis, nullable=False),
+    sa.Column("swept_at", Millis),  # since when nothing is left of it
+    sa.Index("removed_series_left", "series_id", sqlite_where=sa.text("swept_at IS NULL"), postgresql_where=sa.text("swept_at IS NULL")),
+)
+
 # The last days of history, one row a sample. The hour (since 1970) stands first, so that what arrives together lies together:
 # ordered by series, each sample of a batch would touch a page of its own.
 samples = sa.Table(

@@ -73,6 +73,13 @@ class Recorded(msgspec.Struct, frozen=True):
     refused: tuple[int, ...] = ()
 
 
+class Removed(msgspec.Struct, frozen=True):
+    """How many series were taken away, and whether these were all that fit."""
+
+    series: int
+    is_all: bool
+
+
 class Agg(StrEnum):
     """What is said of the samples of each step."""
 

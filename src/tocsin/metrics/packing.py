@@ -48,9 +48,10 @@ class Packing(msgspec.Struct, frozen=True):
         return is_whole
 
     def put(self, tx: Tx) -> bool:
-        """Puts the pack in the place of that revision; False if there is another by now."""
-        values = (self.samples, self.pack, self.span, self.part, self.revision)
-        sql = _REPLACE if self.revision else _INSERT
+        """Puts the pack in the place of that revision, or nothing if it is empty; False if there is another by now."""
+        here = (self.span, self.part, self.revision)
+        values: tuple[object, ...] = (self.samples, self.pack, *here) if self.samples else here
+        sql = _DELETE if not self.samples else _REPLACE if self.revision else _INSERT
         return bool(tx.driver.execute(sql if tx.is_sqlite else sql.replace("?", "%s"), values).rowcount)
 
     def _take_out(self, tx: Tx) -> int:
@@ -61,6 +62,7 @@ class Packing(msgspec.Struct, frozen=True):
 
 _INSERT = "INSERT INTO blocks(samples, pack, span, part, revision) VALUES (?, ?, ?, ?, ? + 1) ON CONFLICT DO NOTHING"
 _REPLACE = "UPDATE blocks SET samples = ?, pack = ?, revision = revision + 1 WHERE span = ? AND part = ? AND revision = ?"
+_DELETE = "DELETE FROM blocks WHERE span = ? AND part = ? AND revision = ?"
 
 
 def look(connection: sa.Connection, now: int) -> Packing | None:
@@ -88,13 +90,23 @@ def add(tx: Tx, span: int, part: int, more: "Mapping[int, Columns]") -> None:
     _joined(tx.sql, span, part, more, (range(0), 0)).put(tx)
 
 
-def _joined(connection: sa.Connection, span: int, part: int, more: "Mapping[int, Columns]", taken: tuple[range, int]) -> Packing:
-    """The pack with *more* in it; *taken*: the hours and the number of the rows that it comes from."""
+def without(connection: sa.Connection, span: int, part: int, series_ids: frozenset[int]) -> Packing:
+    """The pack without these series."""
+    return _joined(connection, span, part, {}, (range(0), 0), series_ids)
+
+
+_NONE: frozenset[int] = frozenset()
+
+
+def _joined(
+    connection: sa.Connection, span: int, part: int, more: "Mapping[int, Columns]", taken: tuple[range, int], gone: frozenset[int] = _NONE
+) -> Packing:
+    """The pack with *more* and without what is *gone*; *taken*: the hours and the number of the rows that it comes from."""
     from tocsin.metrics import packs  # noqa: PLC0415 - numpy, which an idle server does not need
 
     c = _BLOCKS.c
     block = connection.execute(sa.select(c.revision, c.pack).where(c.span == span, c.part == part)).one_or_none()
-    columns = {} if block is None else packs.unpack(block.pack)
+    columns = {} if block is None else {key: found for key, found in packs.unpack(block.pack).items() if key not in gone}
     for series_id, some in more.items():
         columns[series_id] = packs.join([columns[series_id], some]) if series_id in columns else some
     samples = sum(len(times) for times, _ in columns.values())

@@ -73,6 +73,11 @@ def unpack(data: bytes, wanted: frozenset[int] | None = None) -> dict[int, Colum
     return {one.series_id: (times[one.line], _floats(one, found.lines[one.line].count)) for one in entries}
 
 
+def series_in(data: bytes) -> frozenset[int]:
+    """Which series a pack has, without unpacking any."""
+    return frozenset(one.series_id for one in _decode(data).entries)
+
+
 def columns_of(rows: Sequence[tuple[int, int, float]]) -> dict[int, Columns]:
     """Rows of series, moment and value as columns, by series, in the order of time."""
     lists: dict[int, tuple[list[int], list[float]]] = {}

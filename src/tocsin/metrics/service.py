@@ -3,17 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from math import isfinite
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 
+from tocsin.audit import service as audit
+from tocsin.audit.model import Who
 from tocsin.db.writer import Tx
-from tocsin.metrics import packing, queries, rolling, store, trimming
-from tocsin.metrics.model import Curve, Question, Reading, Recorded, Sample, Series, SeriesFilter
+from tocsin.metrics import packing, queries, removing, rolling, store, trimming
+from tocsin.metrics.model import Curve, Question, Reading, Recorded, Removed, Sample, Series, SeriesFilter
 from tocsin.metrics.store import HistoryStore, Key, Point
 
 if TYPE_CHECKING:
     from tocsin.metrics.packs import Columns
+
+
+MOST_REMOVED = 1_000  # series in one transaction
 
 
 class LimitReport(Protocol):
@@ -42,6 +48,10 @@ class Follower(Protocol):
         """These were just stored, or were there before: in the same transaction."""
         ...
 
+    def removed(self, tx: Tx, series_ids: Sequence[int], now: int) -> None:
+        """These are there no more: in the same transaction."""
+        ...
+
 
 class Piece(Protocol):
     """A piece of work that was looked at and is to be written."""
@@ -58,6 +68,8 @@ class History:
         """*limit*: how many series a site may have."""
         self._keeper, self._limit, self._report = keeper, limit, report
         self._known: dict[Key, int] = {}
+        self._removal = 0  # the newest that is known: what is remembered is right up to there
+        self._lock = Lock()
         self._followers: list[Follower] = []
 
     def follow(self, follower: Follower) -> None:
@@ -66,6 +78,7 @@ class History:
 
     def record(self, tx: Tx, samples: Sequence[Sample], now: int) -> Recorded:
         """Keeps *samples*, which must have been checked (rules.py), and makes the series that are missing."""
+        self._forget_removed(tx)
         keys = [(sample.site_id, sample.name, sample.host, sample.labels) for sample in samples]
         ids = [*map(self._known.get, keys)]
         if None in ids:
@@ -83,6 +96,7 @@ class History:
         """Takes whole days of many series at once, up to the midnight *until*; nobody follows (filling.py). Raises `Conflict`."""
         from tocsin.metrics import filling  # noqa: PLC0415 - numpy, which an idle server does not need
 
+        self._forget_removed(tx)
         firsts = {key: int(times[0]) for key, (times, _) in columns.items() if len(times) and key not in self._known}
         ids = {**self._known, **(self._learn(tx, firsts, until) if firsts else {})}
         filling.fill(tx, {ids[key]: found for key, found in columns.items() if key in ids}, until)
@@ -98,8 +112,34 @@ class History:
         if made:
             store.make(tx, {key: firsts[key] for key in made})
             learned |= store.ids_of(tx, made)
-        tx.after_commit(lambda: self._known.update(learned))
+        seen = removing.last(tx)
+        tx.after_commit(lambda: self._remember(learned, seen))
         return learned
+
+    def _remember(self, learned: Mapping[Key, int], removal: int) -> None:
+        """Unless something was removed since it was looked up."""
+        with self._lock:
+            if removal == self._removal:
+                self._known.update(learned)
+
+    def _forget_removed(self, tx: Tx) -> None:
+        """What was removed, by whichever process, is not known any more: what comes of it makes it anew."""
+        seen = removing.last(tx)
+        if seen == self._removal:
+            return
+        gone = removing.since(tx, self._removal)
+
+        def forget() -> None:
+            with self._lock:
+                for key in [key for key, series_id in self._known.items() if series_id in gone]:
+                    del self._known[key]
+
+        def settle() -> None:
+            forget()
+            self._removal = max(self._removal, seen)
+
+        forget()
+        tx.after_commit(settle)
 
     def _within_limit(self, tx: Tx, site_id: int, wanted: list[Key], now: int) -> list[Key]:
         room = max(0, self._limit - store.count(tx, site_id))
@@ -109,11 +149,36 @@ class History:
             self._report.has_room(tx, site_id, self._limit, now)
         return wanted[:room]
 
+    def remove(self, tx: Tx, who: Who, wanted: SeriesFilter, now: int) -> Removed:
+        """Takes series with all that was measured of them away, at most `MOST_REMOVED` at once; what comes of one makes it anew."""
+        removing.hold(tx)
+        found = store.find(tx.sql, wanted, limit=MOST_REMOVED + 1)
+        gone = found[:MOST_REMOVED]
+        if not gone:
+            return Removed(0, is_all=True)
+        removing.remove(tx, gone, now)
+        for follower in self._followers:
+            follower.removed(tx, [one.id for one in gone], now)
+        for site_id, some in groupby(gone, key=lambda one: one.site_id):
+            if store.count(tx, site_id) < self._limit:
+                self._report.has_room(tx, site_id, self._limit, now)
+            what = {"series": sum(1 for _ in some), "name": wanted.name, "host": wanted.host, "labels": dict(wanted.labels)}
+            audit.record(tx, who, "history.removed", "history", now, before=what, site_id=site_id)
+        return Removed(len(gone), is_all=len(gone) == len(found))
+
     # Keeping it small.
 
     def next_piece(self, connection: sa.Connection, days: int, now: int) -> Piece | None:
-        """The next little piece of rolling up, sealing and taking out what is older than *days*; None: all is done."""
-        return rolling.look(connection, self._keeper, now) or packing.look(connection, now) or trimming.look(connection, days, now)
+        """The next little piece of taking out what was removed, rolling up, sealing, and taking out what is older than *days*.
+
+        None: all is done.
+        """
+        return (
+            removing.look(connection, now)
+            or rolling.look(connection, self._keeper, now)
+            or packing.look(connection, now)
+            or trimming.look(connection, days, now)
+        )
 
     # Reading.
 

@@ -6,6 +6,7 @@ samples of the same series and moment, the sealed one came first.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count as count_from
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -216,7 +217,14 @@ _IDS = (
 def make(tx: Tx, firsts: Mapping[Key, int]) -> None:
     """Makes these series, each with the moment of its first sample; one that another node was first to make stays as it is."""
     rows = [(site_id, host, name, labels_text(labels), at) for (site_id, name, host, labels), at in firsts.items()]
-    bulk.insert_new(tx, _SERIES, _SERIES_COLUMNS, rows)
+    if tx.is_sqlite:  # which would give the number of the last series to the next, were the last removed
+        numbers = count_from(tx.driver.execute(_LAST_ID).fetchone()[0] + 1)
+        bulk.insert_new(tx, _SERIES, ("id", *_SERIES_COLUMNS), [(number, *row) for number, row in zip(numbers, rows, strict=False)])
+    else:
+        bulk.insert_new(tx, _SERIES, _SERIES_COLUMNS, rows)
+
+
+_LAST_ID = "SELECT max(ifnull((SELECT max(id) FROM series), 0), ifnull((SELECT max(series_id) FROM removed_series), 0))"
 
 
 def count(tx: Tx, site_id: int) -> int:

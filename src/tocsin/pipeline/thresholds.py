@@ -101,6 +101,15 @@ class Judge:
         store.forget(tx, [kept.place for kept in held])
         self._tell(tx, events)
 
+    def removed(self, tx: Tx, series_ids: Sequence[int], now: int) -> None:
+        """These series are there no more: what was told of them is over."""
+        held = store.states(tx, series_ids).values()
+        known = {one.id: one for one in self._book.all()}
+        told = [(known[kept.threshold_id], kept) for kept in held if kept.threshold_id in known]
+        events = [self._event(threshold, kept.series, outcome, now) for threshold, kept in told for outcome in rules.let_go(kept.state)]
+        store.forget(tx, [kept.place for kept in held])
+        self._tell(tx, events)
+
     def _event(self, threshold: Threshold, series: Watched, outcome: Outcome, now: int) -> Incoming:
         kind = NO_DATA if outcome.is_about_silence else TYPES[threshold.direction]
         labels = msgspec.json.encode(series.labels, order="sorted").decode()

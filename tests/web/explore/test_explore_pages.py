@@ -104,6 +104,24 @@ async def test_nobody_sees_what_is_measured_at_other_sites(sqlite_service: Servi
     assert (await chart(tenant, "explore/chart?show=cpu_percent&unit=percent"))["series"] == []
 
 
+@pytest.mark.claim("H1")
+async def test_what_is_selected_is_removed_for_good_by_an_administrator_alone(sqlite_service: Service) -> None:
+    await measure(sqlite_service)
+    tenant = await log_in(sqlite_service, only="main")
+    await tenant.get("/explore?show=cpu_percent")
+    assert "Remove for good" not in tenant.text
+    await a_person(sqlite_service, "boss@example.com", Role.ADMIN, "Bo Sander")
+    boss = Browser(sqlite_service)
+    await boss.log_in("boss@example.com")
+    await boss.get("/explore?show=cpu_percent|disk_percent@srv-1{mount=/}")
+    assert "Remove for good" in boss.text
+    await boss.post("/explore/remove", csrf=boss.csrf, show="cpu_percent|disk_percent@srv-1{mount=/}")
+    await boss.get(boss.place.replace("../", "/"))
+    assert "3 series are removed." in boss.text
+    left = (await sqlite_service.reader.get("/metrics/series"))["items"]
+    assert [(one["name"], one["labels"]) for one in left] == [("disk_percent", {"mount": "/var"}), ("load_1m", {})]
+
+
 @pytest.mark.parametrize(
     ("query", "says"),
     [

@@ -1,12 +1,13 @@
 """``/explore``: any series, several in one chart, of any time."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import msgspec
 import sqlalchemy as sa
-from litestar import Controller, Response, get
+from litestar import Controller, Response, get, post
 from msgspec import Meta
 
 from tocsin.alerts import queries
@@ -20,7 +21,7 @@ from tocsin.core.times import from_datetime, to_text
 from tocsin.identity.model import Viewer
 from tocsin.metrics import rules as metrics, store
 from tocsin.metrics.model import Agg, Question, Series, SeriesFilter
-from tocsin.web.access import AnyRequest, go
+from tocsin.web.access import AnyRequest, address_of, form, go
 from tocsin.web.desk import Desk
 from tocsin.web.explore import rules
 from tocsin.web.explore.rules import Selection, Time
@@ -51,6 +52,13 @@ class ExploreQuery(msgspec.Struct, frozen=True, kw_only=True):
     name: Typed = ""
     host: Typed = ""
     labels: Typed = ""
+    gone: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None  # series that were just removed
+
+
+class RemoveForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be removed."""
+
+    show: Annotated[str, Meta(min_length=1, max_length=4_000)]
 
 
 class ExplorePages(Controller):
@@ -99,6 +107,15 @@ class ExplorePages(Controller):
             drawn = _drawn(server, connection, viewer, desk, selections, asked)
         return Response(msgspec.json.encode(drawn), media_type="application/json", headers=HEADERS)
 
+    @post("/remove", status_code=200)
+    async def remove(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
+        """Removes all that is selected, with what was measured of it."""
+        sent, who = await form(request, RemoveForm), viewer.calling(address_of(request)).who
+        wanted, history, now = _filters(viewer, rules.read(sent.show)), server.core.history, server.core.clock.now()
+        gone = await server.core.writer.run(lambda tx: [history.remove(tx, who, one, now) for one in wanted])
+        left = "" if all(one.is_all for one in gone) else sent.show
+        return go("/explore?" + urlencode({"show": left, "gone": sum(one.series for one in gone)}), depth=1)
+
 
 def _address(asked: ExploreQuery, shown: str, unit: str | None = None, **changes: str | None) -> str:
     """This page with other words in its address; with a *unit* where its chart is."""
@@ -135,10 +152,13 @@ def _drawn(
 def _series(server: Server, connection: sa.Connection, viewer: Viewer, selections: list[Selection]) -> list[Series]:
     """All that is selected, each once; of each selection one more than fits into a chart at most."""
     found: dict[int, Series] = {}
-    for one in selections:
-        wanted = SeriesFilter(site_ids=viewer.site_ids, name=one.name, host=one.host, labels=one.labels)
+    for wanted in _filters(viewer, selections):
         found |= {series.id: series for series in server.core.history.find(connection, wanted, limit=charts.MOST_LINES + 1)}
     return list(found.values())
+
+
+def _filters(viewer: Viewer, selections: Sequence[Selection]) -> list[SeriesFilter]:
+    return [SeriesFilter(site_ids=viewer.site_ids, name=one.name, host=one.host, labels=one.labels) for one in selections]
 
 
 def _alerts(connection: sa.Connection, viewer: Viewer, series: list[Series], time: Time) -> list[Alert]:
