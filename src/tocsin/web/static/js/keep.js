@@ -13,6 +13,8 @@ function keep(old, fresh) {
 export function keepBegun() {
   if (!window.Idiomorph) return;
   window.Idiomorph.defaults.callbacks.beforeNodeMorphed = keep;
+  // htmx takes a part whose attributes changed for a new one, and forgets what waits behind its request: a renewal would be lost.
+  document.body.addEventListener("htmx:afterSwap", ({ target }) => target.classList?.remove("htmx-settling"));
   // What was ticked for a deed is done with once the deed is done.
   document.body.addEventListener("tocsin:changed", () => {
     for (const box of document.querySelectorAll("[data-list] input[type=checkbox]")) box.checked = false;
