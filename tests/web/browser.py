@@ -50,6 +50,12 @@ class Browser:
         assert found, f"no form on this page: {self.text[:500]}"
         return found[1]
 
+    def hidden(self, name: str) -> str:
+        """What a hidden field of the page at hand carries."""
+        found = re.search(rf'type="hidden" name="{name}" value="([^"]*)"', self.page.text)
+        assert found, f"no {name} on this page"
+        return found[1]
+
     @property
     def text(self) -> str:
         """The words of the page at hand."""

@@ -16,6 +16,7 @@ from tocsin.checks import service, store, votes
 from tocsin.checks.model import Check, Definition, Finding, HostName, Result, ScriptTarget, Target
 from tocsin.checks.rules import MAX_INTERVAL, MAX_TIMEOUT, MIN_INTERVAL
 from tocsin.checks.votes import MOST_LOCATIONS
+from tocsin.core import editions
 from tocsin.core.errors import InvalidInput, NotAllowed, Unavailable
 from tocsin.core.times import to_text, to_text_or_none
 from tocsin.db.writer import Tx
@@ -383,10 +384,14 @@ async def try_out(server: Server, caller: Caller, sent: NewCheck) -> Finding:
     return await _rounds(server).try_out(definition)
 
 
-async def change(server: Server, caller: Caller, check_id: str, sent: CheckChange) -> Check:
-    """The check as it then is. Raises `NotFound`, `InvalidInput`, `NotAllowed`."""
+async def change(server: Server, caller: Caller, check_id: str, sent: CheckChange, seen: str | None = None) -> Check:
+    """The check as it then is. *seen*: the version that it was made from, if that matters.
+
+    Raises `NotFound`, `InvalidInput`, `NotAllowed`, `Overtaken`.
+    """
 
     def edit(check: Check) -> tuple[Definition, bool]:
+        editions.expect(seen, str(check.version), "check")
         definition = _changed(check.definition, sent)
         _expect_allowed(caller, definition, check.definition)
         return definition, check.is_paused if sent.paused is None else sent.paused

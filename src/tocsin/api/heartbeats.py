@@ -223,11 +223,13 @@ async def make(server: Server, caller: Caller, sent: NewHeartbeat) -> Made:
     return await core.writer.run(lambda tx: core.pulse.make(tx, caller.who, site_id, wanted))
 
 
-async def change(server: Server, caller: Caller, heartbeat_id: str, sent: HeartbeatChange) -> Heartbeat:
-    """The heartbeat as it then is. Raises `NotFound`, `InvalidInput`."""
+async def change(server: Server, caller: Caller, heartbeat_id: str, sent: HeartbeatChange, seen: str | None = None) -> Heartbeat:
+    """The heartbeat as it then is. Raises `NotFound`, `InvalidInput`, `Overtaken`."""
     which = await _visible(server, heartbeat_id, caller.site_ids)
     wanted = _changes(which.schedule, sent)
-    return await server.core.writer.run(lambda tx: server.core.pulse.change(tx, caller.who, which.id, wanted, paused=sent.paused))
+    return await server.core.writer.run(
+        lambda tx: server.core.pulse.change(tx, caller.who, which.id, wanted, paused=sent.paused, seen=seen)
+    )
 
 
 async def new_token(server: Server, caller: Caller, heartbeat_id: str) -> Made:

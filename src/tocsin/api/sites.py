@@ -15,6 +15,7 @@ from tocsin.api.fields import Level, Name, Slug, clean_name
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
 from tocsin.bootstrap import Server
+from tocsin.core import editions
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.db import tables
 from tocsin.db.writer import Tx
@@ -234,12 +235,13 @@ async def rename(server: Server, who: Who, site: Site, name: str) -> Site:
     return server.core.sites.get(site.slug)
 
 
-async def change_row(server: Server, who: Who, site: Site, new: Override) -> None:
-    """Has *site* see events of a type as *new* says."""
+async def change_row(server: Server, who: Who, site: Site, new: Override, seen: str | None = None) -> None:
+    """Has *site* see events of a type as *new* says. *seen*: the edition that it was made from, if that matters. Raises `Overtaken`."""
     now = server.core.clock.now()
 
     def work(tx: Tx) -> None:
         old = site_store.replace_override(tx, site.id, new.type, new)
+        editions.expect(seen, editions.edition(old), "row")
         thing = f"catalogue:{site.slug}/{new.type}"
         audit.record(tx, who, "catalogue.changed", thing, now, before=old, after=new, site_id=site.id)
 

@@ -200,12 +200,12 @@ async def make(server: Server, caller: Caller, sent: NewThreshold) -> Threshold:
     return await write(server, lambda tx: service.make(tx, caller.who, made, now))
 
 
-async def change(server: Server, caller: Caller, threshold_id: str, sent: ThresholdChange) -> Threshold:
+async def change(server: Server, caller: Caller, threshold_id: str, sent: ThresholdChange, seen: str | None = None) -> Threshold:
     """The threshold as it then is; what one told that is switched off is over. Raises `NotFound`, `InvalidInput`, `Conflict`."""
     now, wanted = server.core.clock.now(), _wanted(sent)
 
     def work(tx: Tx) -> Threshold:
-        changed = service.change(tx, caller.who, threshold_id, wanted, now)
+        changed = service.change(tx, caller.who, threshold_id, wanted, now, seen)
         if not changed.enabled:
             server.core.judge.release(tx, changed)
         return changed

@@ -7,6 +7,7 @@ TocsinError
 ├── NotAllowed       the key may not do this
 ├── NotFound
 ├── Conflict         the present state forbids it
+│   └── Overtaken     somebody else has changed it since the caller looked
 ├── TooLarge
 ├── TooMany          this caller has called too often: wait
 └── Unavailable      a fault of ours: try again later
@@ -61,6 +62,10 @@ class NotFound(TocsinError):
 
 class Conflict(TocsinError):
     """The thing exists and its present state forbids the action."""
+
+
+class Overtaken(Conflict):
+    """Somebody else has changed it since the caller looked."""
 
 
 class TooLarge(TocsinError):

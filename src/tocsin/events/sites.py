@@ -98,15 +98,23 @@ def ensure(tx: Tx, slug: str, now: int) -> int:
     return int(tx.sql.execute(sa.select(table.c.id).where(table.c.slug == slug)).scalar_one())
 
 
+def overridden(connection: sa.Connection, site_id: int, event_type: str) -> Override | None:
+    """What a site changes in a row of the catalogue, if anything."""
+    table = tables.catalogue
+    here = sa.and_(table.c.site_id == site_id, table.c.type == event_type)
+    found = connection.execute(sa.select(table.c.override).where(here)).scalar_one_or_none()
+    return None if found is None else msgspec.json.decode(found, type=Override)
+
+
 def replace_override(tx: Tx, site_id: int, event_type: str, new: Override | None) -> Override | None:
     """Sets (or, with None, takes away) what a site changes in a row of the catalogue; answers what it was before."""
     table = tables.catalogue
     here = sa.and_(table.c.site_id == site_id, table.c.type == event_type)
-    old = tx.sql.execute(sa.select(table.c.override).where(here)).scalar_one_or_none()
+    old = overridden(tx.sql, site_id, event_type)
     tx.sql.execute(table.delete().where(here))
     if new is not None:
         tx.sql.execute(table.insert().values(site_id=site_id, type=event_type, override=msgspec.json.encode(new).decode()))
-    return None if old is None else msgspec.json.decode(old, type=Override)
+    return old
 
 
 def replace_pattern(tx: Tx, site_id: int, name: str, new: ActivityPattern | None) -> dict[str, str] | None:

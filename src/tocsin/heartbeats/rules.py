@@ -11,6 +11,8 @@ import re
 import msgspec
 from msgspec.structs import replace
 
+from tocsin.core import editions
+from tocsin.core.clock import SECOND
 from tocsin.core.errors import InvalidInput
 from tocsin.core.times import in_words
 from tocsin.heartbeats import calendar
@@ -231,3 +233,25 @@ def message(heartbeat: Heartbeat, news: News, ping: Ping | None) -> str:
 def words(schedule: Schedule) -> str:
     """``every 5 min``, ``by 30 2 * * * (Europe/Berlin)``."""
     return calendar.in_words(schedule, in_words(schedule.period or 0))
+
+
+# What somebody has decided about one.
+
+
+def asked(heartbeat: Heartbeat) -> dict[str, object]:
+    """What somebody has decided about it, in the words of the API."""
+    return {
+        "name": heartbeat.name,
+        "period_seconds": None if heartbeat.schedule.period is None else heartbeat.schedule.period // SECOND,
+        "cron": heartbeat.schedule.cron,
+        "time_zone": heartbeat.schedule.time_zone,
+        "grace_seconds": heartbeat.grace // SECOND,
+        "longest_run_seconds": None if heartbeat.longest_run is None else heartbeat.longest_run // SECOND,
+        "severity": heartbeat.severity,
+        "paused": heartbeat.paused_at is not None,
+    }
+
+
+def edition(heartbeat: Heartbeat) -> str:
+    """The same as one mark: another one as soon as anybody has changed it."""
+    return editions.edition(asked(heartbeat))

@@ -1,12 +1,12 @@
 """What may be made, and what is quiet: decisions about silences, maintenance windows and dependencies."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tocsin.core import editions
 from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.errors import InvalidInput
 from tocsin.core.text import cut
@@ -390,4 +390,4 @@ _OF_ITSELF = ("reminded_at",)  # what Tocsin notes down, and nobody types
 def edition(kept: Silence | Maintenance | Dependency) -> str:
     """Which state of *kept* somebody had before their eyes: another one as soon as anybody has changed it."""
     fields = {name: value for name, value in msgspec.structs.asdict(kept).items() if name not in _OF_ITSELF}
-    return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()[:16]
+    return editions.edition(fields)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
+from tocsin.core import editions
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.core.ids import is_uuid, new_id
 from tocsin.core.times import to_text
@@ -47,11 +48,10 @@ def change(
 ) -> Kept:
     """Changes the fields that *wanted* names. *edition*: the one that the change was made from, if that matters.
 
-    Raises `NotFound`, `InvalidInput`, and `Conflict` for what is over, or was changed by somebody else meanwhile.
+    Raises `NotFound`, `InvalidInput`, `Conflict` for what is over, and `Overtaken`.
     """
     old = find(tx.sql, kind, kept_id, sites, lock=True)
-    if edition not in (None, rules.edition(old)):
-        raise Conflict(f"this {store.NAMES[kind]} was changed by somebody else meanwhile")
+    editions.expect(edition, rules.edition(old), store.NAMES[kind])
     if not isinstance(old, Dependency) and rules.status_of(old, now) is Standing.EXPIRED:
         raise Conflict(f"this {store.NAMES[kind]} is over; make a new one")
     new = msgspec.structs.replace(old, **wanted)

@@ -9,6 +9,7 @@ import msgspec
 
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
+from tocsin.core import editions
 from tocsin.core.clock import MINUTE, SECOND, Clock
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.core.ids import new_id
@@ -115,13 +116,19 @@ class Pulse:
         new = rules.begin(rules.check(Heartbeat(id=new_id(now), site_id=site_id, created_at=now, updated_at=now, **values), now), now)
         token = new_token()
         store.add(tx, new, digest(token))
-        audit.record(tx, who, "heartbeat.made", thing(new), now, after=_asked(new), site_id=site_id)
+        audit.record(tx, who, "heartbeat.made", thing(new), now, after=rules.asked(new), site_id=site_id)
         return Made(new, token)
 
-    def change(self, tx: Tx, who: Who, heartbeat_id: str, wanted: Changes, *, paused: bool | None = None) -> Heartbeat:
-        """Changes the fields that *wanted* names, and pauses or resumes. Raises `NotFound`, `InvalidInput`."""
+    def change(
+        self, tx: Tx, who: Who, heartbeat_id: str, wanted: Changes, *, paused: bool | None = None, seen: str | None = None
+    ) -> Heartbeat:
+        """Changes the fields that *wanted* names, and pauses or resumes. *seen*: the edition that it was made from, if that matters.
+
+        Raises `NotFound`, `InvalidInput`, `Overtaken`.
+        """
         now = self._clock.now()
         old = self._locked(tx, heartbeat_id)
+        editions.expect(seen, rules.edition(old), "heartbeat")
         new = rules.check(msgspec.structs.replace(old, **wanted, updated_at=now), now)
         decision = Decision(new)
         if (new.schedule, new.grace, new.longest_run) != (old.schedule, old.grace, old.longest_run):
@@ -129,7 +136,7 @@ class Pulse:
         if paused is not None:
             then = (rules.pause if paused else rules.resume)(decision.heartbeat, now)
             decision = Decision(then.heartbeat, (*decision.news, *then.news))
-        audit.record_change(tx, who, "heartbeat.changed", thing(old), now, before=_asked(old), after=_asked(decision.heartbeat))
+        audit.record_change(tx, who, "heartbeat.changed", thing(old), now, before=rules.asked(old), after=rules.asked(decision.heartbeat))
         return self._carry_out(tx, decision, now)
 
     def new_token(self, tx: Tx, who: Who, heartbeat_id: str) -> Made:
@@ -145,7 +152,7 @@ class Pulse:
         old = self._locked(tx, heartbeat_id)
         self._tell(tx, rules.removed(old), now, None)
         store.remove(tx, old.id)
-        audit.record(tx, who, "heartbeat.removed", thing(old), now, before=_asked(old), site_id=old.site_id)
+        audit.record(tx, who, "heartbeat.removed", thing(old), now, before=rules.asked(old), site_id=old.site_id)
 
     def _locked(self, tx: Tx, heartbeat_id: str) -> Heartbeat:
         found = store.lock(tx, heartbeat_id)
@@ -204,17 +211,3 @@ def no_such_token() -> NotFound:
 def thing(heartbeat: Heartbeat) -> str:
     """How the audit log names it."""
     return f"heartbeat:{heartbeat.id}"
-
-
-def _asked(heartbeat: Heartbeat) -> dict[str, object]:
-    """What somebody has decided about it, in the words of the API."""
-    return {
-        "name": heartbeat.name,
-        "period_seconds": None if heartbeat.schedule.period is None else heartbeat.schedule.period // SECOND,
-        "cron": heartbeat.schedule.cron,
-        "time_zone": heartbeat.schedule.time_zone,
-        "grace_seconds": heartbeat.grace // SECOND,
-        "longest_run_seconds": None if heartbeat.longest_run is None else heartbeat.longest_run // SECOND,
-        "severity": heartbeat.severity,
-        "paused": heartbeat.paused_at is not None,
-    }

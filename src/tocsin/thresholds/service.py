@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
+from tocsin.core import editions
 from tocsin.core.errors import Conflict, InvalidInput, NotFound
 from tocsin.db.writer import Tx
 from tocsin.thresholds import rules, store
@@ -32,9 +33,13 @@ def make(tx: Tx, who: Who, wanted: Threshold, now: int) -> Threshold:
     return wanted
 
 
-def change(tx: Tx, who: Who, threshold_id: str, wanted: dict[str, Any], now: int) -> Threshold:
-    """Changes the fields that *wanted* names. Raises `NotFound`, `InvalidInput`, `Conflict`."""
+def change(tx: Tx, who: Who, threshold_id: str, wanted: dict[str, Any], now: int, seen: str | None = None) -> Threshold:
+    """Changes the fields that *wanted* names. *seen*: the edition that it was made from, if that matters.
+
+    Raises `NotFound`, `InvalidInput`, `Conflict`, and `Overtaken`.
+    """
     old = find(tx.sql, threshold_id, lock=True)
+    editions.expect(seen, editions.edition(old), "threshold")
     new = msgspec.structs.replace(old, **wanted, updated_at=now)
     _check(new)
     store.replace(tx, new, (*wanted, "updated_at"))

@@ -270,13 +270,6 @@ async def test_a_responder_changes_silences_and_no_dependencies(sqlite_service: 
     assert (await lena.get("/dependencies/new")).status_code == 403
 
 
-def hidden(browser: Browser, name: str) -> str:
-    """What a hidden field of the page at hand carries."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', browser.page.text)
-    assert found, f"no {name} on this page"
-    return found[1]
-
-
 @pytest.mark.parametrize(
     ("kind", "theirs"),
     [
@@ -301,7 +294,7 @@ async def test_the_second_of_two_who_change_one_thing_is_shown_what_the_first_di
     address = re.search(rf'href="((?:silences/{kind}|dependencies)/[0-9a-f-]{{36}})"', marta.page.text)
     assert address
     await marta.get(f"/{address[1]}")
-    sent |= {"csrf": marta.csrf, "edition": hidden(marta, "edition")}
+    sent |= {"csrf": marta.csrf, "edition": marta.hidden("edition")}
     first = {"m0.value": "web-9", "c0.value": "web-9", "comment": "the rack is being moved"}
     first |= {"name": "Kernel updates" if kind == "maintenance" else "web-9 and its sites"}
     assert (await marta.fill(f"/{address[1]}", sent | first)).status_code == 303
@@ -312,7 +305,7 @@ async def test_the_second_of_two_who_change_one_thing_is_shown_what_the_first_di
     assert theirs in marta.text
     assert 'value="web-1"' in marta.page.text
     assert "Save over it" in marta.text
-    again = sent | {"comment": "mine", "name": "mine", "edition": hidden(marta, "edition")}
+    again = sent | {"comment": "mine", "name": "mine", "edition": marta.hidden("edition")}
     assert (await marta.fill(f"/{address[1]}", again)).status_code == 303
     await marta.get("/silences")
     assert "web-9" not in marta.text

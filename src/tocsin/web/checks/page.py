@@ -19,7 +19,7 @@ from tocsin.checks import service, store, uptime, votes
 from tocsin.checks.model import SERVER, Check, Finding, Span, Status
 from tocsin.checks.uptime import Uptime
 from tocsin.core.clock import DAY
-from tocsin.core.errors import Conflict, InvalidInput, NotAllowed, Unavailable
+from tocsin.core.errors import Conflict, InvalidInput, NotAllowed, Overtaken, Unavailable
 from tocsin.core.reading import read_body
 from tocsin.hosts import store as host_store
 from tocsin.identity.model import Viewer
@@ -195,8 +195,7 @@ class CheckPages(Controller):
     def edit(self, request: AnyRequest, server: TheServer, viewer: TheViewer, check_id: InPath) -> Response[bytes]:
         """The form with what it is."""
         check = _find(server, viewer, check_id)
-        shown = msgspec.structs.replace(check, definition=service.masked(check.definition))
-        return _form(request, viewer, rules.form_from(shown, server.core.sites.slug_of(check.site_id)), Problems(), check=check)
+        return _form(request, viewer, _as_kept(check, server), Problems(), check=check)
 
     @post("/{check_id:str}/edit", status_code=200)
     async def change(self, request: AnyRequest, server: TheServer, viewer: TheViewer, check_id: InPath) -> Response[bytes]:
@@ -207,9 +206,12 @@ class CheckPages(Controller):
         try:
             wanted = read_body(rules.body_of(sent, change=True), CheckChange)
             if sent.do == "save":
-                await api.change(server, caller, check_id, wanted)
+                await api.change(server, caller, check_id, wanted, sent.version)
                 return go(f"/checks/{check_id}?done=changed", depth=2)
             found = await api.try_change(server, caller, check, wanted)
+        except Overtaken:
+            check = await asyncio.to_thread(_find, server, viewer, check_id)
+            return await asyncio.to_thread(_form, request, viewer, sent, Problems(), check=check)
         except (InvalidInput, Conflict, NotAllowed, Unavailable) as error:
             return await asyncio.to_thread(_form, request, viewer, sent, _problems(error), check=check)
         return await asyncio.to_thread(_form, request, viewer, sent, Problems(), check=check, found=found)
@@ -218,6 +220,12 @@ class CheckPages(Controller):
 def _find(server: Server, viewer: Viewer, check_id: str) -> Check:
     with server.core.database.read() as connection:
         return service.find(connection, check_id, viewer.site_ids)
+
+
+def _as_kept(check: Check, server: Server) -> CheckForm:
+    """The form that would make it what it is, without what is secret."""
+    shown = msgspec.structs.replace(check, definition=service.masked(check.definition))
+    return rules.form_from(shown, server.core.sites.slug_of(check.site_id))
 
 
 async def _pause(request: AnyRequest, server: Server, viewer: Viewer, check_id: str, *, paused: bool) -> Response[bytes]:
@@ -339,13 +347,16 @@ def _form(
     with server.core.database.read() as connection:
         hosts = [host.name for host in host_store.hosts(connection, viewer.site_ids, limit=HOSTS)] if sent.kind in votes.KINDS else []
     chosen = sent.locations or (SERVER,)
+    overtaken = check is not None and sent.version not in ("", str(check.version))
     return screen(
         request,
         viewer,
         "checks/form.html",
-        status=422 if wrong else 200,
+        status=422 if wrong else 409 if overtaken else 200,
         here="checks",
         check=check,
+        overtaken=overtaken,
+        theirs=rules.differing(_as_kept(check, server), sent) if check and overtaken else [],
         sent=sent,
         wrong=wrong,
         kinds=[(kind, *rules.KINDS.get(kind, (kind, ""))) for kind in rules.kinds()],

@@ -321,6 +321,7 @@ class CheckForm(msgspec.Struct, frozen=True, kw_only=True):
     plain: dict[str, str]
     private: bool
     do: str
+    version: str = ""  # of the check that is changed, as it was when the form was opened
     locations: tuple[str, ...] | None = None  # None: the form did not ask
 
 
@@ -338,6 +339,7 @@ def form_of(fields: Fields) -> CheckForm:
         plain=plain,
         private=bool(single(fields, "private")),
         do=single(fields, "do"),
+        version=single(fields, "version"),
         locations=several(fields, "locations") if single(fields, "asks_from") else None,
     )
 
@@ -378,8 +380,55 @@ def form_from(check: Check, site: str) -> CheckForm:
         "agree": _text(one.agree),
     }
     return CheckForm(
-        kind=one.kind, target=values_of(one.target), plain=plain, private=one.private, do="", locations=one.locations or (SERVER,)
+        kind=one.kind,
+        target=values_of(one.target),
+        plain=plain,
+        private=one.private,
+        do="",
+        version=str(check.version),
+        locations=one.locations or (SERVER,),
     )
+
+
+_PLAIN_LABELS = {
+    "name": "Name",
+    "host": "Host that alerts name",
+    "group": "Group",
+    "interval_seconds": "Asked every (s)",
+    "timeout_seconds": "Waits at most (s)",
+    "retries": "Asked again before it is down",
+    "retry_seconds": "each after (s)",
+    "recoveries": "Good answers until it is up",
+    "warning_ms": "Slow from (ms)",
+    "critical_ms": "Far too slow from (ms)",
+    "severity": "Severity (5 is critical)",
+    "sla_percent": "Promised uptime (%)",
+    "agree": "Locations that must say so",
+}
+
+
+def differing(kept: CheckForm, sent: CheckForm) -> list[tuple[str, str]]:
+    """What a check is now, where that is not what somebody typed: labels and values. Both are masked."""
+    sides = zip(fields_of(kept.kind, kept.target), fields_of(kept.kind, sent.target), strict=True)
+    found = [(theirs.label, theirs.value) for theirs, mine in sides if theirs.value != mine.value]
+    defaults = {
+        "interval_seconds": "60",
+        "severity": "4",
+        "retries": "2",
+        "retry_seconds": "20",
+        "recoveries": "1",
+        "timeout_seconds": "10",
+    }
+    found += [
+        (label, kept.plain[name])
+        for name, label in _PLAIN_LABELS.items()
+        if kept.plain[name] != (sent.plain[name] or defaults.get(name, ""))
+    ]
+    if kept.private != sent.private:
+        found.append(("May go to private addresses", "yes" if kept.private else "no"))
+    if sent.locations is not None and kept.locations is not None and set(kept.locations) != set(sent.locations):
+        found.append(("Asked from", ", ".join("Tocsin itself" if name == SERVER else name for name in kept.locations)))
+    return [(label, value or "nothing") for label, value in found]
 
 
 def body_of(sent: CheckForm, *, change: bool) -> bytes:

@@ -11,9 +11,9 @@ from tocsin.api import heartbeats as api
 from tocsin.api.context import Given
 from tocsin.api.heartbeats import HeartbeatChange, NewHeartbeat
 from tocsin.bootstrap import Server
-from tocsin.core.errors import Conflict, InvalidInput
+from tocsin.core.errors import Conflict, InvalidInput, Overtaken
 from tocsin.core.reading import read_body
-from tocsin.heartbeats import store
+from tocsin.heartbeats import rules as heartbeat_rules, store
 from tocsin.heartbeats.model import MOST, Heartbeat
 from tocsin.identity.model import Viewer
 from tocsin.pipeline.pulse import Made
@@ -65,6 +65,7 @@ class SentForm(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: Typed = ""
     longest_run_seconds: Typed = ""
     severity: Typed = ""
+    edition: Typed = ""
 
 
 class HeartbeatPages(Controller):
@@ -156,9 +157,12 @@ class HeartbeatPages(Controller):
         job = await asyncio.to_thread(_find, server, viewer, heartbeat_id)
         try:
             wanted = read_body(rules.body_of(sent, change=True), HeartbeatChange)
-            await api.change(server, viewer.calling(address_of(request)), heartbeat_id, wanted)
+            await api.change(server, viewer.calling(address_of(request)), heartbeat_id, wanted, sent.edition)
         except InvalidInput as error:
             return await asyncio.to_thread(_form, request, viewer, sent, problems(error), job)
+        except Overtaken:
+            job = await asyncio.to_thread(_find, server, viewer, heartbeat_id)
+            return await asyncio.to_thread(_form, request, viewer, sent, Problems(), job)
         return go(f"/heartbeats/{heartbeat_id}?done=changed", depth=2)
 
     @post("/{heartbeat_id:str}/pause", status_code=200)
@@ -209,13 +213,17 @@ def _shown_once(request: AnyRequest, server: Server, viewer: Viewer, made: Made)
 
 def _form(request: AnyRequest, viewer: Viewer, sent: HeartbeatForm, wrong: Problems, job: Heartbeat | None = None) -> Response[bytes]:
     desk: Desk = request.app.state.desk
+    overtaken = job is not None and sent.edition not in ("", heartbeat_rules.edition(job))
     return screen(
         request,
         viewer,
         "heartbeats/form.html",
-        status=422 if wrong else 200,
+        status=422 if wrong else 409 if overtaken else 200,
         here="checks",
         job=job,
+        overtaken=overtaken,
+        edition=heartbeat_rules.edition(job) if job else "",
+        expects=rules.expects,
         sent=sent,
         wrong=wrong,
         lengths=_with(LENGTHS, sent.period_seconds),

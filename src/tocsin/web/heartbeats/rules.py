@@ -86,6 +86,7 @@ class HeartbeatForm(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: str = "300"
     longest_run_seconds: str = ""
     severity: str = "3"
+    edition: str = ""  # of what was changed, as it was when the form was opened
 
 
 def form_of(one: Heartbeat, site: str) -> HeartbeatForm:
@@ -101,6 +102,7 @@ def form_of(one: Heartbeat, site: str) -> HeartbeatForm:
         grace_seconds=str(one.grace // SECOND),
         longest_run_seconds="" if one.longest_run is None else str(one.longest_run // SECOND),
         severity=str(one.severity),
+        edition=rules.edition(one),
     )
 
 

@@ -14,7 +14,8 @@ from tocsin.api.sites import NewSite
 from tocsin.api.whmcs import ServersWanted, WhmcsConnection, WhmcsTried
 from tocsin.bootstrap import Server
 from tocsin.core.clock import DAY
-from tocsin.core.errors import InvalidInput, NotFound
+from tocsin.core.editions import edition
+from tocsin.core.errors import InvalidInput, NotFound, Overtaken
 from tocsin.core.reading import read_body
 from tocsin.core.severity import Severity
 from tocsin.core.text import sentence
@@ -22,7 +23,7 @@ from tocsin.events import counts
 from tocsin.events.catalogue.model import CatalogueRow, Category, Override
 from tocsin.events.catalogue.rows import ROWS
 from tocsin.events.catalogue.rules import unknown_row
-from tocsin.events.sites import Site
+from tocsin.events.sites import Site, overridden
 from tocsin.identity.model import Viewer
 from tocsin.web.access import Problems, address_of, form, go, problems
 from tocsin.web.desk import Desk
@@ -76,6 +77,7 @@ class RowForm(msgspec.Struct, frozen=True, kw_only=True):
     quiet_severity: Level | None = None
     loud: Literal["always", "never", "default"] = "default"
     title: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    edition: Annotated[str, Meta(max_length=16)] = ""
     reset: Annotated[str, Meta(max_length=1)] | None = None
 
 
@@ -167,7 +169,12 @@ class SitePages(Controller):
             )
         except InvalidInput as error:
             return await asyncio.to_thread(_row, request, server, viewer, site, event_type, sent, error)
-        await api.change_row(server, caller.who, site, override)
+        try:
+            await api.change_row(server, caller.who, site, override, sent.edition)
+        except Overtaken:
+            await asyncio.to_thread(server.core.refresh)  # what another node has saved
+            site = server.core.sites.get(site.slug)
+            return await asyncio.to_thread(_row, request, server, viewer, site, event_type, sent, None)
         return go(f"/settings/sites/{slug}?done=changed", depth=3)
 
 
@@ -275,17 +282,22 @@ def _row(
     row = site.catalogue.get(event_type)
     if row is None:
         raise NotFound(f"{site.name} knows no event of the type {event_type[:60]}")
+    with server.core.database.read() as connection:
+        kept = edition(overridden(connection, site.id, event_type))
+    overtaken = sent is not None and sent.edition not in ("", kept)
     return screen(
         request,
         viewer,
         "settings/catalogue_row.html",
-        status=200 if wrong is None else 422,
+        status=422 if wrong else 409 if overtaken else 200,
         here="settings",
         tab="sites",
         site=site,
         row=row,
         shipped=SHIPPED.get(event_type) or unknown_row(event_type),
         changed=event_type in api.changed_types(server, site),
+        overtaken=overtaken,
+        edition=kept,
         sent=sent,
         wrong={error.field: error.message for error in wrong.errors} if wrong else {},
         tone=tone,

@@ -11,7 +11,9 @@ from tocsin.api import thresholds as api
 from tocsin.api.context import Given
 from tocsin.api.thresholds import NewThreshold, ThresholdChange
 from tocsin.bootstrap import Server
-from tocsin.core.errors import Conflict, InvalidInput, NotFound
+from tocsin.core.clock import SECOND
+from tocsin.core.editions import edition
+from tocsin.core.errors import Conflict, InvalidInput, NotFound, Overtaken
 from tocsin.core.reading import read_body
 from tocsin.identity.model import Viewer
 from tocsin.thresholds import rules, service
@@ -62,7 +64,16 @@ class ChangeForm(msgspec.Struct, frozen=True, kw_only=True):
     clear: Typed = ""
     for_seconds: Typed = ""
     missing_seconds: Typed = ""
+    edition: Typed = ""
     do: Literal["save", "on", "off"] = "save"
+
+
+class Changing(msgspec.Struct, frozen=True):
+    """A change that was not made: what was typed is shown again, open on the page."""
+
+    threshold_id: str
+    sent: ChangeForm
+    wrong: Problems
 
 
 class ThresholdPages(Controller):
@@ -95,10 +106,15 @@ class ThresholdPages(Controller):
         sent = await form(request, ChangeForm)
         try:
             wanted = read_body(msgspec.json.encode(_changes(sent)), ThresholdChange)
-            await api.change(server, viewer.calling(address_of(request)), threshold_id, wanted)
+            seen = sent.edition if sent.do == "save" else None
+            await api.change(server, viewer.calling(address_of(request)), threshold_id, wanted, seen)
         except InvalidInput as error:
-            said = Problems(form=" ".join(f"{field}: {words}" for field, words in problems(error).items()))
-            return await asyncio.to_thread(_page, request, server, viewer, NewForm(), said, opened=threshold_id)
+            changing = Changing(threshold_id, sent, problems(error))
+            return await asyncio.to_thread(_page, request, server, viewer, NewForm(), Problems(), changing=changing)
+        except Overtaken:
+            await asyncio.to_thread(server.core.refresh)  # what another node has saved
+            changing = Changing(threshold_id, sent, Problems())
+            return await asyncio.to_thread(_page, request, server, viewer, NewForm(), Problems(), changing=changing)
         return go("/settings/thresholds?done=changed", depth=2)
 
     @post("/{threshold_id:str}/remove", status_code=200)
@@ -137,30 +153,45 @@ def _changes(sent: ChangeForm) -> dict[str, Any]:
 
 
 def _page(
-    request: AnyRequest, server: Server, viewer: Viewer, sent: NewForm, wrong: Problems, *, done: str = "", opened: str = ""
+    request: AnyRequest, server: Server, viewer: Viewer, sent: NewForm, wrong: Problems, *, done: str = "", changing: Changing | None = None
 ) -> Response[bytes]:
     desk: Desk = request.app.state.desk
     seen = [one for one in server.core.thresholds.all() if service.sees(one, viewer.site_ids)]
-    if opened and all(one.id != opened for one in seen):
-        raise NotFound(f"there is no threshold {opened[:60]}")
+    opened = None if changing is None else next((one for one in seen if one.id == changing.threshold_id), None)
+    if changing is not None and opened is None:
+        raise NotFound(f"there is no threshold {changing.threshold_id[:60]}")
+    overtaken = opened is not None and changing is not None and changing.sent.edition not in ("", edition(opened))
     return screen(
         request,
         viewer,
         "settings/thresholds.html",
-        status=422 if wrong else 200,
+        status=422 if wrong or (changing and changing.wrong) else 409 if overtaken else 200,
         here="settings",
         tab="thresholds",
         thresholds=sorted(seen, key=_place),
         about=lambda one: _about(one, desk),
         limit=lambda one, value: "" if value is None else f"{rules.number(value)}{_unit(one)}",
-        number=lambda value: "" if value is None else rules.number(value).replace(",", ""),
+        as_kept=_as_kept,
+        fine=Problems(),
         sent=sent,
         wrong=wrong,
         done=done,
         opened=opened,
+        changing=changing,
+        overtaken=overtaken,
+        edition=edition,
         metrics=COMMON,
         sites=[(site.slug, site.name) for site in desk.sites(viewer)],
     )
+
+
+def _as_kept(one: Threshold) -> ChangeForm:
+    """The form that would make it what it is."""
+    warning, critical, clear = (
+        "" if value is None else rules.number(value).replace(",", "") for value in (one.warning, one.critical, one.clear)
+    )
+    missing = "" if one.missing is None else str(one.missing // SECOND)
+    return ChangeForm(warning=warning, critical=critical, clear=clear, for_seconds=str(one.lasts // SECOND), missing_seconds=missing)
 
 
 def _place(one: Threshold) -> tuple[str, bool, str]:
