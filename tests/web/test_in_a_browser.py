@@ -157,9 +157,13 @@ async def test_the_list_is_worked_from_the_keyboard_and_taken_back(somebody: Ope
         for key in ("j", "x", "j", "Shift+X"):
             await page.keyboard.press(key)
         await expect(page.locator("[data-selected]")).to_have_text("2 selected")
+        assert re.search(r"/alerts#picked=\d+,\d+$", page.url)
+        await page.reload()
+        await expect(page.locator("[data-selected]")).to_have_text("2 selected")
         await page.keyboard.press("a")
         await expect(page.locator(".toast")).to_contain_text("2 alerts acknowledged.")
         await expect(page.locator("[data-list] tbody tr")).to_have_count(before - 2)
+        assert page.url.endswith("/alerts")
         await page.keyboard.press("z")
         await expect(page.locator(".toast").last).to_contain_text("Taken back.")
         await expect(page.locator("[data-list] tbody tr")).to_have_count(before)
@@ -258,7 +262,10 @@ async def test_at_night_on_a_phone_one_thumb_is_enough(site: Site, somebody: Ope
         await expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
 
 
-async def test_a_stroke_to_the_right_takes_an_alert(site: Site, somebody: Opener) -> None:
+SHOWN_TIME = "() => (({ min, max }) => [min, max])(document.querySelector('.plot').chart.plot.scales.x)"
+
+
+async def test_fingers_take_an_alert_and_read_and_move_a_chart(site: Site, somebody: Opener) -> None:
     async with somebody(phone=True) as context:
         page = await context.new_page()
         await page.goto("/alerts")
@@ -270,7 +277,9 @@ async def test_a_stroke_to_the_right_takes_an_alert(site: Site, somebody: Opener
         x, y = box["x"] + 60, box["y"] + box["height"] / 2
 
         async def touch(kind: str, *points: tuple[float, float]) -> None:
-            await client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]})
+            await client.send(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b, "id": i} for i, (a, b) in enumerate(points)]}
+            )
 
         await touch("touchStart", (x, y))
         for step in range(1, 8):
@@ -278,6 +287,31 @@ async def test_a_stroke_to_the_right_takes_an_alert(site: Site, somebody: Opener
         await touch("touchEnd")
         await expect(page.locator(".toast")).to_contain_text("Alert acknowledged.")
         await expect(row).to_have_count(0)
+
+        await page.goto(every_page.PAGES["host"].format_map(every_page.known(site)))
+        await page.locator(".plot.drawn").nth(1).wait_for()
+        await page.locator("[data-plot]").first.scroll_into_view_if_needed()
+        box = await page.locator("[data-plot]").first.bounding_box()
+        assert box is not None
+        y = box["y"] + 60
+        await touch("touchStart", (180, y))
+        readings = page.locator("[data-reading]")
+        await expect(readings.first).to_have_text(re.compile(r"^\d+ \w+ \d\d:\d\d: processor [\d.]+%$"))
+        moment = (await readings.first.inner_text()).partition(": processor")[0]
+        await expect(readings.nth(1)).to_have_text(re.compile(f"^{moment}: memory [\\d.]+%, swap [\\d.]+%$"))  # one cross-hair in all
+        await touch("touchEnd")
+        await touch("touchStart", (150, y), (200, y))
+        await touch("touchMove", (100, y), (150, y))
+        await touch("touchMove", (80, y), (270, y))
+        await touch("touchEnd")
+        await expect(page.locator(".plot").first).to_have_attribute("data-zoomed", "")
+        low, high = await page.evaluate(SHOWN_TIME)
+        await touch("touchStart", (100, y))
+        await touch("touchMove", (160, y))
+        await touch("touchEnd")
+        low_then, high_then = await page.evaluate(SHOWN_TIME)
+        assert low_then < low
+        assert high_then - low_then == pytest.approx(high - low)
     assert showcase.find(site.service.world, "11 tickets wait longer than 4 hours").status == "acknowledged"
 
 
@@ -320,6 +354,10 @@ async def test_events_come_in_by_themselves_and_the_chart_chooses_a_time(site: S
             await page.locator("[data-does=csv]").click()
         path = await (await download.value).path()
         assert path.read_text().startswith("time,Problems,Other events\n")
+        async with page.expect_download() as download:
+            await page.locator("[data-does=png]").click()
+        path = await (await download.value).path()
+        assert path.read_bytes().startswith(b"\x89PNG")
         box = await chart.bounding_box()
         assert box is not None
         await page.mouse.move(box["x"] + 300, box["y"] + 60)

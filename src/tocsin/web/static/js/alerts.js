@@ -1,4 +1,4 @@
-// The list of alerts: what is ticked, and working it from the keyboard.
+// The list of alerts: what is ticked, which stands in the address, too, and working it from the keyboard.
 import { announce } from "./say.js";
 
 export function countTicks() {
@@ -6,7 +6,27 @@ export function countTicks() {
     if (event.target.matches("[data-list] [type=checkbox]")) count();
   });
   document.addEventListener("htmx:afterSettle", count);
+  pick();
+  addEventListener("hashchange", pick);
   count();
+}
+
+const PICKED = "#picked=";
+
+// Ticks what the address names: after a reload, on the way back, or in a link that a colleague sent.
+function pick() {
+  if (!location.hash.startsWith(PICKED)) return;
+  const wanted = location.hash.slice(PICKED.length).split(",");
+  for (const row of rows()) if (boxOf(row)) boxOf(row).checked = wanted.includes(boxOf(row).value);
+  const all = document.querySelector("input[name=everything]");
+  if (all) all.checked = wanted.includes("all");
+  count();
+}
+
+function keepInAddress(picked) {
+  const hash = picked.length ? PICKED + picked.join(",") : "";
+  if (hash === location.hash || (!hash && !location.hash.startsWith(PICKED))) return;
+  history.replaceState(history.state, "", location.pathname + location.search + hash);
 }
 
 const rows = () => [...document.querySelectorAll("[data-list] tbody tr")];
@@ -16,8 +36,9 @@ export function count() {
   const label = document.querySelector("[data-selected]");
   if (!label) return;
   const all = document.querySelector("input[name=everything]");
-  const ticked = rows().filter((row) => boxOf(row)?.checked).length;
-  label.textContent = all?.checked ? "All selected" : ticked ? `${ticked} selected` : "Tick alerts to act on them";
+  const ticked = rows().filter((row) => boxOf(row)?.checked);
+  label.textContent = all?.checked ? "All selected" : ticked.length ? `${ticked.length} selected` : "Tick alerts to act on them";
+  keepInAddress(all?.checked ? ["all"] : ticked.map((row) => boxOf(row).value));
 }
 
 let anchor = null;

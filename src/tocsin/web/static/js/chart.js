@@ -228,7 +228,8 @@ class Chart {
   read(place) {
     if (!this.reading) return "";
     const { times, series, unit = "" } = this.data;
-    const words = place == null ? "" : `${when(times[place])}: ${series.map((one) => `${one.name.toLowerCase()} ${number(one.values[place])}`).join(", ")} ${series.length > 1 ? "" : unit}`.trim();
+    const measured = (value) => `${number(value)}${value == null || !unit || (this.bars && series.length > 1) ? "" : unit === "%" ? "%" : ` ${unit}`}`;
+    const words = place == null ? "" : `${when(times[place])}: ${series.map((one) => `${one.name.toLowerCase()} ${measured(one.values[place])}`).join(", ")}`;
     this.reading.textContent = words;
     return words;
   }
@@ -288,6 +289,11 @@ class Chart {
     this.figure.querySelector("details")?.addEventListener("toggle", (event) => event.target.open && this.table(event.target));
   }
 
+  // The cross-hair, here and in all other pictures of the page.
+  point(left) {
+    this.plot.setCursor({ left, top: 10 }, true, true);
+  }
+
   wheel(event) {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
@@ -297,7 +303,7 @@ class Chart {
     this.zoom(at - (at - min) * factor, at + (max - at) * factor);
   }
 
-  // One finger moves a picture that was made larger, two make it larger or smaller. Up and down stays the page's own.
+  // One finger reads, and moves a picture that was made larger; two make it larger or smaller. Up and down stays the page's own.
   touch(over) {
     const fingers = new Map();
     let start = null;
@@ -310,10 +316,12 @@ class Chart {
       const box = this.plot.over.getBoundingClientRect();
       start = { min, max, left: box.left, width: box.width, from: spread() };
     };
+    const point = (x) => this.point(x - this.plot.over.getBoundingClientRect().left);
     over.addEventListener("pointerdown", (event) => {
       if (event.pointerType !== "touch") return;
       fingers.set(event.pointerId, event.clientX);
       begin();
+      point(event.clientX);
     });
     over.addEventListener("pointermove", (event) => {
       if (!fingers.has(event.pointerId) || !start) return;
@@ -321,8 +329,8 @@ class Chart {
       const per = (start.max - start.min) / start.width;
       const [a, b] = spread();
       if (fingers.size === 1) {
-        if (this.zoomed()) this.zoom(start.min - (a - start.from[0]) * per, start.max - (a - start.from[0]) * per);
-        return;
+        if (!this.zoomed()) return point(a);
+        return this.zoom(start.min - (a - start.from[0]) * per, start.max - (a - start.from[0]) * per);
       }
       const factor = Math.max(24, start.from[1] - start.from[0]) / Math.max(24, b - a);
       const middle = start.min + ((start.from[0] + start.from[1]) / 2 - start.left) * per;
@@ -346,16 +354,25 @@ class Chart {
     if (step === undefined) return;
     event.preventDefault();
     const to = Math.min(places.at(-1), Math.max(places[0], at + step));
-    this.plot.setCursor({ left: this.plot.valToPos(this.data.times[to], "x") + 1, top: 10 });
+    this.point(this.plot.valToPos(this.data.times[to], "x") + 1);
     announce(this.read(to));
   }
 
+  // What the table and the file have in their columns: the lines with their unit, and between what their values lay.
+  written() {
+    const { series, band, unit = "" } = this.data;
+    const named = (name) => (unit && !this.bars ? `${name} (${unit})` : name);
+    const columns = series.map((one) => ({ name: named(one.name), values: one.values }));
+    return band ? [...columns, { name: named("Lowest"), values: band.low }, { name: named("Highest"), values: band.high }] : columns;
+  }
+
   table(details) {
-    const { times, series } = this.data;
+    const { times } = this.data;
+    const columns = this.written();
     const table = document.createElement("table");
     table.className = "table";
     const head = table.createTHead().insertRow();
-    for (const word of ["From", ...series.map((one) => one.name)]) {
+    for (const word of ["From", ...columns.map((one) => one.name)]) {
       const cell = document.createElement("th");
       cell.scope = "col";
       cell.textContent = word;
@@ -365,7 +382,7 @@ class Chart {
     for (const place of this.shown().slice(-500)) {
       const row = body.insertRow();
       row.insertCell().textContent = when(times[place]);
-      for (const one of series) {
+      for (const one of columns) {
         const cell = row.insertCell();
         cell.className = "num";
         cell.textContent = number(one.values[place]);
@@ -384,26 +401,54 @@ class Chart {
   }
 
   csv() {
-    const { times, series } = this.data;
+    const { times } = this.data;
+    const columns = this.written();
     const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const lines = [["time", ...series.map((one) => quote(one.name))], ...this.shown().map((place) => [new Date(times[place] * 1000).toISOString(), ...series.map((one) => one.values[place] ?? "")])];
+    const lines = [["time", ...columns.map((one) => quote(one.name))], ...this.shown().map((place) => [new Date(times[place] * 1000).toISOString(), ...columns.map((one) => one.values[place] ?? "")])];
     this.save(new Blob([lines.map((line) => line.join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }), "tocsin.csv");
   }
 
+  // What it says above the picture, which line is which below it.
   png() {
     const source = this.plot.ctx.canvas;
     const picture = document.createElement("canvas");
-    const ratio = devicePixelRatio;
-    const head = 34 * ratio;
-    picture.width = source.width;
-    picture.height = source.height + head;
     const ctx = picture.getContext("2d");
+    const ratio = devicePixelRatio;
+    const line = 20 * ratio;
+    const set = (weight) => (ctx.font = `${weight} ${14 * ratio}px sans-serif`);
+    const fold = (words, join) => words.reduce((lines, word) => (ctx.measureText(`${lines.at(-1)}${join}${word}`).width > source.width - 16 * ratio ? [...lines, word] : [...lines.slice(0, -1), lines.at(-1) ? `${lines.at(-1)}${join}${word}` : word]), [""]);
+    set(600);
+    const places = this.shown();
+    const says = [...fold((this.data.says || "").split(" "), " "), `${when(this.data.times[places[0]])} to ${when(this.data.times[places.at(-1)])}, ${zone}`];
+    set(400);
+    const names = this.data.series.length > 1 ? this.data.series : [];
+    const wide = (one) => ctx.measureText(one.name).width + 40 * ratio;
+    const rows = names.reduce((made, one) => {
+      const used = made.at(-1)?.reduce((sum, other) => sum + wide(other), 0) ?? Infinity;
+      return used + wide(one) > source.width ? [...made, [one]] : [...made.slice(0, -1), [...made.at(-1), one]];
+    }, []);
+    picture.width = source.width;
+    picture.height = source.height + line * (says.length + rows.length + 1);
     ctx.fillStyle = style("paper");
     ctx.fillRect(0, 0, picture.width, picture.height);
     ctx.fillStyle = style("ink");
-    ctx.font = `600 ${14 * ratio}px sans-serif`;
-    ctx.fillText(this.data.says || "", 8 * ratio, 22 * ratio);
-    ctx.drawImage(source, 0, head);
+    says.forEach((words, at) => {
+      set(at < says.length - 1 ? 600 : 400);
+      ctx.fillText(words, 8 * ratio, line * (at + 1));
+    });
+    const top = line * (says.length + 0.5);
+    ctx.drawImage(source, 0, top);
+    rows.forEach((some, at) => {
+      let x = 8 * ratio;
+      const y = top + source.height + line * (at + 0.5);
+      for (const one of some) {
+        ctx.fillStyle = style(one.colour || "line-1");
+        ctx.fillRect(x, y - 6 * ratio, 16 * ratio, 3 * ratio);
+        ctx.fillStyle = style("ink");
+        ctx.fillText(one.name, x + 22 * ratio, y);
+        x += wide(one);
+      }
+    });
     picture.toBlob((blob) => this.save(blob, "tocsin.png"), "image/png");
   }
 }
