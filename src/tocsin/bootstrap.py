@@ -379,7 +379,7 @@ def build_server(
     if delivers:
         core.announcer.use(delivery)
     passwords, refusals = Passwords(), Refusals(core.writer, the_clock)
-    checkpointer = Checkpointer(core.database)
+    checkpointer = Checkpointer(core.database, core.writer)
     checkpointer.start()
     return Server(
         core=core,

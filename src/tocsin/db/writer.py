@@ -88,6 +88,7 @@ class Writer:
         self._loop: asyncio.AbstractEventLoop | None = None  # where what follows a commit runs
         self._pending = 0  # weight handed in and not yet answered; a hint for the intake, exact enough without a lock
         self._followers: list[Callable[[], None]] = []
+        self._chore: Callable[[sa.Connection], object] | None = None
         self.last_fault: str | None = None  # why the last transaction failed, until one succeeds
 
     @property
@@ -98,6 +99,10 @@ class Writer:
     def follow(self, follower: Callable[[], None]) -> None:
         """Has *follower* called in the event loop after each commit, from now on."""
         self._followers.append(follower)
+
+    def between(self, chore: Callable[[sa.Connection], object]) -> None:
+        """Has *chore* done once with a writing connection after the next transaction, when its callers have been answered."""
+        self._chore = chore
 
     def start(self) -> None:
         """Starts the threads. Work handed in earlier waits for this."""
@@ -152,7 +157,7 @@ class Writer:
                 connection = self._connect(works)
                 if connection is None:
                     continue
-            if not self._do(connection, works):
+            if not (self._do(connection, works) and self._do_chore(connection)):
                 with suppress(Exception):
                     connection.invalidate()
                     connection.close()
@@ -198,6 +203,17 @@ class Writer:
             self._fail(works, error)
             return True
         return all([self._do(connection, [work]) for work in works])  # noqa: C419 - each is done, also after one that failed
+
+    def _do_chore(self, connection: sa.Connection) -> bool:
+        """False: the connection is not to be trusted any more."""
+        chore, self._chore = self._chore, None
+        try:
+            if chore is not None:
+                chore(connection)
+        except Exception as error:  # noqa: BLE001 - the thread must live
+            log.warning("the writer's chore failed", reason=self._database.explain(error))
+            return False
+        return True
 
     def _transaction(self, connection: sa.Connection, works: list[_Work]) -> Exception | None:
         for _ in range(CONFLICT_RETRIES):
