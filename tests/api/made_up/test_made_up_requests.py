@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.program import Program, Serving
+from tests.cli.program import PATIENCE, Program, Serving
 from tocsin.core.clock import DAY, SystemClock
 from tocsin.core.times import to_text
 
@@ -102,7 +102,8 @@ def make_up(server: Serving, program: Program, *options: str) -> Made:
             {"type": "disk.full", "host": f"web{number}", "severity": number % 5 + 1, "source": "bridge", "sequence": number + 1},
         )
     for path, body in things(SystemClock().now()):
-        answer = httpx.post(f"{server.url}/api/v1{path}", json=body, headers={"Authorization": f"Bearer {key['key']}"})
+        login = {"Authorization": f"Bearer {key['key']}"}
+        answer = httpx.post(f"{server.url}/api/v1{path}", json=body, headers=login, timeout=PATIENCE)
         assert answer.status_code == 201, (path, answer.text)
     config = program.folder.parent / "schemathesis.toml"
     config.write_text(CONFIG)
