@@ -64,12 +64,12 @@ class World:
         self.voice = FakeChannel("voice", self.clock)
         self.channels = {channel.kind: channel for channel in (self.ntfy, self.email, self.sms, self.voice)}
         self.node = node
-        self.limits = Limits(self.settings.message_burst, self.settings.messages_per_minute, self.settings.group_wait_seconds * SECOND)
         self._journal = self.settings.data_dir / f"departures-{node}"
         self.delivery = self._deliver()
 
     def _deliver(self) -> Delivery:
         self.departures = Departures(self._journal)
+        limits = Limits(self.settings.message_burst, self.settings.messages_per_minute, self.settings.group_wait_seconds * SECOND)
         delivery = Delivery(
             clock=self.clock,
             writer=self.core.writer,
@@ -77,7 +77,7 @@ class World:
             contacts=self.core.contacts,
             site_slug=self.core.sites.slug_of,
             channels=self.channels,
-            limits=self.limits,
+            limits=limits,
             departures=self.departures,
             secret=b"s" * 32,
             public_url=self.settings.public_url,

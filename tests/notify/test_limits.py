@@ -1,12 +1,14 @@
 """How fast a contact may be written to: what is over the rate waits; nothing is counted twice or lost."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, strategies as st
 
 from tests.fakes import NOW
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.notify.limits import CRITICAL_RESERVE, Bucket, Limits
-from tocsin.notify.rules import Waiting
+from tocsin.notify.rules import Departure, Said, Waiting
 
 
 def burst(limits: Limits, count: int, *, site: int = 1, severity: int = 3, now: int = NOW) -> int:
@@ -143,3 +145,48 @@ def test_what_waited_for_each_other_leaves_as_one_even_if_the_rate_would_allow_m
     assert (choice.singles, choice.digest) == (0, True)
     (choice,) = limits.choose([Waiting("phone", 1, 3, 5)], NOW + 11 * SECOND)
     assert (choice.singles, choice.digest) == (3, False)
+
+
+# After a restart.
+
+
+def recalled(*left: Departure, said: Sequence[Said] = (), now: int = NOW) -> Limits:
+    """The limits of a process that has just started, after an earlier one did all that."""
+    limits = Limits(burst=10, per_minute=10, wait=10 * SECOND)
+    limits.recall(left, said, lambda _contact_id: "marta", now)
+    return limits
+
+
+@pytest.mark.claim("K12", "N6")
+def test_what_left_before_a_restart_counts_after_it() -> None:
+    assert burst(recalled(*[Departure("phone", 1, 3, NOW - SECOND)] * 15), 100) == 0
+    assert burst(recalled(*[Departure("phone", 1, 3, NOW - SECOND)] * 15), 100, now=NOW + 30 * SECOND) == 5
+    assert burst(recalled(*[Departure("phone", 1, 5, NOW - SECOND)] * 30), 100, severity=5) == 0
+    assert burst(recalled(Departure("phone", 1, 3, NOW - HOUR)), 100) == 11, "what left long ago counts no more"
+    assert burst(recalled(Departure("mail", 1, 3, NOW - SECOND)), 100) == 11, "what another contact got neither"
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 3), st.integers(1, 5)), max_size=60), st.integers(0, 90))
+def test_a_restart_never_allows_more_than_there_would_have_been(asks: list[tuple[int, int, int]], then: int) -> None:
+    lived, left, now = Limits(burst=5, per_minute=6), [], NOW
+    for wait, site, severity in asks:
+        now += wait * SECOND
+        if lived.take("phone", site, severity, now):
+            left.append(Departure("phone", site, severity, now))
+    begun = Limits(burst=5, per_minute=6)
+    begun.recall(left, (), lambda _contact_id: "marta", now)
+    now += then * SECOND
+    assert burst(begun, 100, now=now, severity=5) <= burst(lived, 100, now=now, severity=5)
+
+
+@pytest.mark.claim("A8")
+def test_a_group_goes_on_after_a_restart() -> None:
+    waits = Said("phone", 1, "opened", "disk.full", None, waits=True, count=5, born=NOW - SECOND, at=NOW + 9 * SECOND)
+    limits = recalled(said=[waits])
+    assert limits.in_storm("marta", NOW)
+    assert held(limits, 1, 10) == [9, 70]
+    assert held(limits, 11, cause="opened cpu.high") == [11]
+    gone = Said("phone", 1, "opened", "disk.full", "digest-1", waits=False, count=9, born=NOW - 62 * SECOND, at=NOW - 2 * SECOND)
+    assert held(recalled(said=[gone]), 1) == [301], "it was the longer one, and is followed by the longest"
+    single = Said("phone", 1, "opened", "disk.full", None, waits=False, count=1, born=NOW - 2 * SECOND, at=NOW - 2 * SECOND)
+    assert held(recalled(said=[single]), 1, 9) == [8, 9]

@@ -11,7 +11,7 @@ from tests.build import a_recovery, a_report
 from tests.escalation.crew import Crew
 from tests.muting.build import a_silence, keep
 from tests.world import World
-from tocsin.core.clock import MINUTE, SECOND
+from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.identity.model import Role
@@ -246,6 +246,49 @@ async def test_what_waited_for_its_group_when_the_server_died_is_sent_all_the_sa
     await world.restart()
     await world.pass_time(2 * MINUTE)
     assert Counter(m.status for m in world.messages() if m.kind == "opened") == {"sent": 90}
+    await world.close()
+
+
+@pytest.mark.claim("N6", "K12")
+async def test_a_restart_in_the_middle_of_a_storm_tells_nobody_more_often(database_url: str, tmp_path: Path) -> None:
+    """Killed after five seconds, and again after a minute: Anna's push, her text and her call come to five messages all the same."""
+    world = World(database_url, tmp_path, group_wait_seconds=10)
+    crew = await Crew(world).start(NIGHT)
+    await crew.contact("anna", "voice", "+4915100000001")
+    for second in range(10):
+        kinds = range(second * 3, second * 3 + 3)
+        await world.report(*[a_report(f"disk:{n}", type=f"disk.full{n % 2}", severity=4, at=world.clock.at) for n in kinds])
+        if second == 5:
+            await world.restart()
+        world.clock.advance(SECOND)
+        await world.turn()
+    await world.pass_time(20 * SECOND)
+    await world.restart()
+    await world.pass_time(2 * MINUTE)
+    anna = [line.removesuffix(" at main") for line in told(crew) if "anna" in line or "+4915100000001" in line]
+    assert anna == [
+        "00:00 ntfy anna: opened",
+        "00:00 ntfy anna: opened",
+        "00:00 sms +4915100000001: opened",
+        "00:00 voice +4915100000001: opened",
+        "00:10 ntfy anna: digest of 28",
+    ]
+    assert set(carried_to(crew)["anna"]) == set(range(1, 31))
+    await world.close()
+
+
+async def test_what_waited_when_the_server_died_leaves_as_one(database_url: str, tmp_path: Path) -> None:
+    world = World(database_url, tmp_path, group_wait_seconds=10)
+    crew = await Crew(world).start(NIGHT)
+    await world.report(*[a_report(f"disk:{n}", severity=2, at=world.clock.at) for n in range(5)])
+    await world.delivery.drain(5)
+    world.clock.advance(2 * HOUR)  # nobody noticed
+    await world.restart()
+    await world.pass_time(MINUTE)
+    assert [line for line in told(crew) if "ntfy anna" in line] == [
+        "00:00 ntfy anna: opened at main",
+        "120:00 ntfy anna: digest of 4 at main",
+    ]
     await world.close()
 
 

@@ -17,6 +17,12 @@ def new_ids(now: int, count: int) -> list[str]:
     return _series.take(now, count)
 
 
+def first_id(at: int) -> str:
+    """What no id of the moment *at* or a later one is below."""
+    head = f"{at:012x}"
+    return f"{head[:8]}-{head[8:]}-7"
+
+
 class _Series:
     """The ids of one millisecond: a random start, then a counter in the last 48 bits.
 

@@ -162,6 +162,8 @@ class Delivery:
 
     def _recover(self, tx: Tx) -> None:
         now = self._clock.now()
+        since = now - self._limits.reach
+        self._limits.recall(store.departures(tx, self.node, since), store.said(tx, since), self._whose, now)
         for message in store.left_by(tx, self.node):
             left = (message.id, message.fence) in self._departures.earlier
             self._settle(tx, message, _DIED_AFTER if left else _DIED_BEFORE, now)
@@ -210,6 +212,10 @@ class Delivery:
     def _is_program(self, contact_id: str) -> bool:
         contact = self._contacts.find(contact_id)
         return contact is not None and contact.kind in rules.ONE_BY_ONE
+
+    def _whose(self, contact_id: str) -> str | None:
+        contact = self._contacts.find(contact_id)
+        return None if contact is None or contact.kind in rules.ONE_BY_ONE else whose(contact)
 
     def _quickness(self, contact: Contact) -> tuple[bool, int]:
         return contact.id in self.faults, rules.quickness(contact.kind)

@@ -8,14 +8,18 @@ leaves at once, and those that follow within a few seconds wait for each other a
 
 And what one person gets is counted over all their contacts: while much begins at once, a further cause is told on their
 quickest contact alone, and then waits like one more of the same cause.
+
+All of it is kept in memory; after a restart it is worked out from what the outbox says (`Limits.recall`).
 """
 
+import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 from tocsin.core.clock import MINUTE
 from tocsin.core.severity import Severity
-from tocsin.notify.rules import Choice, Waiting
+from tocsin.notify.rules import Choice, Departure, Said, Waiting, cause_of
 
 CRITICAL_RESERVE = 5
 MAX_SITES = 10_000
@@ -49,6 +53,17 @@ class Bucket:
             return False
         self.tokens -= 1
         return True
+
+    @classmethod
+    def recalled(cls, capacity: int, per_minute: float, now: int) -> "Bucket":
+        """One that is full at *now* if nothing is taken from it before: what it held earlier is not known, and taken to be nothing."""
+        bucket = cls(capacity, per_minute, now - math.ceil(capacity * MINUTE / per_minute))
+        bucket.tokens = 0.0
+        return bucket
+
+    def note(self, at: int) -> None:
+        """Takes a token for something that left at the moment *at*, if there was one."""
+        self.tokens = max(0.0, self.refill(at) - 1)
 
 
 class Group:
@@ -117,6 +132,56 @@ class Limits:
         self._critical: dict[str, Bucket] = {}
         self._sites: dict[tuple[str, int], Bucket] = {}
         self._lock = threading.Lock()
+
+    @property
+    def reach(self) -> int:
+        """How long what was said matters to what may be said, in milliseconds."""
+        return max(CRITICAL_RESERVE * MINUTE, 2 * LONGER[-1] * self._wait)
+
+    def recall(self, left: Iterable[Departure], said: Sequence[Said], whose: Callable[[str], str | None], now: int) -> None:
+        """What an earlier life of this node had told and held back: a restart in a storm is no reason to tell it anew.
+
+        *whose*: the person of a contact; None: a program's, or gone.
+        """
+        with self._lock:
+            for one in left:
+                self._recall_departure(one, now)
+            if self._wait:
+                self._recall_groups([(one, person) for one in said if (person := whose(one.contact_id))], now)
+
+    def _recall_departure(self, one: Departure, now: int) -> None:
+        """It is not known which budget it was taken from: it counts in each, so that there is never more than there was."""
+        self._sites.setdefault((one.contact_id, one.site_id), Bucket.recalled(1, 1, now)).note(one.at)
+        self._ordinary.setdefault(one.contact_id, Bucket.recalled(self._burst, self._per_minute, now)).note(one.at)
+        if one.severity >= Severity.CRITICAL:
+            self._critical.setdefault(one.contact_id, Bucket.recalled(CRITICAL_RESERVE, 1, now)).note(one.at)
+
+    def _recall_groups(self, said: Sequence[tuple[Said, str]], now: int) -> None:
+        together: Counter[tuple[str, str, str | None]] = Counter()
+        for one, person in said:
+            cause = cause_of(one.kind, one.type)
+            if not cause:
+                continue
+            self._groups[one.contact_id, one.site_id, cause] = self._recalled(one)
+            if one.waits:
+                self._grouped[one.contact_id, one.site_id] = self._grouped.get((one.contact_id, one.site_id), 0) + one.count
+            rush = self._rushes.setdefault(person, Rush())
+            if not one.together and one.at > now - self._wait:
+                rush.until = min(rush.until or now + self._wait, one.at + self._wait)
+                rush.at_once += one.count
+                rush.sites.add(one.site_id)
+            elif one.together:
+                together[person, one.contact_id, one.digest_id] += one.count
+                if together[person, one.contact_id, one.digest_id] >= STORM:
+                    rush.storm_until = max(rush.storm_until, one.at + STORM_LASTS)
+
+    def _recalled(self, one: Said) -> Group:
+        if not one.together:
+            return Group(one.at + self._wait)
+        group = Group(one.at)
+        group.held = one.count
+        group.length = min(range(len(LONGER)), key=lambda length: abs(one.at - one.born - self._wait * LONGER[length]))
+        return group
 
     def take(self, contact_id: str, site_id: int, severity: int, now: int) -> bool:
         """Whether one message may leave now; if so it is counted."""

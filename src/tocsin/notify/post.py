@@ -15,7 +15,7 @@ from tocsin.notify import store
 from tocsin.notify.model import Contact, Kind, Message
 from tocsin.notify.plan import Done
 from tocsin.notify.reach import Promise
-from tocsin.notify.rules import Pointless
+from tocsin.notify.rules import Pointless, cause_of
 from tocsin.notify.store import Unsent
 
 replace = msgspec.structs.replace
@@ -111,7 +111,7 @@ class Post:
         """Until when contacts wait for others of the same cause, looked at person by person."""
         people: dict[tuple[str, str], list[Contact]] = {}
         for message, promise in wanted:
-            cause = cause_of(alert, message)
+            cause = cause_of(message.kind, alert.type)
             if cause and promise.at <= self.now:
                 people.setdefault((whose(promise.contact), cause), []).append(promise.contact)
         waits: dict[str, int] = {}
@@ -152,11 +152,6 @@ class Post:
         if self._messages:
             store.add(tx, self._messages)
             wake(tx, self._dispatch, self._leased)
-
-
-def cause_of(alert: Alert, message: Message) -> str:
-    """What messages have in common that are grouped; empty: it is told by itself."""
-    return "" if message.kind == Kind.NOTICE or alert.type == "tocsin.test" else f"{message.kind} {alert.type}"
 
 
 def whose(contact: Contact) -> str:

@@ -175,6 +175,42 @@ class Beside(msgspec.Struct, frozen=True):
         return self.under_way > 0 and now - self.waits_since < YIELDS_FOR
 
 
+def cause_of(kind: str, alert_type: str) -> str:
+    """What messages have in common that are grouped; empty: it is told by itself."""
+    return "" if kind == Kind.NOTICE or alert_type == "tocsin.test" else f"{kind} {alert_type}"
+
+
+class Departure(msgspec.Struct, frozen=True):
+    """An attempt that this node began of late."""
+
+    contact_id: str
+    site_id: int
+    severity: int
+    at: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """Messages of one kind about alerts of one type at one site, for one contact, that wait for each other or have left.
+
+    ``digest_id``: what carried them, if they left together. ``at``: when the last of them left or will leave.
+    """
+
+    contact_id: str
+    site_id: int
+    kind: str
+    type: str
+    digest_id: str | None
+    waits: bool
+    count: int
+    born: int
+    at: int
+
+    @property
+    def together(self) -> bool:
+        """Whether they are a group that is told as one, not what was told by itself."""
+        return self.waits or self.digest_id is not None
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """The due messages of one contact for one site: how many, and how loud the loudest is."""
 

@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
+from tocsin.core.ids import first_id
 from tocsin.db import bulk, tables
 from tocsin.db.writer import Tx
 from tocsin.escalation.model import LEVELS
 from tocsin.notify.model import Message, Outcome
-from tocsin.notify.rules import Beside, Pointless, Verdict, Waiting
+from tocsin.notify.rules import Beside, Departure, Pointless, Said, Verdict, Waiting
 
 COLUMNS: tuple[str, ...] = Message.__struct_fields__
 _CLAIM = ("outbox_id", "fence", "node", "contact_id", "claimed_at")
@@ -386,3 +387,30 @@ def retry_at_once(tx: Tx, now: int) -> None:
     """After a start: whatever was tried in vain is due now, since the fault may have been mended. What has its moment to come keeps it."""
     sql = "UPDATE outbox SET next_attempt_at = ? WHERE next_attempt_at > ? AND status = 'pending' AND attempts > 0"
     tx.driver.execute(_sql(tx, sql), (now, now))
+
+
+# What a node has said of late, for the one that takes its place.
+
+
+def departures(tx: Tx, node: str, since: int) -> list[Departure]:
+    """The attempts that *node* began of messages that were made after *since*, in order."""
+    sql = (
+        "SELECT a.contact_id, o.site_id, o.severity, a.claimed_at FROM attempts a JOIN outbox o ON o.id = a.outbox_id"
+        " WHERE a.outbox_id >= ? AND a.node = ? ORDER BY a.claimed_at"
+    )
+    return [Departure(*row) for row in tx.driver.execute(_sql(tx, sql), (first_id(since), node)).fetchall()]
+
+
+def said(tx: Tx, since: int) -> list[Said]:
+    """What waits for its group, however long, and what was made after *since* and has left; without what a person wants later."""
+    waits = "o.status = 'pending' AND o.attempts = 0 AND o.next_attempt_at > o.created_at"
+    sql = (
+        f"SELECT o.contact_id, o.site_id, o.kind, a.type, o.digest_id, CASE WHEN {waits} THEN 1 ELSE 0 END AS waits, count(*),"  # noqa: S608
+        " min(o.created_at), max(coalesce(o.next_attempt_at, o.sent_at, o.created_at)) AS at"
+        " FROM outbox o JOIN alerts a ON a.number = o.alert_number"
+        f" WHERE o.kind <> 'digest' AND o.due_at IS NULL AND (o.next_attempt_at IS NOT NULL AND {waits}"
+        " OR o.id >= ? AND o.status IN ('sending', 'sent', 'delivered', 'unknown'))"
+        " GROUP BY o.contact_id, o.site_id, o.kind, a.type, o.digest_id, waits ORDER BY at"
+    )
+    rows = tx.driver.execute(_sql(tx, sql), (first_id(since),)).fetchall()
+    return [msgspec.structs.replace(found, waits=bool(found.waits)) for found in (Said(*row) for row in rows)]
