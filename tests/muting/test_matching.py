@@ -99,6 +99,8 @@ def test_what_names_something_is_taken(text: str) -> None:
         (read_matcher("host~((a{100}){100}){10}"), "matchers[1].value", "invalid repetition size"),
         (read_matcher("host~\\pL{1000}"), "matchers[1].value", "too large"),
         (Matcher("host", Op.EQUAL, "x" * (MAX_VALUE + 1)), "matchers[1].value", "at most 500"),
+        (read_matcher("severity=nine"), "matchers[1].value", "fits no severity; they are 1 to 5"),
+        (read_matcher("severity^6"), "matchers[1].value", "fits no severity"),
         (Matcher("host", Op.EQUAL, "a\0b"), "matchers[1].value", "without NUL"),
         (Matcher("host", Op.REGEX, "a\ud800b"), "matchers[1].value", "lone surrogates"),
     ],

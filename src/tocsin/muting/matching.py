@@ -78,6 +78,9 @@ def check(matchers: Matchers, where: str = "matchers", fields: tuple[str, ...] =
     faults = [FieldError(f"{where}[{place}].{part}", text) for place, m in enumerate(matchers) for part, text in _faults(m, fields)]
     if faults:
         raise InvalidInput(tuple(faults))
+    for place, m in enumerate(matchers):
+        if m.field == "severity" and not any(map(predicate(m, f"{where}[{place}].value"), _ANY["severity"])):
+            raise InvalidInput.of(f"{where}[{place}].value", f"{m.value[:40]!r} fits no severity; they are 1 to 5. Example: 4")
     if not may_be_wide and all(_is_wide(m, f"{where}[{place}].value") for place, m in enumerate(matchers)):
         raise InvalidInput.of(where, "would match everything; add a matcher that names a site, type, severity, host, subject or attribute")
 
