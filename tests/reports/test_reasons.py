@@ -101,6 +101,21 @@ def test_attempts_stand_in_order_with_what_they_came_to() -> None:
     ]
 
 
+def test_it_names_the_policy_and_who_was_on_call_when_it_looked() -> None:
+    line = HistoryLine(
+        NOW, "tocsin", "opened", "first event of this problem", {"severity": 4, "told": ["ntfy a"], "on_call": ["Kai in Hosting"]}
+    )
+    story = a_story(history=(line,), policy="Night", next_level_at=NOW + MINUTE)
+    assert [one.text for one in explain(story)] == [
+        "It opened as high: first event of this problem. Told: ntfy a. On call: Kai in Hosting.",
+        "Whom to tell, and when, says the policy Night as it then was.",
+    ]
+    assert about(story) == (
+        "Marta Weiss was not paged: no level so far concerns them, and on call was Kai in Hosting;"
+        " the next level comes at 2025-11-25T00:01:00.000Z."
+    )
+
+
 def test_a_level_says_whom_it_told_and_whom_it_missed() -> None:
     details = {"level": 1, "policy": "Night", "cycle": 1, "told": ["email a@example.com"], "missed": ["Kai: is disabled"]}
     line = HistoryLine(NOW, "tocsin", "escalated", "nobody acknowledged it in time", details)

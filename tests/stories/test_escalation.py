@@ -16,6 +16,8 @@ from tocsin.core.clock import HOUR, MINUTE
 from tocsin.core.errors import Conflict
 from tocsin.core.severity import Severity
 from tocsin.escalation.model import Target, TargetKind
+from tocsin.reports.reasons import explain
+from tocsin.reports.service import story
 
 pytestmark = pytest.mark.claim("A4", "K6")
 
@@ -238,6 +240,14 @@ async def test_a_hand_off_during_an_escalation_means_that_the_next_step_finds_wh
         "00:16 ntfy anna: escalated",
         "00:16 sms +4915100000001: escalated",
     ]
+    with crew.world.core.database.read() as connection:
+        said = [one.text for one in explain(story(connection, crew.world.alert())) if one.what in ("opened", "policy", "escalated")]
+    assert [text[text.find("On call: ") :] for text in said if "On call: " in text] == [
+        "On call: Ben in First line.",
+        "On call: Ben in First line.",
+        "On call: Anna in First line.",
+    ]
+    assert "Whom to tell, and when, says the policy Policy 0 as it then was." in said
 
 
 @pytest.mark.claim("A5")

@@ -291,8 +291,10 @@ def _step_line(step: Done, policy: EscalationPolicy, actor: str, why: str, now: 
 
 
 def _more(step: Done) -> dict[str, object]:
-    """Who was meant and not reached, who is told as their own rules say, and who hears of it only after their quiet hours."""
+    """Who is on call, who was meant and not reached, who is told as their own rules say, and who hears only after their quiet hours."""
     found: dict[str, object] = {}
+    if step.reached.on_call:
+        found["on_call"] = list(step.reached.on_call)
     if step.reached.missed:
         found["missed"] = list(step.reached.missed)
     wished = [_as_wished(promise.contact, promise.wished) for promise in step.reached.promises if promise.wished is not None]

@@ -92,5 +92,5 @@ def _last_resort(progress: Progress, done: list[Done], directory: Directory, now
         return Plan(rules.rest(progress, Standing.ALONE), tuple(done))
     progress = replace(progress, reached=len(found.promises))
     last = done[-1]
-    reached = Reached(found.promises, last.reached.missed)
+    reached = Reached(found.promises, last.reached.missed, last.reached.on_call)
     return Plan(progress, (*done[:-1], Done(progress, StepReason.NOBODY_REACHED, last.due_at, reached, last.first)))

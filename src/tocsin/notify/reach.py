@@ -111,10 +111,11 @@ class Promise(msgspec.Struct, frozen=True):
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """What a step comes to: the messages, and in words who was meant and is not reached."""
+    """What a step comes to: the messages, and in words who was meant and is not reached, and who is on call where it names schedules."""
 
     promises: tuple[Promise, ...] = ()
     missed: tuple[str, ...] = ()
+    on_call: tuple[str, ...] = ()
 
 
 CONTACT_KINDS = ("ntfy", "email", "sms", "voice", "webpush", "apprise")  # of people; a step may ask for some of them
@@ -138,7 +139,7 @@ def reach(step: Step, severity: int, directory: Directory, site_id: int, now: in
             search.missed.append(f"{person.name}: has no contact that can be written to")
         promises += told
     promises += [Promise(contact, now) for contact in _shared(search, step.channels, severity, stand_in=not promises)]
-    return Reached(tuple(_each_address_once(promises)), tuple(dict.fromkeys(search.missed)))
+    return Reached(tuple(_each_address_once(promises)), tuple(dict.fromkeys(search.missed)), tuple(dict.fromkeys(search.on_call)))
 
 
 def anybody(severity: int, directory: Directory, now: int, asked: Collection[str] = ()) -> Reached:
@@ -176,6 +177,7 @@ class _Search:
         self.named: list[Contact] = []
         self.everything_shared = False
         self.missed: list[str] = []
+        self.on_call: list[str] = []
 
     def add(self, target: Target) -> None:
         """Adds whom *target* means at this moment."""
@@ -214,6 +216,8 @@ class _Search:
             self.missed.append(f"schedule {roster.schedule.name}: nobody is on call")
         for user_id in on:
             self._user(user_id, of=f" (on call in {roster.schedule.name})")
+            if user_id in self.people:
+                self.on_call.append(f"{self.people[user_id].name} in {roster.schedule.name}")
 
     def _team(self, team_id: str) -> None:
         team = self._directory.teams.get(team_id)

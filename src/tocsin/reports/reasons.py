@@ -77,6 +77,7 @@ class Story(msgspec.Struct, frozen=True):
     receivers: Mapping[str, Receiver]
     people: Sequence[Someone]
     next_level_at: int | None = None
+    policy: str | None = None  # the name of the one that it has kept to since it opened
 
 
 class Because(msgspec.Struct, frozen=True):
@@ -104,6 +105,8 @@ ARRIVED = (State.SENT.value, State.DELIVERED.value)
 def explain(story: Story, only: Someone | None = None) -> list[Because]:
     """Every decision in the order of time; *only*: of the messages, those to this one."""
     found = [_decision(line) for line in story.history if line.action != Action.NOTIFIED]
+    if story.policy is not None and story.history:
+        found.insert(1, Because(story.history[0].at, "policy", f"Whom to tell, and when, says the policy {story.policy} as it then was."))
     if story.alert.occurrences > 1:
         times = counted(story.alert.occurrences, "time")
         found.append(Because(story.alert.last_seen_at, "repeated", f"Seen {times} so far. Repeats are counted and tell nobody anew."))
@@ -166,6 +169,8 @@ def _whom(details: Mapping[str, Any]) -> list[str]:
         found.append(f"Nobody was told: {told.removeprefix('nobody: ')}")
     elif isinstance(told, list):
         found.append(f"Told: {_names(told)}" if told else "Nobody was told by it")
+    if details.get("on_call"):
+        found.append(f"On call: {_names(details['on_call'])}")
     if details.get("missed"):
         found.append(f"Not reached: {_names(details['missed'], '; ')}")
     if details.get("by_own_rules"):
@@ -328,10 +333,17 @@ def _never_asked(story: Story, someone: Someone) -> str:
     if min(one.verified_at or 0 for one in usable) > begun:
         return "they had no contact yet when the alert opened"
     ended = _ended(story.history)
+    others = _on_call(story.history)
     if ended is not None:
-        return f"no level that was reached before {ended} concerns them"
+        return f"no level that was reached before {ended} concerns them{others}"
     later = f"; the next level comes at {to_text(story.next_level_at)}" if story.next_level_at is not None else ""
-    return f"no level so far concerns them{later}"
+    return f"no level so far concerns them{others}{later}"
+
+
+def _on_call(history: Sequence[HistoryLine]) -> str:
+    """Who was on call when the levels came that go by a schedule."""
+    names = dict.fromkeys(name for line in history for name in (line.details or {}).get("on_call", ()))
+    return f", and on call was {_names(list(names))}" if names else ""
 
 
 def _missed(history: Sequence[HistoryLine], name: str) -> str | None:

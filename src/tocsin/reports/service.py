@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from tocsin.alerts import queries as alert_queries
 from tocsin.alerts.model import Alert
 from tocsin.core.zones import is_zone
-from tocsin.escalation import store as escalation_store
+from tocsin.escalation import rules as escalation_rules, store as escalation_store
+from tocsin.escalation.model import Progress
 from tocsin.identity import store as identity_store
 from tocsin.reports import rules, store
 from tocsin.reports.model import Figures, Happening, Pages, Period, Point, Step, Summary
@@ -105,4 +106,12 @@ def story(connection: sa.Connection, alert: Alert) -> Story:
         receivers,
         people,
         None if progress is None else progress.next_at,
+        None if progress is None else _policy(connection, progress),
     )
+
+
+def _policy(connection: sa.Connection, progress: Progress) -> str | None:
+    """The name that the policy had when the alert opened."""
+    shipped = escalation_rules.BUILT_IN_VERSIONS.get(progress.policy_version) if progress.policy_id == escalation_rules.BUILT_IN else None
+    policy = shipped or escalation_store.version(connection, progress.policy_id, progress.policy_version)
+    return None if policy is None else policy.name
