@@ -396,6 +396,20 @@ async def test_an_alert_that_opened_while_there_was_nobody_pages_the_first_who_c
     assert "restarted: there is somebody to tell now" in crew.world.history(1)
 
 
+async def test_what_reached_nobody_is_escalated_from_the_level_that_is_shown(sqlite_world: World) -> None:
+    """Somebody has just been set up, and whoever looks at level 2 presses before the engine has found them."""
+    crew = Crew(sqlite_world)
+    await crew.world.report(a_report(severity=5, at=crew.begun_at))
+    seen = crew.progress()
+    assert (seen.state, seen.level) == ("alone", 2)
+    await crew.shared("ntfy", "whmcs-alerts")
+    await crew.escalate(crew.world.alert(), from_level=1)
+    assert crew.told == [], "that is not what is shown"
+    await crew.escalate(crew.world.alert(), from_level=2)
+    await crew.escalate(crew.world.alert(), from_level=2)
+    assert crew.told == ["00:00 ntfy whmcs-alerts: opened"]
+
+
 async def test_what_is_over_by_the_time_that_there_is_somebody_tells_nobody(sqlite_world: World) -> None:
     crew = Crew(sqlite_world)
     await crew.world.report(a_report(severity=5, at=crew.begun_at))

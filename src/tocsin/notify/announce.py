@@ -149,6 +149,11 @@ class Announcer:
         """
         progress = progress_store.of(tx, [alert.number]).get(alert.number)
         if progress is None or progress.state == Standing.ALONE:
+            if progress is not None and from_level is not None:
+                told = self._policies.version(tx.sql, progress.policy_id, progress.policy_version)
+                if told.count(progress) != from_level:
+                    return None
+                from_level = None
             policy = self._policies.of_site(alert.site_id)
             progress = rules.begin(alert.number, alert.generation, max(alert.severity, Severity.LOW), policy, now)
         else:
