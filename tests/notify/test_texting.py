@@ -43,6 +43,18 @@ class TestText:
         assert septets(text) == SINGLE
         assert text.endswith("xx... Reply ack 12 or resolve 12")
 
+    @pytest.mark.claim("A12")
+    def test_what_hangs_on_it_is_told_unless_the_title_would_suffer(self) -> None:
+        impact = "182 services of 140 clients hang on Web 1: EUR 2,310.00 a month."
+        text = sms_text(a_letter(impact=impact), answers=True, actions=("ack",))
+        assert text == f"CRITICAL acme #12: Service 77: creation failed (srv-12). {impact} Reply ack 12"
+        long = a_letter(impact=impact, alert=an_alert(title="Backup of " + "x" * 300))
+        assert sms_text(long, answers=True, actions=("ack",)).startswith("CRITICAL acme #12: Backup of xxxx")
+        assert impact in sms_text(long, answers=True, actions=("ack",))
+        assert parts(sms_text(long, answers=True, actions=("ack",))) == 1
+        assert impact not in sms_text(a_letter(impact=impact + " Of figures of a week ago."), answers=True)
+        assert impact not in sms_text(a_letter("resolved", impact=impact), answers=True)
+
     def test_letters_of_the_phones_alphabet_stay_and_others_are_made_plain(self) -> None:
         assert simple("Störung für 5 €, “naïve” café \u2013 déjà vu… 🔥") == 'Störung für 5 €, "naive" café - déjà vu...'
         assert simple("Łódź ščř ığ") == "Lodz scr ig"
@@ -82,6 +94,11 @@ class TestCall:
         said = script(a_letter(), hears=True)
         assert said.text == "This is Tocsin. Critical alert at acme, number 12. Service 77: creation failed. On srv-12."
         assert said.menu == MENU
+
+    @pytest.mark.claim("A12")
+    def test_it_says_what_hangs_on_it(self) -> None:
+        said = script(a_letter(impact="182 services of 140 clients hang on Web 1: EUR 2,310.00 a month."), hears=True)
+        assert said.text.endswith("On srv-12. 182 services of 140 clients hang on Web 1: EUR 2,310.00 a month.")
 
     def test_where_keys_are_not_heard_none_are_asked_for(self) -> None:
         assert script(a_letter(), hears=False).menu == ""

@@ -13,10 +13,12 @@ from tocsin.core.times import in_words
 from tocsin.notify.model import Kind, Letter
 from tocsin.notify.providers.model import Script
 from tocsin.notify.render import clean, clean_line, headline
+from tocsin.notify.rules import PROBLEM_KINDS
 
 SINGLE, PART = 160, 153
 WIDE_SINGLE, WIDE_PART = 70, 67
 WIDE_ROOM = 2 * WIDE_PART  # a title in Greek or Hindi gets two parts
+TITLE = 40  # places of a title that what hangs on it must leave
 SPOKEN_LETTERS = 400
 
 _BASIC = frozenset(
@@ -45,7 +47,12 @@ _UNSPEAKABLE = re.compile(r"https?://\S+|[^\w\s.,:;!?%()'/+-]|_+")
 def sms_text(letter: Letter, *, answers: bool, actions: tuple[str, ...] = ("ack", "resolve")) -> str:
     """The text message for *letter*. *answers*: people can reply with *actions*; otherwise a link stands there."""
     lead, title, hint = _sms_parts(letter, actions if answers else ())
-    return _fitted(lead, title, hint)
+    return _fitted(lead, title, hint, _stake(letter))
+
+
+def _stake(letter: Letter) -> str:
+    """What hangs on it, of a problem."""
+    return clean_line(letter.impact) if letter.message.kind in PROBLEM_KINDS else ""
 
 
 def _sms_parts(letter: Letter, actions: tuple[str, ...]) -> tuple[str, str, str]:
@@ -80,14 +87,21 @@ def _page(letter: Letter) -> str:
     return letter.links.open if letter.links is not None else ""
 
 
-def _fitted(lead: str, title: str, hint: str) -> str:
-    """The three in one SMS, the title cut if it must be; in two parts of the wide alphabet if its letters need that."""
+def _fitted(lead: str, title: str, hint: str, stake: str) -> str:
+    """All in one SMS, the title cut if it must be; in two parts of the wide alphabet if its letters need that.
+
+    The *stake* is left out if it would cut the title too short, or needs other letters than the rest.
+    """
     plain = tuple(map(simple, (lead, title, hint)))
     narrow = all(septets(part) is not None for part in plain)
     room = SINGLE if narrow else WIDE_ROOM
     lead, title, hint = plain if narrow else (lead, title, hint)
     ending = f" {hint}" if hint else ""
     left = room - _size(f"{lead}: .{ending}")
+    stake = simple(stake) if narrow else stake
+    rest = left - _size(f" {stake}")
+    if stake and rest >= min(_size(title), TITLE) and (septets(stake) is not None or not narrow):
+        return f"{lead}: {_cut(title, rest)}. {stake}{ending}"
     return f"{lead}: {_cut(title, left)}.{ending}" if left >= 10 else f"{lead}: {_cut(title, max(0, left + _size(ending)))}."
 
 
@@ -149,7 +163,8 @@ def script(letter: Letter, *, hears: bool) -> Script:
     word = Severity(alert.severity).word.capitalize()
     text = f"This is Tocsin. {word} alert{site}, number {alert.number}. {_spoken(headline(letter))}."
     host = f" On {_spoken(alert.host)}." if alert.host else ""
-    return Script(text + host, MENU if hears else "")
+    stake = f" {_spoken(_stake(letter))}" if _stake(letter) else ""
+    return Script(text + host + stake, MENU if hears else "")
 
 
 MENU = "Press 4 to acknowledge, 5 to resolve, 6 to escalate."

@@ -88,7 +88,12 @@ def _links(letter: Letter) -> list[dict[str, str]]:
 
 def _payload(letter: Letter) -> dict[str, Any]:
     alert = letter.alert
-    details = {"message": clean(alert.message or ""), "subject": clean_line(alert.subject or ""), "occurrences": alert.occurrences}
+    details = {
+        "impact": clean_line(letter.impact),
+        "message": clean(alert.message or ""),
+        "subject": clean_line(alert.subject or ""),
+        "occurrences": alert.occurrences,
+    }
     return {
         "summary": cut(headline(letter), SUMMARY_LETTERS),
         "source": clean_line(alert.host or "") or letter.site or "tocsin",
