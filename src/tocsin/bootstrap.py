@@ -73,7 +73,8 @@ if TYPE_CHECKING:
     from tocsin.whmcs.book import ConnectionBook, ImpactBook
     from tocsin.whmcs.model import Connection
 
-WRITERS_ON_POSTGRESQL = 3
+WRITERS_ON_POSTGRESQL = 2  # for whatever comes
+INTAKES_ON_POSTGRESQL = 3  # more, which take turns with what is taken in; see docs/adr/0066-taking-turns.md
 LOCK_FILE = "serve.lock"
 LOCK_TRIES, LOCK_PAUSE = 3, 0.02
 
@@ -213,7 +214,8 @@ def build_store(settings: Settings, clock: Clock | None = None) -> Store:
     database = Database(settings.database_url)
     schema.upgrade(database)
     database.is_in_use = True
-    writer = Writer(database, threads=1 if database.is_sqlite else WRITERS_ON_POSTGRESQL)
+    writers = {} if database.is_sqlite else {"threads": WRITERS_ON_POSTGRESQL, "in_turns": INTAKES_ON_POSTGRESQL}
+    writer = Writer(database, **writers)
     writer.start()
     return Store(settings, clock or SystemClock(), database, writer)
 
@@ -255,6 +257,7 @@ def build_core(settings: Settings, clock: Clock | None = None) -> Core:
     announcer = Announcer(contacts, policies, Quiet(mutes, sites.slug_of, event_rules))
     policy = Policy(flap_window=settings.flap_window_minutes * MINUTE, ack_expiry=settings.ack_expiry_minutes * MINUTE)
     ingest = Ingest(store.clock, sites, event_rules, impacts.figures, announcer, policy)
+    store.writer.take_turns(ingest.take)
     actions = Actions(store.clock, ingest, announcer, policy)
     sweep = Sweep(store.clock, mutes, event_rules, announcer)
     thresholds = _thresholds(settings)

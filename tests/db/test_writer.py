@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import Databases
-from tocsin.core.errors import Conflict, NotFound, Unavailable
+from tocsin.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from tocsin.db import tables
 from tocsin.db.engine import Database, explain, is_fault
 from tocsin.db.writer import MAX_WORKS, Tx, Writer
@@ -448,6 +448,70 @@ async def test_a_conflict_that_stays_is_an_error_for_its_caller(writer: Writer) 
     with pytest.raises(sa.exc.IntegrityError):
         await writer.run(lambda tx: put(tx, "a"))
     assert await writer.run(lambda _tx: 1) == 1
+
+
+class Turning:
+    """A group that stays in its transaction until it is told to go on."""
+
+    def __init__(self, *, passes_on: bool) -> None:
+        self.passes_on = passes_on
+        self.begun: list[str] = []
+        self.go_on = threading.Event()
+
+    def __call__(self, tx: Tx, items: Sequence[str]) -> list[int]:
+        self.begun.extend(items)
+        if self.passes_on:
+            tx.next_may_begin()
+        assert self.go_on.wait(10)
+        return [len(items)] * len(items)
+
+    async def has_begun(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.begun) < count:
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def turning(postgresql_url: str) -> Iterator[Writer]:
+    database = Database(postgresql_url)
+    writer = Writer(database, threads=1, in_turns=2)
+    writer.start()
+    yield writer
+    writer.stop()
+    database.close()
+
+
+async def test_who_waits_for_a_turn_is_written_with_all_that_came_meanwhile(turning: Writer) -> None:
+    group = Turning(passes_on=False)
+    turning.take_turns(group)
+    first = turning.submit(group, "a")
+    await group.has_begun(1)
+    others = [turning.submit(group, name) for name in ("b", "c")]
+    assert await turning.run(lambda _tx: "other work goes on") == "other work goes on"
+    assert group.begun == ["a"]
+    group.go_on.set()
+    assert [await first, *[await other for other in others]] == [1, 2, 2]
+
+
+async def test_who_may_pass_the_turn_on_has_the_next_begin_beside_it(turning: Writer) -> None:
+    group = Turning(passes_on=True)
+    turning.take_turns(group)
+    both = [turning.submit(group, "a")]
+    await group.has_begun(1)
+    both.append(turning.submit(group, "b"))
+    await group.has_begun(2)
+    group.go_on.set()
+    assert [await one for one in both] == [1, 1]
+
+
+async def test_a_turn_that_fails_is_passed_on(turning: Writer) -> None:
+    def fails(_tx: Tx, _items: Sequence[str]) -> list[int]:
+        raise InvalidInput.of("name", "is bad")
+
+    turning.take_turns(fails)
+    for _ in range(3):
+        with pytest.raises(InvalidInput):
+            await turning.submit(fails, "a")
 
 
 async def test_a_deadlock_is_tried_again(postgresql_url: str) -> None:

@@ -35,7 +35,8 @@ CONFLICT_RETRIES = 8
 class Tx:
     """One open write transaction."""
 
-    def __init__(self, connection: sa.Connection, *, is_sqlite: bool) -> None:
+    def __init__(self, connection: sa.Connection, *, is_sqlite: bool, next_may_begin: Callable[[], None] = lambda: None) -> None:
+        self.next_may_begin = next_may_begin  # for groups that take turns: what is decided here is nothing that the next one waits for
         self.sql = connection  # SQLAlchemy Core statements, for everything that is not hot
         self.driver: Any = connection.connection.driver_connection
         self.is_sqlite = is_sqlite
@@ -78,13 +79,55 @@ class _Work:
         self.group, self.item, self.future, self.loop, self.weight, self.patient = group, item, future, loop, weight, patient
 
 
+class _Lane:
+    """Work that waits, and the turn that goes round among the threads that do it: who has it takes all that is there."""
+
+    def __init__(self) -> None:
+        self.works: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._turn = threading.Lock()
+        self._holder: int | None = None
+
+    def take(self) -> list[_Work]:
+        """All work at hand, waiting for the first; empty at the end. The turn is this thread's until it is passed on."""
+        self._turn.acquire()
+        self._holder = threading.get_ident()
+        first = self.works.get()
+        if first is None:
+            return []
+        works, weight, patience = [first], first.weight, PATIENCE if first.patient else 0
+        while len(works) < MAX_WORKS and weight < MAX_WEIGHT:
+            try:
+                work = self.works.get(timeout=patience) if patience else self.works.get_nowait()
+            except queue.Empty:
+                break
+            patience = 0
+            if work is None:
+                self.works.put(None)
+                break
+            works.append(work)
+            weight += work.weight
+        return works
+
+    def pass_on(self) -> None:
+        """Lets the next thread take, if the turn is still this one's."""
+        if self._holder == threading.get_ident():
+            self._holder = None
+            self._turn.release()
+
+
 class Writer:
     """Runs all writes of this process. SQLite: one thread. PostgreSQL: a few, each with its own connection."""
 
-    def __init__(self, database: Database, *, threads: int = 1) -> None:
+    def __init__(self, database: Database, *, threads: int = 1, in_turns: int = 0) -> None:
+        """*threads* do whatever comes; *in_turns* more do the work of the groups of `take_turns`, or there are none and all do all."""
         self._database = database
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._threads = [threading.Thread(target=self._run, name=f"writer-{n}", daemon=True) for n in range(threads)]
+        self._any = _Lane()
+        self._in_turns = _Lane() if in_turns else self._any
+        self._turning: set[Any] = set()
+        lanes = [self._any] * threads + [self._in_turns] * in_turns
+        self._threads = {
+            threading.Thread(target=self._run, args=(lane,), name=f"writer-{n}", daemon=True): lane for n, lane in enumerate(lanes)
+        }
         self._loop: asyncio.AbstractEventLoop | None = None  # where what follows a commit runs
         self._pending = 0  # weight handed in and not yet answered; a hint for the intake, exact enough without a lock
         self._followers: list[Callable[[], None]] = []
@@ -104,6 +147,13 @@ class Writer:
         """Has *chore* done once with a writing connection after the next transaction, when its callers have been answered."""
         self._chore = chore
 
+    def take_turns(self, group: Group[Item, Result]) -> None:
+        """Has one piece of *group*'s work begun only when the one before has committed, or has said `Tx.next_may_begin`.
+
+        Two at once would wait for each other's rows, each with half of what came.
+        """
+        self._turning.add(group)
+
     def start(self) -> None:
         """Starts the threads. Work handed in earlier waits for this."""
         for thread in self._threads:
@@ -111,8 +161,8 @@ class Writer:
 
     def stop(self) -> None:
         """Finishes the work that was handed in, then ends the threads."""
-        for _ in self._threads:
-            self._queue.put(None)
+        for lane in self._threads.values():
+            lane.works.put(None)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -132,7 +182,8 @@ class Writer:
         """Like `submit`, for a *waiter* that is told in the event loop and does not have to be a future. It must not raise."""
         loop = self._loop = asyncio.get_running_loop()
         self._pending += weight
-        self._queue.put(_Work(group, item, waiter, loop, weight, patient=patient))
+        lane = self._in_turns if group in self._turning else self._any
+        lane.works.put(_Work(group, item, waiter, loop, weight, patient=patient))
 
     def run(self, work: Callable[[Tx], Result]) -> "asyncio.Future[Result]":
         """From the event loop: runs *work* in a transaction (perhaps with others)."""
@@ -142,47 +193,27 @@ class Writer:
         """From any other thread: runs *work* in a transaction and waits for it."""
         future: Future[Result] = Future()
         self._pending += 1
-        self._queue.put(_Work(_each_alone, work, future, None, 1, patient=False))
+        self._any.works.put(_Work(_each_alone, work, future, None, 1, patient=False))
         return future.result()
 
     # The thread.
 
-    def _run(self) -> None:
+    def _run(self, lane: _Lane) -> None:
         connection: sa.Connection | None = None
-        while True:
-            works = self._take()
-            if not works:
-                break
+        while works := lane.take():
+            if lane is self._any:
+                lane.pass_on()
             if connection is None:
                 connection = self._connect(works)
-                if connection is None:
-                    continue
-            if not (self._do(connection, works) and self._do_chore(connection)):
+            if connection is not None and not (self._do(connection, works, lane) and self._do_chore(connection)):
                 with suppress(Exception):
                     connection.invalidate()
                     connection.close()
                 connection = None
+            lane.pass_on()
+        lane.pass_on()
         if connection is not None:
             connection.close()
-
-    def _take(self) -> list[_Work]:
-        """All work at hand, waiting for the first; empty at the end."""
-        first = self._queue.get()
-        if first is None:
-            return []
-        works, weight, patience = [first], first.weight, PATIENCE if first.patient else 0
-        while len(works) < MAX_WORKS and weight < MAX_WEIGHT:
-            try:
-                work = self._queue.get(timeout=patience) if patience else self._queue.get_nowait()
-            except queue.Empty:
-                break
-            patience = 0
-            if work is None:
-                self._queue.put(None)
-                break
-            works.append(work)
-            weight += work.weight
-        return works
 
     def _connect(self, works: list[_Work]) -> sa.Connection | None:
         try:
@@ -191,9 +222,9 @@ class Writer:
             self._fail(works, error)
             return None
 
-    def _do(self, connection: sa.Connection, works: list[_Work]) -> bool:
+    def _do(self, connection: sa.Connection, works: list[_Work], lane: _Lane) -> bool:
         """Does *works* in one transaction, or one by one if that fails. False: the connection is not to be trusted any more."""
-        error = self._transaction(connection, works)
+        error = self._transaction(connection, works, lane)
         if error is None:
             return True
         if is_fault(error):
@@ -202,7 +233,7 @@ class Writer:
         if len(works) == 1:
             self._fail(works, error)
             return True
-        return all([self._do(connection, [work]) for work in works])  # noqa: C419 - each is done, also after one that failed
+        return all([self._do(connection, [work], lane) for work in works])  # noqa: C419 - each is done, also after one that failed
 
     def _do_chore(self, connection: sa.Connection) -> bool:
         """False: the connection is not to be trusted any more."""
@@ -215,11 +246,11 @@ class Writer:
             return False
         return True
 
-    def _transaction(self, connection: sa.Connection, works: list[_Work]) -> Exception | None:
+    def _transaction(self, connection: sa.Connection, works: list[_Work], lane: _Lane) -> Exception | None:
         for _ in range(CONFLICT_RETRIES):
             try:
                 self._database.check_file()
-                tx = Tx(connection, is_sqlite=self._database.is_sqlite)
+                tx = Tx(connection, is_sqlite=self._database.is_sqlite, next_may_begin=lane.pass_on)
                 results = _commit(tx, works)
             except Exception as error:  # noqa: BLE001 - handed to the callers, whatever it is
                 failure = error

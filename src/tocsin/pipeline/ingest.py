@@ -233,6 +233,8 @@ class _Fold:
         events = came if ruled is None else [one.event for one in ruled]
         rulings = repeat(None) if ruled is None else [one.ruling for one in ruled]
         self._load(events)
+        if not self._open:
+            self._tx.next_may_begin()  # nothing that is open changes: the next batch has none of these rows to wait for
         now = self._now
         for original, event, ruling in zip(came, events, rulings, strict=False):
             number = self._end(event) if event.ends else None
