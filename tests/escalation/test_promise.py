@@ -25,7 +25,7 @@ from tests.oncall.build import utc
 from tests.world import Result, World
 from tocsin.alerts import rules as alert_rules
 from tocsin.alerts.model import Alert
-from tocsin.core.clock import DAY, MINUTE, SECOND
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import Conflict, Unavailable
 from tocsin.db import tables
 from tocsin.db.writer import Tx
@@ -36,6 +36,7 @@ from tocsin.events.model import Incoming
 from tocsin.identity.model import Role
 from tocsin.muting import store as mute_store
 from tocsin.oncall import service as oncall
+from tocsin.oncall.model import Override, OverrideKind
 from tocsin.pipeline import promises
 from tocsin.pipeline.ingest import Batch
 
@@ -49,6 +50,7 @@ CONTACTS = {
 }
 ROOM = "ntfy room"
 TURNS = ("anna", "ben")
+TURN_LASTS = {"hour": HOUR, "day": DAY}
 TURNS_SINCE = utc("2026-01-05T08:00")
 TEAM = ("carl", "ben")
 KNOWN = Known(
@@ -93,6 +95,7 @@ ACTIONS: st.SearchStrategy[Action] = st.one_of(
     st.tuples(st.just("snooze"), st.tuples(WHICH, MINUTES)),
     st.tuples(st.just("silence"), st.tuples(SUBJECTS, MINUTES)),
     st.tuples(st.sampled_from(["leave", "leave", "come_back"]), st.sampled_from([*CONTACTS])),
+    st.tuples(st.just("cover"), st.tuples(st.sampled_from(OverrideKind), st.sampled_from([*CONTACTS]), MINUTES)),
     st.tuples(st.just("use_policy"), st.integers(0, 1)),
     st.tuples(st.just("tear"), st.integers(1, 9)),
     st.tuples(st.just("restart"), st.none()),
@@ -174,8 +177,10 @@ class Course:
 class Life:
     """Acts on a world, and keeps its own account of whom each step must tell."""
 
-    def __init__(self, world: TornWorld, crew: Crew, policies: Sequence[EscalationPolicy]) -> None:
+    def __init__(self, world: TornWorld, crew: Crew, policies: Sequence[EscalationPolicy], rota: str, turn: int) -> None:
         self.world, self.crew, self.policies = world, crew, policies
+        self.rota, self.turn = rota, turn
+        self.covers: list[Override] = []
         self.default = policies[0]
         self.gone: set[str] = set()
         self.silences = 0
@@ -250,6 +255,15 @@ class Life:
         made = a_silence(f"host={subject}", number=self.silences, starts_at=now, ends_at=now + minutes * MINUTE, created_at=now)
         await self.world.write(lambda tx: mute_store.add(tx, made))
         self.silences += 1
+        await self.crew.refresh()
+
+    async def cover(self, wanted: tuple[OverrideKind, str, int]) -> None:
+        """Somebody is on call for a while too, or not, or alone."""
+        kind, name, minutes = wanted
+        now = self.world.clock.at
+        made = Override("", self.rota, kind, self.crew.ids[name], None, now, now + minutes * MINUTE)
+        await self.world.write(lambda tx: oncall.add_override(tx, BOSS, made, now))
+        self.covers.append(replace(made, user=name))
         await self.crew.refresh()
 
     async def leave(self, name: str) -> None:
@@ -337,8 +351,19 @@ class Life:
         if target.kind is TargetKind.USER:
             return (next(name for name, user_id in self.crew.ids.items() if target.id == user_id),)
         if target.kind in (TargetKind.SCHEDULE, TargetKind.ON_CALL):
-            return (TURNS[(now - TURNS_SINCE) // DAY % len(TURNS)],)
+            return self._on_call(now)
         return {TargetKind.TEAM: TEAM, TargetKind.ADMINS: ("olga",)}.get(target.kind, ())
+
+    def _on_call(self, now: int) -> Sequence[str]:
+        on: set[str | None] = {TURNS[(now - TURNS_SINCE) // self.turn % len(TURNS)]}
+        for cover in self.covers:
+            if not cover.starts_at <= now < cover.ends_at:
+                continue
+            if cover.kind is OverrideKind.REMOVE:
+                on -= {cover.user}
+            elif cover.user not in self.gone:  # who is gone keeps nobody from duty
+                on = {cover.user} | (on if cover.kind is OverrideKind.ADD else set())
+        return [name for name in on if name]
 
     def check(self) -> None:
         """Exactly what was to be told stands in the outbox, once for each contact; nothing that could leave is still there; and the
@@ -377,38 +402,43 @@ ANNA_THEN_BEN = EscalationPolicy(
 @settings(max_examples=20)
 @example(
     policies=[ANNA_THEN_BEN, ANNA_THEN_BEN],
+    unit="day",
     actions=[(("leave", "anna"), ("wait", 0)), (("report", ("web-2", 4)), ("wait", 20)), (("escalate", 1), ("stand_still", 65))],
 )
-@given(policies=st.lists(POLICIES, min_size=2, max_size=2), actions=st.lists(st.tuples(ACTIONS, TIMES), min_size=4, max_size=10))
+@given(
+    policies=st.lists(POLICIES, min_size=2, max_size=2),
+    unit=st.sampled_from([*TURN_LASTS]),
+    actions=st.lists(st.tuples(ACTIONS, TIMES), min_size=4, max_size=10),
+)
 def test_each_step_that_is_due_and_not_suppressed_has_one_message_for_each_contact(
-    databases: Databases, policies: list[EscalationPolicy], actions: list[tuple[Action, Action]]
+    databases: Databases, policies: list[EscalationPolicy], unit: str, actions: list[tuple[Action, Action]]
 ) -> None:
     lived = [one for both in actions for one in both]
-    asyncio.run(_live(databases, policies, [("report", ("web-1", 4)), *lived, ("wait", 300)]))
+    asyncio.run(_live(databases, policies, unit, [("report", ("web-1", 4)), *lived, ("wait", 300)]))
 
 
-async def _live(databases: Databases, policies: list[EscalationPolicy], actions: list[Action]) -> None:
+async def _live(databases: Databases, policies: list[EscalationPolicy], unit: str, actions: list[Action]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = databases.sqlite(Path(folder) / "tocsin.db")
         world = TornWorld(url, Path(folder), message_burst=100_000, messages_per_minute=100_000)
         try:
             crew = await Crew(world).start(BEGIN)
             await crew.person("carl", Role.RESPONDER, ntfy="carl")
-            ids = await _ids(crew)
+            ids = await _ids(crew, unit)
             made = [
                 await crew.policy(*[_with_ids(one, ids) for one in p.steps], repeat=p.repeat, entry=p.entry) for p in reversed(policies)
             ]
-            life = Life(world, crew, made[::-1])
+            life = Life(world, crew, made[::-1], ids["rota"], TURN_LASTS[unit])
             for name, given_ in actions:
                 await life.do(name, given_)
         finally:
             await world.close()
 
 
-async def _ids(crew: Crew) -> dict[str, str]:
+async def _ids(crew: Crew, unit: str) -> dict[str, str]:
     """The names that policies are made up with, and the ids of those who bear them."""
     now, team = crew.world.clock.now(), [crew.ids[name] for name in TEAM]
-    rota, room = await crew.rota(*TURNS), await crew.shared("ntfy", "room")
+    rota, room = await crew.rota(*TURNS, unit=unit), await crew.shared("ntfy", "room")
     made = await crew.world.write(lambda tx: oncall.add_team(tx, BOSS, "Day", team, now))
     await crew.refresh()
     return {**crew.ids, "rota": rota.id, "team": made.id, "room": room, "": ""}
