@@ -114,6 +114,7 @@ def test_it_names_the_policy_and_who_was_on_call_when_it_looked() -> None:
         "Marta Weiss was not paged: no level so far concerns them, and on call was Kai in Hosting;"
         " the next level comes at 2025-11-25T00:01:00.000Z."
     )
+    assert "on call" not in about(story, Someone(None, None, "ntfy room", (PHONE,))), "a room is on no rota"
 
 
 def test_a_level_says_whom_it_told_and_whom_it_missed() -> None:

@@ -333,7 +333,7 @@ def _never_asked(story: Story, someone: Someone) -> str:
     if min(one.verified_at or 0 for one in usable) > begun:
         return "they had no contact yet when the alert opened"
     ended = _ended(story.history)
-    others = _on_call(story.history)
+    others = _on_call(story.history) if someone.user_id is not None else ""
     if ended is not None:
         return f"no level that was reached before {ended} concerns them{others}"
     later = f"; the next level comes at {to_text(story.next_level_at)}" if story.next_level_at is not None else ""
