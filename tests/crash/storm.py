@@ -1,13 +1,12 @@
-"""One storm, and a Tocsin in it that kills itself with SIGKILL at one boundary after another; each life on its own copy of the data.
+"""One storm, and a Tocsin in it that kills itself with SIGKILL at one boundary after another; each life with a database of its own.
 
-``python -m tests.crash.storm DATABASE FOLDER``: a process that forks a life for each, so that the program is loaded once. What has
-arrived stands in ``FOLDER/BOUNDARY-N/arrived``.
+``python -m tests.crash.storm FOLDER BOUNDARY=NTH=DATABASE_URL ...``: a process that forks a life for each, so that the program is loaded
+once. What has arrived stands in ``FOLDER/BOUNDARY-NTH/arrived``.
 """
 
 import asyncio
 import itertools
 import os
-import shutil
 import signal
 import sys
 from collections import Counter
@@ -37,7 +36,7 @@ DEATHS = (
     ("commit.before", 6),
     ("commit.after", 8),
 )
-URL = "sqlite:///{}/tocsin.db"
+FEW_DEATHS = (("commit.after", 8),)  # on PostgreSQL, where a life costs ten times as much
 
 
 class NotingChannel(FakeChannel):
@@ -58,9 +57,9 @@ class NotingChannel(FakeChannel):
         return outcome
 
 
-async def begin(folder: Path) -> Crew:
+async def begin(url: str, folder: Path) -> Crew:
     """Olga, Anna and Ben at night, and all that they are sent is noted in *folder*."""
-    world = World(URL.format(folder), folder, group_wait_seconds=WAIT, clock=FakeClock(utc(NIGHT)))
+    world = World(url, folder, group_wait_seconds=WAIT, clock=FakeClock(utc(NIGHT)))
     for kind in world.channels:
         world.channels[kind] = NotingChannel(kind, world.clock, folder / "arrived")
     return Crew(world)
@@ -78,9 +77,9 @@ def break_off(world: World) -> None:
             channel.broken.add(contact.target)
 
 
-async def live(folder: Path, boundary: str, times: int) -> None:
+async def live(url: str, folder: Path, boundary: str, times: int) -> None:
     """Twelve alerts at once; when they are told, this process dies."""
-    crew = await (await begin(folder)).start()
+    crew = await (await begin(url, folder)).start()
     world = crew.world
     await crew.contact("anna", "email", "anna@example.com")
     await world.report(*[a_report(f"disk:{n}", severity=4, at=world.clock.at) for n in range(COUNT)])
@@ -95,20 +94,20 @@ async def live(folder: Path, boundary: str, times: int) -> None:
     await world.pass_time(60 * SECOND)
 
 
-def die(database: Path, folder: Path, boundary: str, times: int) -> int:
+def die(url: str, folder: Path, boundary: str, times: int) -> int:
     """The status with which a life has ended."""
     folder.mkdir()
-    shutil.copy(database, folder / "tocsin.db")
     child = os.fork()
     if child == 0:
-        asyncio.run(live(folder, boundary, times))
+        asyncio.run(live(url, folder, boundary, times))
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 if __name__ == "__main__":
-    given, where = Path(sys.argv[1]), Path(sys.argv[2])
-    for deadly, nth in DEATHS:
-        status = die(given, where / f"{deadly}-{nth}", deadly, nth)
+    where = Path(sys.argv[1])
+    for given in sys.argv[2:]:
+        deadly, nth, address = given.split("=", 2)
+        status = die(address, where / f"{deadly}-{nth}", deadly, int(nth))
         if status != -signal.SIGKILL:
             raise SystemExit(f"at {deadly} for the time {nth} the process ended with {status}, and should have been killed")

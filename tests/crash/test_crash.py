@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program, free_port
+from tests.conftest import Databases
 from tests.crash import storm
 from tests.crash.ordeal import Ordeal
 from tocsin.core import failpoints
@@ -45,20 +46,30 @@ async def test_kills_at_random_moments_lose_nothing(program: Program) -> None:
 
 
 @pytest.mark.claim("A8")
-def test_what_a_contact_is_spared_in_a_storm_has_arrived_on_another_whatever_is_killed(sqlite_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_a_contact_is_spared_in_a_storm_has_arrived_on_another_whatever_is_killed(
+    kind: str, databases: Databases, tmp_path: Path
+) -> None:
     lives = tmp_path / "lives"
     lives.mkdir()
-    database = sqlite_url.removeprefix("sqlite:///")
-    run = [sys.executable, "-m", "tests.crash.storm", database, str(lives)]
-    died = subprocess.run(run, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False)
-    assert died.returncode == 0, died.stderr
-    spared = [asyncio.run(_reckon(lives / f"{boundary}-{times}")) for boundary, times in storm.DEATHS]
+    deaths = storm.DEATHS if kind == "sqlite" else storm.FEW_DEATHS
+    names = [f"{boundary}-{times}" for boundary, times in deaths]
+    urls = [databases.sqlite(tmp_path / f"{name}.db") if kind == "sqlite" else databases.postgresql() for name in names]
+    try:
+        given = [f"{boundary}={times}={url}" for (boundary, times), url in zip(deaths, urls, strict=True)]
+        run = [sys.executable, "-m", "tests.crash.storm", str(lives), *given]
+        died = subprocess.run(run, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False)
+        assert died.returncode == 0, died.stderr
+        spared = [asyncio.run(_reckon(url, lives / name)) for url, name in zip(urls, names, strict=True)]
+    finally:
+        for url in urls if kind == "postgresql" else ():
+            databases.give_back(url)
     assert max(spared) > 0, "nothing was spared: the test tests nothing"
 
 
-async def _reckon(folder: Path) -> int:
+async def _reckon(url: str, folder: Path) -> int:
     """Begins again where a life has ended, without what was under way then. How often a contact was spared what another had carried."""
-    crew = await storm.begin(folder)
+    crew = await storm.begin(url, folder)
     world = crew.world
     storm.break_off(world)
     world.clock.advance(MINUTE)
