@@ -795,6 +795,124 @@ def heartbeats_list(start: Start, *, as_json: bool) -> None:
     work.show_heartbeats(start, as_json=as_json)
 
 
+@tocsin.group(epilog=example("tocsin exporters add http://web01.example.com:9100/metrics", "tocsin exporters list"))
+def exporters() -> None:
+    """Exporters of Prometheus that Tocsin asks itself."""
+
+
+_exporter = (
+    click.argument("url", metavar="ADDRESS"),
+    click.option("--name", default="node_exporter", show_default=True, help="What kind it is."),
+    click.option("--site", default="main", show_default=True, help="The site that it belongs to."),
+    click.option("--host", help="Whose values it shows. Default: the host of the address."),
+    click.option("--interval", type=click.IntRange(10, 3_600), default=60, show_default=True, help="Seconds from one look to the next."),
+    click.option("--token-stdin", "with_token", is_flag=True, help="Send the first line of standard input as its bearer token."),
+    click.option("--keep-all", is_flag=True, help="Also keep what is turned into our names, under its own."),
+)
+
+
+@exporters.command(
+    "add",
+    epilog=example(
+        "tocsin exporters add http://web01.example.com:9100/metrics",
+        "tocsin exporters add https://db1.example.com/metrics --name mysqld_exporter --token-stdin < token.txt",
+    ),
+)
+@_options(*_exporter)
+@as_json
+@click.pass_obj
+def exporters_add(start: Start, /, *, as_json: bool, **asked: Any) -> None:
+    """Has an exporter asked from now on, and prints its id, alone, on standard output."""
+    from tocsin.cli import exporters as work
+
+    work.add(start, work.Asked(**asked), as_json=as_json)
+
+
+@exporters.command("list", epilog=example("tocsin exporters list"))
+@as_json
+@click.pass_obj
+def exporters_list(start: Start, *, as_json: bool) -> None:
+    """All exporters, the newest first, and how each answered last."""
+    from tocsin.cli import exporters as work
+
+    work.show_exporters(start, as_json=as_json)
+
+
+@exporters.command("test", epilog=example("tocsin exporters test http://web01.example.com:9100/metrics"))
+@_options(*_exporter)
+@as_json
+@click.pass_obj
+def exporters_test(start: Start, /, *, as_json: bool, **asked: Any) -> int:
+    """Asks an exporter once, and says what it shows; nothing is kept. Exit code 1 if it shows nothing."""
+    from tocsin.cli import exporters as work
+
+    return work.test(start, work.Asked(**asked), as_json=as_json)
+
+
+@exporters.command("remove", epilog=example("tocsin exporters remove http://web01.example.com:9100/metrics"))
+@click.argument("which", metavar="ID_OR_ADDRESS")
+@as_json
+@click.pass_obj
+def exporters_remove(start: Start, *, which: str, as_json: bool) -> None:
+    """Stops asking an exporter; what it showed is kept, and its alert is resolved."""
+    from tocsin.cli import exporters as work
+
+    work.remove(start, which, as_json=as_json)
+
+
+@tocsin.group(epilog=example("tocsin whmcs list", "tocsin whmcs test main"))
+def whmcs() -> None:
+    """How WHMCS of each site is reached."""
+
+
+@whmcs.command("add", epilog=example("tocsin whmcs add https://billing.example.com --identifier kX7 --secret-stdin < secret.txt"))
+@click.argument("url", metavar="ADDRESS")
+@click.option("--identifier", required=True, help="Of the API credentials.")
+@click.option("--secret-stdin", is_flag=True, help="The secret is the first line of standard input: an argument would be seen.")
+@click.option("--site", default="main", show_default=True, help="Whose WHMCS it is.")
+@as_json
+@click.pass_obj
+def whmcs_add(start: Start, *, url: str, identifier: str, secret_stdin: bool, site: str, as_json: bool) -> None:
+    """Says how WHMCS of a site is reached, in the place of what was said before or stands in the settings."""
+    from tocsin.cli import whmcs as work
+
+    if not secret_stdin:
+        raise click.UsageError("give --secret-stdin and the secret on standard input")
+    work.add(start, url, site, identifier, as_json=as_json)
+
+
+@whmcs.command("list", epilog=example("tocsin whmcs list"))
+@as_json
+@click.pass_obj
+def whmcs_list(start: Start, *, as_json: bool) -> None:
+    """The sites whose WHMCS is asked, its version and what was wrong the last time."""
+    from tocsin.cli import whmcs as work
+
+    work.show_connections(start, as_json=as_json)
+
+
+@whmcs.command("test", epilog=example("tocsin whmcs test main"))
+@click.argument("site")
+@as_json
+@click.pass_obj
+def whmcs_test(start: Start, *, site: str, as_json: bool) -> int:
+    """Asks WHMCS of a site each of our questions once. Exit code 1 if it does not answer, with what to change where."""
+    from tocsin.cli import whmcs as work
+
+    return work.test(start, site, as_json=as_json)
+
+
+@whmcs.command("remove", epilog=example("tocsin whmcs remove acme"))
+@click.argument("site")
+@as_json
+@click.pass_obj
+def whmcs_remove(start: Start, *, site: str, as_json: bool) -> None:
+    """Forgets how WHMCS of a site is reached; what stands in the settings counts again."""
+    from tocsin.cli import whmcs as work
+
+    work.remove(start, site, as_json=as_json)
+
+
 @tocsin.group(epilog=example("tocsin hosts list", "tocsin hosts token"))
 def hosts() -> None:
     """Servers that an agent reports for."""

@@ -1,15 +1,13 @@
 """`tocsin contacts`: who can be told; and a contact without a code, for when nobody can be told yet."""
 
-import sys
-
 import msgspec
 import sqlalchemy as sa
 
 from tocsin.audit.model import Who
 from tocsin.bootstrap import wanted_contacts
 from tocsin.cli.output import say, show, show_json, show_table
-from tocsin.cli.start import Start, actor, opened, opened_store
-from tocsin.core.errors import NotFound, TocsinError
+from tocsin.cli.start import Start, actor, first_line, opened, opened_store
+from tocsin.core.errors import NotFound
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.identity import store as user_store
@@ -17,7 +15,7 @@ from tocsin.notify import own
 from tocsin.notify.queries import Person
 from tocsin.notify.targets import read_target
 
-MAX_LABEL, MAX_LINE = 100, 4_096
+MAX_LABEL = 100
 
 
 class ContactLine(msgspec.Struct, frozen=True):
@@ -53,7 +51,7 @@ def add(start: Start, email: str, kind: str, target: str, label: str, *, as_json
     """Makes a contact that counts as verified: whoever has the machine answers for it. Raises `NotFound`, `InvalidInput`, `Conflict`."""
     settings = start.settings()
     if target == "-":
-        target = _from_standard_input()
+        target = first_line("target")
     where, who = read_target(kind, target, private=settings.private_targets), Who(actor())
     with opened_store(start) as store:
         now = store.clock.now()
@@ -70,14 +68,6 @@ def add(start: Start, email: str, kind: str, target: str, label: str, *, as_json
     else:
         show(made.id)
         say(f"{made.user_name} is told by {made.kind} {made.target}, within five seconds if a server runs. No code was asked for.")
-
-
-def _from_standard_input() -> str:
-    """An address that is a secret: an argument would stand in the list of processes."""
-    try:
-        return sys.stdin.buffer.readline(MAX_LINE).decode().strip()
-    except UnicodeDecodeError:
-        raise TocsinError("the target on standard input is not UTF-8 text") from None
 
 
 def all_contacts(connection: sa.Connection) -> list[ContactLine]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tocsin.core.errors import NotFound
     from tocsin.db.engine import Database
 
+MAX_LINE = 4_096  # bytes
+
 
 @dataclass(frozen=True)
 class Start:
@@ -133,6 +135,16 @@ def refuse_unknown_schema(settings: Settings) -> None:
         fault = fault_of(connection)
     if fault is not None and fault.too_new:
         raise Conflict(fault.text)
+
+
+def first_line(what: str) -> str:
+    """A secret on standard input: an argument would stand in the list of processes. Raises `TocsinError`."""
+    from tocsin.core.errors import TocsinError  # noqa: PLC0415
+
+    try:
+        return sys.stdin.buffer.readline(MAX_LINE).decode().strip()
+    except UnicodeDecodeError:
+        raise TocsinError(f"the {what} on standard input is not UTF-8 text") from None
 
 
 # The writer's thread lets go of the interpreter at every statement, ten times for a new alert. By default a busy loop would give it

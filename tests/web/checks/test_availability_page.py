@@ -1,12 +1,19 @@
 """``/availability``: the figures of a period for people."""
 
+import asyncio
+import re
+
 import pytest
 
 from tests.api.service import OTHER_SITE, Service
 from tests.checks.build import DOWN, FINE, Watched, a_check
 from tests.web.browser import Browser, a_person, sees_only
+from tocsin.checks.figures import Line
+from tocsin.checks.uptime import Uptime
 from tocsin.core.clock import HOUR, MINUTE
+from tocsin.core.times import to_text
 from tocsin.identity.model import Role
+from tocsin.web.checks.availability import left_out
 
 pytestmark = pytest.mark.claim("H5", "U5")
 
@@ -59,3 +66,33 @@ async def test_who_sees_one_site_sees_no_other(sqlite_service: Service) -> None:
     marta = await log_in(sqlite_service, OTHER_SITE)
     await marta.get("/availability")
     assert "Shop" not in marta.text
+
+
+def test_all_that_is_not_counted_is_named() -> None:
+    out = Uptime(up=HOUR, maintenance=3 * MINUTE, unknown=2 * MINUTE, paused=MINUTE)
+    assert left_out(Line(key="c", name="Shop", checks=(), uptime=out, budget=None)) == {
+        "maintenance": 3 * MINUTE,
+        "not seen": 2 * MINUTE,
+        "paused": MINUTE,
+    }
+    assert left_out(Line(key="c", name="Shop", checks=(), uptime=Uptime(up=HOUR), budget=None)) == {}
+
+
+@pytest.mark.claim("R2")
+async def test_maintenance_and_what_nobody_saw_are_told_apart(sqlite_service: Service) -> None:
+    world = sqlite_service.world
+    watched = await Watched.make(world, a_check(retries=0))
+    await watched.lives_for(10 * MINUTE, FINE)
+    work = {
+        "name": "New disks",
+        "matchers": [{"field": "site", "op": "=", "value": "main"}],
+        "ends_at": to_text(world.clock.now() + 20 * MINUTE),
+    }
+    await sqlite_service.writer.post("/maintenance", work, 201)
+    await asyncio.to_thread(world.core.refresh)
+    await watched.lives_for(19 * MINUTE, DOWN)
+    world.clock.at += 3 * HOUR
+    await watched.lives_for(5 * MINUTE, FINE)
+    marta = await log_in(sqlite_service)
+    await marta.get("/availability?days=1")
+    assert re.search(r"maintenance 1\d m.*not seen \d+ h", marta.text), marta.text[-1500:]

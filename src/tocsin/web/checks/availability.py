@@ -49,6 +49,12 @@ def meter(line: Line) -> Meter | None:
     return Meter(min(1_000, used), line.budget.left < 0)
 
 
+def left_out(line: Line) -> dict[str, int]:
+    """What counts neither way, by why: how long (ms); nothing of what did not happen."""
+    found = {"maintenance": line.uptime.maintenance, "not seen": line.uptime.unknown, "paused": line.uptime.paused}
+    return {why: length for why, length in found.items() if length}
+
+
 def headline(lines: list[Line], outages: int) -> str:
     """What a colleague would say."""
     broken = sum(line.budget is not None and line.budget.left < 0 for line in lines)
@@ -90,6 +96,7 @@ class AvailabilityPage(Controller):
             lines=lines[:LINES],
             unlisted=len(lines) - LINES,
             meter=meter,
+            left_out=left_out,
             outages=outages[:OUTAGES],
             outages_count=len(outages),
             any_check=bool(checks),
