@@ -542,3 +542,39 @@ async def test_a_deadlock_is_tried_again(postgresql_url: str) -> None:
 
 def _lock(tx: Tx, name: str) -> None:
     tx.sql.execute(sa.select(tables.settings).where(tables.settings.c.name == name).with_for_update())
+
+
+class Told:
+    """Waits for an answer without being a future: it is told in the very moment."""
+
+    def __init__(self, heard: list[str]) -> None:
+        self._heard, self.told = heard, asyncio.Event()
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, _result: None) -> None:
+        self._heard.append("answer")
+        self.told.set()
+
+    def set_exception(self, exception: BaseException) -> None:
+        raise exception
+
+
+async def test_what_a_commit_begins_takes_its_first_step_before_the_answer(writer: Writer) -> None:
+    writer.start()
+    heard: list[str] = []
+    pages: list[asyncio.Task[None]] = []
+
+    async def send() -> None:
+        heard.append("page")
+
+    def decide(tx: Tx, items: Sequence[str]) -> list[None]:
+        tx.after_commit(lambda: pages.append(asyncio.create_task(send())))
+        return [None for _ in items]
+
+    told = Told(heard)
+    writer.hand_in(decide, "an event", 1, told)
+    await asyncio.wait_for(told.told.wait(), 10)
+    await pages[0]
+    assert heard == ["page", "answer"]

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -286,7 +287,8 @@ class Writer:
             return
         with suppress(RuntimeError):  # the loop has ended: nobody is waiting any more
             actions = [*tx.committed, *self._followers]
-            loop.call_soon_threadsafe(_resolve_in_loop, actions, [answer for answer in answers if answer[0].loop is not None])
+            ours = [answer for answer in answers if answer[0].loop is not None]
+            loop.call_soon_threadsafe(partial(_resolve_in_loop, actions, ours, begun=bool(tx.committed)))
         _resolve([answer for answer in answers if answer[0].loop is None])
 
     def _settle(self, works: list[_Work]) -> None:
@@ -333,12 +335,20 @@ def _each_alone(tx: Tx, works: Sequence[Callable[[Tx], Any]]) -> list[Any]:
     return [work(tx) for work in works]
 
 
-def _resolve_in_loop(actions: list[Callable[[], None]], answers: list[tuple[_Work, Any]]) -> None:
+def _resolve_in_loop(actions: list[Callable[[], None]], answers: list[tuple[_Work, Any]], *, begun: bool) -> None:
+    """*begun*: tasks may have been begun, and they are to take their first step before the answers: a page leaves first."""
     for action in actions:
         try:
             action()
         except Exception:  # what follows a commit may fail; those who wait for it hear of it all the same
             log.exception("something that follows a commit failed")
+    if begun:
+        asyncio.get_running_loop().call_soon(_answer_in_loop, answers)
+    else:
+        _answer_in_loop(answers)
+
+
+def _answer_in_loop(answers: list[tuple[_Work, Any]]) -> None:
     failpoints.reach("answer.before")
     _resolve(answers)
 

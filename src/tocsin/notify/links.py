@@ -9,6 +9,7 @@ import base64
 import enum
 import hmac
 import uuid
+from functools import lru_cache
 
 import msgspec
 
@@ -62,7 +63,15 @@ def read(secret: bytes, text: str) -> Opened | None:
 
 
 def _seal(secret: bytes, body: bytes) -> bytes:
-    return hmac.digest(secret, b"tocsin-link-1" + body, "sha256")[:_SEAL]
+    sealing = _begun(secret).copy()
+    sealing.update(body)
+    return sealing.digest()[:_SEAL]
+
+
+@lru_cache(maxsize=4)
+def _begun(secret: bytes) -> "hmac.HMAC":
+    """Every message has four seals by one secret: a copy of a seal that has begun takes a third of the time of a new one."""
+    return hmac.new(secret, b"tocsin-link-1", "sha256")
 
 
 def links(secret: bytes, public_url: str, message_id: str) -> Links:
