@@ -18,7 +18,7 @@ _SECRETS = (
         re.compile(rf"(?<=/{page}/)[A-Za-z0-9_=-]{{16,}}") for page in ("invite", "reset")
     ],  # links that work once; /setup/ is shown on purpose, once
 )
-_SECRET_NAMES = re.compile(r"(?i)password|passwd|secret|authorization|cookie|(^|_)token$|(^|_)(api_?)?key$")
+_SECRET_NAMES = re.compile(r"(?i)password|passwd|secret|authorization|cookie|(^|_)token$|(^|(?<!dedup)_)(api_?)?key$")
 
 
 def redact(text: str) -> str:

@@ -159,7 +159,10 @@ def test_selections_survive_the_address(some: list[Selection]) -> None:
 def test_lines_are_called_by_what_tells_them_apart() -> None:
     one = Series(1, 1, "cpu_percent", "srv-1", (), 0)
     other, twin = Series(2, 1, "cpu_percent", "srv-2", (), 0), Series(3, 2, "cpu_percent", "srv-1", (), 0)
-    picture = rules.picture("percent")
+    picture = rules.picture("percent", rules.read("cpu_percent|swap_percent|load_1m"))
+    assert (picture.title, picture.unit) == ("Cpu, swap", "%")
+    picture = rules.picture("1m", rules.read("cpu_percent|load_1m"))
+    assert (picture.title, picture.unit) == ("Load 1m", "")
     assert rules.names_of([one, other], str)(one, picture) == "srv-1"
     assert rules.names_of([one, twin], lambda site: f"site {site}")(twin, picture) == "srv-1 (site 2)"
     with pytest.raises(InvalidInput, match="at most 12"):

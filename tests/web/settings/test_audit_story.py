@@ -61,6 +61,20 @@ def test_times_and_lists_and_browsers_are_told_in_words() -> None:
     }
 
 
+def test_conditions_and_steps_are_told_as_their_pages_say_them() -> None:
+    team = "019fa157-e580-79bb-9268-01099dad2ba4"
+    steps = [
+        {"delay_seconds": 0, "targets": [{"kind": "on_call", "id": ""}]},
+        {"delay_seconds": 900, "targets": [{"kind": "team", "id": team}]},
+    ]
+    fields = {"matchers": [{"field": "host", "op": "=", "value": "srv-21"}, {"field": "type", "op": "^", "value": "disk."}], "steps": steps}
+    told = tell(an_entry("policy.made", "policy:1", None, fields), NAMES, WHEN)
+    assert [one.after for one in told.changes] == [
+        "host is srv-21, type begins with disk.",
+        "at once: who is on call, after 15 min: a team",
+    ]
+
+
 def test_people_are_told_by_name_and_moments_on_the_readers_clock() -> None:
     ben = "019fa157-e580-79bb-9268-01099dad2ba3"
     names = namer({ben: "Ben", "ben@example.com": "Ben"})

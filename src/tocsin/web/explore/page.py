@@ -87,7 +87,7 @@ class ExplorePages(Controller):
             selections=selections,
             shown=rules.written(selections),
             without=rules.without,
-            pictures=[(rules.picture(unit), fits) for unit, fits in units],
+            pictures=[(rules.picture(unit, selections), fits) for unit, fits in units],
             most=charts.MOST_LINES,
             names=names,
             hosts=hosts,
@@ -146,7 +146,7 @@ def _drawn(
         before = history.curves(connection, series, earlier)
     beside = charts.Beside(_alerts(connection, viewer, series, time))
     named = rules.names_of(series, desk.site_name)
-    return charts.chart(rules.picture(asked.unit), curves, before, step // 1000, beside, named)
+    return charts.chart(rules.picture(asked.unit, selections), curves, before, step // 1000, beside, named)
 
 
 def _series(server: Server, connection: sa.Connection, viewer: Viewer, selections: list[Selection]) -> list[Series]:

@@ -16,7 +16,7 @@ MOST = 12  # selections
 BETWEEN = "|"
 SHORTEST, LONGEST = 10 * MINUTE, 1_100 * DAY
 _ONE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:@([^@{}|\s]+))?(?:\{([^{}|]+)\})?", re.ASCII)
-_UNITS = {"percent": "%", "ms": "ms", "bytes": "bytes", "celsius": "°C"}
+_UNITS = {"percent": "%", "ms": "ms", "seconds": "s", "bytes": "bytes", "celsius": "°C"}
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -96,9 +96,12 @@ def time_of(length: str, since: int | None, until: int | None, now: int) -> Time
     return Time(start, end)
 
 
-def picture(unit: str) -> Picture:
-    """The chart of everything with this unit."""
-    return Picture(unit, unit.replace("_", " ").capitalize(), (), _UNITS.get(unit, unit))
+def picture(unit: str, selections: Sequence[Selection]) -> Picture:
+    """The chart of all that is selected with this unit: called by the metrics in it."""
+    names = list(dict.fromkeys(one.name for one in selections if metrics.unit_of(one.name) == unit))
+    known = _UNITS.get(unit)
+    plain = [name.removesuffix(f"_{unit}") if known else name for name in names]
+    return Picture(unit, ", ".join(name.replace("_", " ") for name in plain).capitalize() or unit, (), known or "")
 
 
 def names_of(series: Sequence[Series], site_name: Callable[[int], str]) -> Callable[[Series, Picture], str]:

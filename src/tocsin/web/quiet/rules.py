@@ -27,7 +27,7 @@ REPEATS = (
     ("FREQ=MONTHLY", "Every month, on this day"),
     ("FREQ=MONTHLY;BYDAY=1SU", "Every first Sunday of the month"),
 )
-_SAYS = {"=": "is", "!=": "is not", "^": "begins with", "~": "fits", ">=": "is at least", "<=": "is at most"}
+SAYS = {"=": "is", "!=": "is not", "^": "begins with", "~": "fits", ">=": "is at least", "<=": "is at most"}
 
 
 Row = tuple[str, str, str]  # field, comparison, value
@@ -167,7 +167,7 @@ def _field(at: int, zone: ZoneInfo) -> str:
 
 def says(matchers: Matchers) -> str:
     """The conditions in words, as in ``host is srv-12 and type begins with disk``."""
-    return " and ".join(f"{one.field.removeprefix('attributes.')} {_SAYS[one.op.value]} {one.value or 'empty'}" for one in matchers)
+    return " and ".join(f"{one.field.removeprefix('attributes.')} {SAYS[one.op.value]} {one.value or 'empty'}" for one in matchers)
 
 
 def repeats(planned: Silence | Maintenance) -> str:

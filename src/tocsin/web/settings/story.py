@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from tocsin.audit.model import Entry
-from tocsin.core.times import from_datetime
+from tocsin.core.clock import SECOND
+from tocsin.core.times import from_datetime, in_words
 from tocsin.web.devices import device
 from tocsin.web.people import Name
+from tocsin.web.quiet.rules import SAYS
 
 VERBS: Mapping[str, str] = {
     "login": "signed in",
@@ -44,6 +46,14 @@ VERBS: Mapping[str, str] = {
     "contact.verified": "proved the contact",
     "contact.tested": "tried out the contact",
     "user.rules_changed": "changed what rings when for",
+}
+TARGETS = {
+    "schedule": "who is on call in a schedule",
+    "team": "a team",
+    "channel": "a channel",
+    "on_call": "who is on call",
+    "admins": "the administrators",
+    "shared": "all shared contacts",
 }
 OF_ONESELF = frozenset(("login", "logout", "password.invite", "password.reset"))
 FIRST = frozenset(("reason", "role", "sites", "status", "scopes", "by", "times_more"))
@@ -166,6 +176,15 @@ def _words(value: Any, name: Name, when: Callable[[int], str]) -> str:
             return ", ".join(_words(one, name, when) for one in items) or "none"
         case {"name": str() as called}:
             return called
+        case {"field": str() as field, "op": str() as op, "value": str() as wanted} if op in SAYS:
+            return f"{field} {SAYS[op]} {wanted}"
+        case {"delay_seconds": int() as seconds, "targets": list() as targets}:
+            whom = ", ".join(_words(one, name, when) for one in targets)
+            return f"{f'after {in_words(seconds * SECOND)}' if seconds else 'at once'}: {whom or 'nobody'}"
+        case {"kind": str() as kind, "id": str() as which}:
+            return TARGETS.get(kind, kind) if not which or name(which) == which else name(which)
+        case {"kind": str() as kind, **others} if not others and kind in TARGETS:
+            return TARGETS[kind]
         case dict() as table:
             return ", ".join(f"{_label(key)} {_words(one, name, when)}" for key, one in table.items()) or "none"
         case other:
