@@ -106,7 +106,7 @@ class Bench:
 
     def checks(self) -> list[Part]:
         """A thousand checks a minute."""
-        return checks.measure(self._work, self._options)
+        return checks.measure(self._tocsin, self._work, self._options)
 
     def history(self) -> list[Part]:
         """History of metrics, beside VictoriaMetrics."""

@@ -77,6 +77,11 @@ class Child:
         """Resident memory of the process and its children now."""
         return float(sum(process.memory_info().rss for process in self._tree())) / 2**20
 
+    def cpu_seconds(self) -> float:
+        """How much processor time the process has taken so far."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def peak_mib(self) -> float:
         """The most that the process itself ever had resident."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
