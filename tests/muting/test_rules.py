@@ -198,7 +198,7 @@ def test_the_index_finds_what_each_would_find_by_itself(texts: tuple[str, ...]) 
         "host~other-{}[0-9]*",
         "site=main host~other-{}",
         "type^disk. subject^x{}",
-        "host!=web-1 severity={}",
+        "host!=web-1 severity=5 subject=s{}",
     )
     crowd = [open_until(NOW + HOUR, *forms[n % 6].format(n).split(), number=n + 2) for n in range(400)]
     mine = open_until(NOW + HOUR, *texts)

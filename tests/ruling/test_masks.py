@@ -29,6 +29,7 @@ FIELDS = {
     "attributes.rack": ["r1", "r2", ""],
     "attributes.usage": ["97", ""],
 }
+SEVERITIES = ["[13]", "5|1"]  # one that fits no severity is refused
 PATTERNS = ["disk.*", "web-[0-9]", ".*full", "[13]", "r.", "", "9"]
 
 
@@ -36,8 +37,8 @@ PATTERNS = ["disk.*", "web-[0-9]", ".*full", "[13]", "r.", "", "9"]
 def matchers(draw: st.DrawFn) -> Matcher:
     field = draw(st.sampled_from(sorted(FIELDS)))
     op = draw(st.sampled_from(Op))
-    numbers = ["1", "3", "97", "-0.5"]
-    value = draw(st.sampled_from(PATTERNS if op is Op.REGEX else numbers if op in (Op.AT_LEAST, Op.AT_MOST) else FIELDS[field]))
+    numbers, patterns = (["1", "3"], SEVERITIES) if field == "severity" else (["1", "3", "97", "-0.5"], PATTERNS)
+    value = draw(st.sampled_from(patterns if op is Op.REGEX else numbers if op in (Op.AT_LEAST, Op.AT_MOST) else FIELDS[field]))
     return Matcher(field, op, value[:3] if op is Op.PREFIX else value)
 
 

@@ -231,10 +231,17 @@ def test_nothing_is_wrong_with_a_good_rule() -> None:
         (a_rule("colour=red"), "matchers[0].field"),
         (a_rule(mute=True), "matchers"),
         (a_rule("host~.*", mute=True), "matchers"),
+        (a_rule(severity=1), "matchers"),
+        (a_rule("host~.*", dedup_key="all"), "matchers"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(rule: EventRule, field: str) -> None:
     assert wrong(rule) == [field]
+
+
+def test_everything_may_be_louder_or_have_keys_of_its_own() -> None:
+    assert wrong(a_rule(severity=2)) == []
+    assert wrong(a_rule(dedup_key="{host}")) == []
 
 
 def test_an_expression_that_would_explode_takes_no_time() -> None:

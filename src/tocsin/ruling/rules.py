@@ -7,6 +7,7 @@ import msgspec
 
 from tocsin.core.clock import DAY, SECOND
 from tocsin.core.errors import FieldError, InvalidInput
+from tocsin.core.severity import Severity
 from tocsin.core.text import counted
 from tocsin.core.zones import is_zone
 from tocsin.events.model import Event
@@ -217,10 +218,16 @@ def faults(rule: EventRule, policies: Collection[str]) -> tuple[FieldError, ...]
     """Everything that is wrong with *rule*. *policies*: the ids of those that there are."""
     found = [*_own_faults(rule), *_action_faults(rule.actions, policies)]
     try:
-        Conditions(rule.matchers, "matchers", MATCH_FIELDS, may_be_wide=not rule.actions.mute)
+        Conditions(rule.matchers, "matchers", MATCH_FIELDS, may_be_wide=not _is_sweeping(rule.actions))
     except InvalidInput as error:
         found += error.errors
     return tuple(found)
+
+
+def _is_sweeping(actions: Actions) -> bool:
+    """Whether a rule that means everything would keep all there is from being told: as nothing, as info, or as one and the same problem."""
+    one_for_all = actions.dedup_key is not None and "{" not in actions.dedup_key
+    return actions.mute or actions.severity == Severity.INFO or one_for_all
 
 
 def _own_faults(rule: EventRule) -> Iterable[FieldError]:
