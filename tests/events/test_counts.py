@@ -1,14 +1,19 @@
 """Counting events for charts and dial: each once, whatever dies in between."""
 
+import asyncio
 from functools import partial
+from typing import cast
 
 import pytest
+import sqlalchemy as sa
 
 from tests.build import a_report
 from tests.fakes import NOW
 from tests.world import World
+from tocsin.bootstrap import Server
 from tocsin.core.clock import DAY, MINUTE, SECOND
 from tocsin.db.writer import Tx
+from tocsin.engine.steps import STEPS
 from tocsin.events import counts
 
 
@@ -75,3 +80,26 @@ async def test_old_counts_are_removed(world: World) -> None:
 
     await world.write(tidy_later)
     assert cells(world) == []
+
+
+async def test_a_round_of_counting_ends_though_events_go_on_coming(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+
+    def one_more(_connection: sa.Connection, _now: int) -> counts.Look:
+        rounds.append(len(rounds))
+        return counts.Look(rounds[-1], rounds[-1] + 1, ())
+
+    monkeypatch.setattr(counts, "look", one_more)
+    (step,) = (step for step in STEPS if step.name == "count events")
+    async with asyncio.timeout(10):
+        await step.run(cast("Server", world))
+    assert rounds == [0]
+
+
+async def test_a_round_of_counting_goes_on_after_a_full_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "AT_ONCE", 2)
+    await world.report(*(a_report(f"disk:/{n}") for n in range(5)))
+    world.clock.advance(5 * SECOND)
+    (step,) = (step for step in STEPS if step.name == "count events")
+    await step.run(cast("Server", world))
+    assert cells(world) == [(0, 5, 5)]

@@ -191,9 +191,9 @@ async def _count_events(server: Server) -> None:
         with core.database.read() as connection:
             return counts.look(connection, core.clock.now())
 
-    while found := await asyncio.to_thread(look):
-        if not await core.writer.run(partial(counts.add, found=found)):
-            return
+    is_more = True
+    while is_more and (found := await asyncio.to_thread(look)):
+        is_more = await core.writer.run(partial(counts.add, found=found)) and found.is_full
 
 
 async def _keep_history(server: Server) -> None:

@@ -41,6 +41,11 @@ class Look(msgspec.Struct, frozen=True):
     reached: int
     counts: tuple[Count, ...]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more may be left than came in while these were counted: that waits, or under load there would be no end of it."""
+        return self.reached - self.mark == AT_ONCE
+
 
 def mark(connection: sa.Connection) -> int:
     """The number of the last event that is counted."""
