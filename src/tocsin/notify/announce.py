@@ -49,12 +49,12 @@ class Announcer:
         """
         post = Post(tx, self._dispatch, now)
         earlier = progress_store.of(tx, [c.alert.number for c in changes if c.notice in _AGAIN])
-        plans: dict[PlanKey, Plan] = {}
+        begun: dict[PlanKey, _Beginning] = {}
         noted: list[AlertChange] = []
         for change in self.quiet.judge(tx, changes, now):
             told = _quieten(tx, change)
             if change.notice in PROBLEMS and change.alert.severity > Severity.INFO:
-                noted.append(self._begin(post, change, earlier.get(change.alert.number), plans))
+                noted.append(self._begin(post, change, earlier.get(change.alert.number), begun))
                 continue
             if change.notice in _GOOD_NEWS:
                 self._good_news(post, change, told)
@@ -64,7 +64,7 @@ class Announcer:
         post.write()
         return noted
 
-    def _begin(self, post: Post, change: AlertChange, earlier: Progress | None, plans: dict[PlanKey, Plan]) -> AlertChange:
+    def _begin(self, post: Post, change: AlertChange, earlier: Progress | None, known: dict[PlanKey, "_Beginning"]) -> AlertChange:
         """The escalation of an alert of which people have to hear, from its beginning: by the policy with which it was opened."""
         alert = change.alert
         if earlier is None:
@@ -76,37 +76,36 @@ class Announcer:
             (post.begun if change.is_new else post.moved).append(waits)
             return _with_details(change, {"told": f"nobody: muted by {change.muted_by}"})
         place = (policy.id, policy.version, alert.severity, alert.site_id, concerned(alert))
-        plan = plans.get(place)
-        if plan is None:  # alerts of one transaction begin alike
-            begun = rules.begin(0, 0, alert.severity, policy, post.now)
-            plan = plans[place] = carry_on(begun, policy, self._directory(alert), alert.site_id, post.now)
+        beginning = known.get(place)
+        if beginning is None:  # alerts of one transaction begin alike
+            beginning = known[place] = self._beginning(alert, policy, post.now)
+        plan = beginning.plan
         progress = replace(plan.progress, alert_number=alert.number, generation=alert.generation)
         (post.begun if change.is_new else post.moved).append(progress)
         kind = _kind_of(change.notice)
         post.carry_out(alert, [(kind if step.first else _kind(step, alert), step) for step in plan.steps], {})
-        return self._with_told(change, plan, policy, post.now)
+        if beginning.told is not None:
+            change = _with_details(change, beginning.told)
+        return replace(change, history=(*change.history, *beginning.further)) if beginning.further else change
+
+    def _beginning(self, alert: Alert, policy: EscalationPolicy, now: int) -> "_Beginning":
+        """The plan, and what the history must say of it: nobody was told, or not all who were meant; and a line for each further level."""
+        begun = rules.begin(0, 0, alert.severity, policy, now)
+        plan = carry_on(begun, policy, self._directory(alert), alert.site_id, now)
+        if plan.progress.state == Standing.ALONE:
+            return _Beginning(plan, {"told": f"nobody: {self._why_alone()}", **({"missed": plan.missed} if plan.missed else {})})
+        if not plan.steps:
+            silent = plan.progress.state == Standing.ENDED
+            return _Beginning(plan, {"told": f"nobody: {policy.name} has no level for this severity"} if silent else None)
+        first, further = plan.steps[0], plan.steps[1:]
+        more = _more(first)
+        told = {"told": contacts_of(first.reached.promises), **more} if more or further else None
+        return _Beginning(plan, told, tuple([_step_line(step, policy, SYSTEM, step.reason, now) for step in further]))
 
     def _directory(self, alert: Alert) -> Directory:
         """Everybody who may hear of *alert*: that a contact cannot be written to, others have to hear."""
         deaf = concerned(alert)
         return self._contacts.directory if deaf is None else without(self._contacts.directory, deaf)
-
-    def _with_told(self, change: AlertChange, plan: Plan, policy: EscalationPolicy, now: int) -> AlertChange:
-        """The change with what its line must say: nobody was told, or not all who were meant; and a line for each further level."""
-        if plan.progress.state == Standing.ALONE:
-            return _with_details(change, {"told": f"nobody: {self._why_alone()}", **({"missed": plan.missed} if plan.missed else {})})
-        if not plan.steps:
-            silent = plan.progress.state == Standing.ENDED
-            return _with_details(change, {"told": f"nobody: {policy.name} has no level for this severity"}) if silent else change
-        first, further = plan.steps[0], plan.steps[1:]
-        more = _more(first)
-        if more or further:
-            change = _with_details(change, {"told": contacts_of(first.reached.promises), **more})
-        return (
-            replace(change, history=(*change.history, *[_step_line(step, policy, SYSTEM, step.reason, now) for step in further]))
-            if further
-            else change
-        )
 
     def _why_alone(self) -> str:
         return "no contact is set up" if not self._contacts.all else "nobody whom the policy names can be reached"
@@ -244,6 +243,14 @@ class Announcer:
         return True
 
 
+class _Beginning(msgspec.Struct, frozen=True):
+    """How alerts that are alike begin: ``told`` goes into the line of what happened, ``further`` are lines of their own."""
+
+    plan: Plan
+    told: dict[str, object] | None
+    further: tuple[HistoryLine, ...] = ()
+
+
 class Asked(msgspec.Struct, frozen=True):
     """What somebody's asking for the next level comes to."""
 
@@ -252,11 +259,12 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 _GOOD_NEWS = (Notice.ACKNOWLEDGED, Notice.RESOLVED)
+_KINDS = {notice: Kind(notice.value) for notice in Notice}
 _AGAIN = (Notice.ESCALATED, Notice.REPEATED)  # the escalation begins again, by the policy that the alert has
 
 
 def _kind_of(notice: Notice | None) -> Kind:
-    return Kind((notice or Notice.OPENED).value)
+    return _KINDS[notice or Notice.OPENED]
 
 
 def _kind(step: Done, alert: Alert) -> Kind:

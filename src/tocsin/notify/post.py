@@ -79,6 +79,8 @@ class Post:
         moment if that comes earlier.
         """
         last = {promise.contact.id: step for _, step in steps for promise in step.reached.promises}
+        if not last:
+            return
         ids = self._ids(steps)
         wanted: list[tuple[Message, Promise]] = []
         for kind, step in steps:

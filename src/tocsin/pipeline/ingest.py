@@ -63,7 +63,8 @@ class Ingest:
     def take(self, tx: Tx, batches: Sequence[Batch]) -> list[Taken]:
         """A group for `Writer.submit`: all *batches* together, each answered by itself."""
         now = self._clock.now()
-        work = _Work(tx, now, self._site_finder(tx, now), _known_ids(tx, batches))
+        fresh = new_ids(now, sum(len(batch.members) for batch in batches))
+        work = _Work(fresh, self._site_finder(tx, now), _known_ids(tx, batches))
         taken = [work.describe(batch) for batch in batches]
         changes = _Fold(tx, self._policy, now).apply(work.events, self._ruled(work, now))
         with tx.pipeline():
@@ -74,8 +75,9 @@ class Ingest:
             if heard:
                 listener(tx, heard, now)
         _note_numbers(tx, work.numbers, work.skews, now)
-        for batch in batches:
-            self._keep_rejected(tx, batch, now)
+        for batch, answer in zip(batches, taken, strict=True):
+            if None in answer.ids:
+                self._keep_rejected(tx, batch, now)
         return taken
 
     def _ruled(self, work: "_Work", now: int) -> list[Ruled] | None:
@@ -101,9 +103,8 @@ class Ingest:
 
     def _keep_rejected(self, tx: Tx, batch: Batch, now: int) -> None:
         rejected = [member for member in batch.members if isinstance(member, Rejected)]
-        if rejected:
-            site = self._sites.find(batch.site or "main")
-            event_store.quarantine(tx, rejected, site.id if site else None, batch.key_id, now)
+        site = self._sites.find(batch.site or "main")
+        event_store.quarantine(tx, rejected, site.id if site else None, batch.key_id, now)
 
 
 def _known_ids(tx: Tx, batches: Sequence[Batch]) -> set[str]:
@@ -114,8 +115,9 @@ def _known_ids(tx: Tx, batches: Sequence[Batch]) -> set[str]:
 class _Work:
     """Describes the events of all batches and sorts out what came before."""
 
-    def __init__(self, tx: Tx, now: int, find_site: Callable[[str], Site], known: set[str]) -> None:
-        self._tx, self._now, self._find_site, self._known = tx, now, find_site, known
+    def __init__(self, fresh: Sequence[str], find_site: Callable[[str], Site], known: set[str]) -> None:
+        """*fresh*: ids for all that was sent without one. *known*: ids that are stored already."""
+        self._fresh, self._find_site, self._known = iter(fresh), find_site, known
         self.events: list[Event] = []
         self.sites: list[str] = []  # of each event
         self.numbers: dict[tuple[int, str], list[int]] = {}
@@ -124,13 +126,12 @@ class _Work:
     def describe(self, batch: Batch) -> Taken:
         ids: list[str | None] = []
         duplicates = 0
-        fresh = iter(new_ids(self._now, len(batch.members)))
         for member in batch.members:
             if isinstance(member, Rejected):
                 ids.append(None)
                 continue
             sent = member.input.id
-            event_id = next(fresh) if sent is None else sent.lower()
+            event_id = next(self._fresh) if sent is None else sent.lower()
             ids.append(event_id)
             if sent is not None:
                 if event_id in self._known:
@@ -273,7 +274,8 @@ class _Fold:
         else:
             previous = self._previous.get(place)
             change = rules.open_alert(event, previous, self._numbers.next, self._policy, self._now)
-            change = flaps.came_back(change, previous, self._now)
+            if previous is not None:
+                change = flaps.came_back(change, previous, self._now)
         if ruling is not None or change.alert.hold is not None:
             change = ruled(change, alert, event, ruling, self._now)
         if change.alert.hold is not None or change.alert.flap is not None or change.alert.noise_at is not None:
