@@ -18,7 +18,7 @@ async def scrape(service: Service) -> dict[str, float]:
     return {found[1]: float(found[2]) for found in map(LINE.match, lines) if found}
 
 
-@pytest.mark.claim("B13", "X2")
+@pytest.mark.claim("B11", "B13", "X2")
 async def test_its_own_work_and_what_that_takes_is_measured(service: Service) -> None:
     before = await scrape(service)
     assert (before["tocsin_events_accepted_total"], before["tocsin_deliveries_sent_total"]) == (0, 0)

@@ -192,7 +192,7 @@ async def test_two_hundred_kills_at_random_moments_change_no_answer(world: World
     await be_killed(world, 20)
 
 
-@pytest.mark.claim("K13", "origin:M7", "T6", "X6")
+@pytest.mark.claim("B11", "K13", "origin:M7", "T6", "X6")
 async def test_raw_history_goes_after_its_days_and_roll_ups_of_hours_after_two_years(world: World) -> None:
     samples = samples_of(world, 30, until=midnight(world), series=2, step=12 * HOUR)
     await record(world, samples)
