@@ -46,6 +46,18 @@ async def test_a_sample_that_comes_again_does_no_harm_and_the_first_stays(world:
     assert [value for _, value in points(world)] == [3.0, 2.0, 1.0]
 
 
+@pytest.mark.claim("origin:A2")
+async def test_what_several_send_at_once_is_counted_for_each(world: World) -> None:
+    async def record_all(*batches: list[Sample]) -> list[Recorded]:
+        return await world.write(lambda tx: world.core.history.record_all(tx, batches, world.clock.now()))
+
+    first, second = [a_sample(world, value=1.0)], [a_sample(world, value=2.0, ago=MINUTE), a_sample(world, value=9.0, host="web2")]
+    assert await record_all(first, [], second) == [Recorded(1), Recorded(0), Recorded(2)]
+    again = [a_sample(world, value=7.0, ago=MINUTE), a_sample(world, value=8.0, ago=2 * MINUTE)]
+    assert await record_all([a_sample(world, value=3.0, ago=2 * MINUTE)], again) == [Recorded(1), Recorded(0, 2)]
+    assert [value for _, value in points(world)] == [3.0, 2.0, 1.0], "of two of one moment the first stays, whoever sent it"
+
+
 async def test_series_are_told_apart_by_site_name_host_and_labels(world: World) -> None:
     samples = [
         a_sample(world, "disk_percent", mount="/"),

@@ -275,7 +275,8 @@ def _record(tx: Tx, batches: Sequence[Batch]) -> list[Recorded]:
     for one in batches:
         if one.card is not None:
             one.server.core.roll.hear(tx, one.site_id, one.card)
-    return [one.server.core.history.record(tx, one.samples, one.server.core.clock.now()) for one in batches]
+    core = batches[0].server.core
+    return core.history.record_all(tx, [one.samples for one in batches], core.clock.now())
 
 
 def _read(server: Server, caller: Caller, body: bytes, encoding: str, kind: str) -> Decoded:

@@ -13,7 +13,7 @@ from tocsin.audit.model import Who
 from tocsin.db.writer import Tx
 from tocsin.metrics import packing, queries, removing, rolling, store, trimming
 from tocsin.metrics.model import Curve, Question, Reading, Recorded, Removed, Sample, Series, SeriesFilter
-from tocsin.metrics.store import HistoryStore, Key, Point
+from tocsin.metrics.store import HistoryStore, Key, Point, Row
 
 if TYPE_CHECKING:
     from tocsin.metrics.packs import Columns
@@ -78,19 +78,48 @@ class History:
 
     def record(self, tx: Tx, samples: Sequence[Sample], now: int) -> Recorded:
         """Keeps *samples*, which must have been checked (rules.py), and makes the series that are missing."""
+        return self.record_all(tx, [samples], now)[0]
+
+    def record_all(self, tx: Tx, batches: Sequence[Sequence[Sample]], now: int) -> list[Recorded]:
+        """Like `record`, for what several have sent: the samples of a series lie side by side, and are written together."""
         self._forget_removed(tx)
+        ids = [self._ids_for(tx, samples, now) for samples in batches]
+        stored = [
+            [(one, sample) for one, sample in zip(known, samples, strict=True) if one is not None and isfinite(sample.value)]
+            for known, samples in zip(ids, batches, strict=True)
+        ]
+        added = self._add(tx, [[(series_id, sample.at, sample.value) for series_id, sample in some] for some in stored], now)
+        for follower in self._followers:
+            for some in stored:
+                wanted = [pair for pair in some if follower.wants(pair[1].name)]
+                if wanted:
+                    follower.stored(tx, wanted, now)
+        return [
+            Recorded(new, len(some) - new, _refused(known, samples) if len(some) < len(known) else ())
+            for new, some, known, samples in zip(added, stored, ids, batches, strict=True)
+        ]
+
+    def _ids_for(self, tx: Tx, samples: Sequence[Sample], now: int) -> list[int | None]:
         keys = [(sample.site_id, sample.name, sample.host, sample.labels) for sample in samples]
         ids = [*map(self._known.get, keys)]
         if None in ids:
             learned = self._learn(tx, _firsts(keys, ids, samples), now)
-            ids = [learned.get(key) if series_id is None else series_id for key, series_id in zip(keys, ids, strict=True)]
-        stored = [(one, sample) for one, sample in zip(ids, samples, strict=True) if one is not None and isfinite(sample.value)]
-        added = self._keeper.add(tx, [(series_id, sample.at, sample.value) for series_id, sample in stored], now)
-        for follower in self._followers:
-            wanted = [pair for pair in stored if follower.wants(pair[1].name)]
-            if wanted:
-                follower.stored(tx, wanted, now)
-        return Recorded(added, len(stored) - added, _refused(ids, samples) if len(stored) < len(ids) else ())
+            return [learned.get(key) if series_id is None else series_id for key, series_id in zip(keys, ids, strict=True)]
+        return ids
+
+    def _add(self, tx: Tx, batches: Sequence[Sequence[Row]], now: int) -> list[int]:
+        """How many of each batch were new. If any was there before, they are added one by one: else it is not known whose it was."""
+        if len(batches) == 1:
+            return [self._keeper.add(tx, batches[0], now)]
+        together = [row for rows in batches for row in rows]
+        tx.driver.execute("SAVEPOINT adding")
+        if self._keeper.add(tx, together, now) == len(together):
+            added = [len(rows) for rows in batches]
+        else:
+            tx.driver.execute("ROLLBACK TO SAVEPOINT adding")
+            added = [self._keeper.add(tx, rows, now) for rows in batches]
+        tx.driver.execute("RELEASE SAVEPOINT adding")
+        return added
 
     def fill(self, tx: Tx, columns: "Mapping[Key, Columns]", until: int) -> None:
         """Takes whole days of many series at once, up to the midnight *until*; nobody follows (filling.py). Raises `Conflict`."""

@@ -57,8 +57,7 @@ class Receiver:
         return Written(len(points) - found.refused - full, found.refused + full, reasons)
 
     def _record(self, tx: Tx, batches: Sequence[list[Sample]]) -> list[Recorded]:
-        now = self._clock.now()
-        return [self._history.record(tx, samples, now) for samples in batches]
+        return self._history.record_all(tx, batches, self._clock.now())
 
 
 class ExporterDesk:
