@@ -167,7 +167,7 @@ class World:
             core.roll.expire,
             actions.find_company,
         )
-        while any(await asyncio.gather(*[self.write(step) for step in steps])):  # one transaction, as the writer groups what is at hand
+        while await self.write(lambda tx: sum(step(tx) for step in steps)):  # one transaction, as the writer groups what is at hand
             pass
         await self.delivery.look_up_unknown()
         await asyncio.gather(*self.delivery.asking.values())
