@@ -1,10 +1,14 @@
 """Connections for reading: what happens to them is told in the program's own words."""
 
+from contextlib import closing
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from tocsin.core.errors import Unavailable
 from tocsin.db.engine import Database
+from tocsin.db.schema import upgrade
 
 
 def be_cut_off(database: Database, url: str) -> None:
@@ -24,3 +28,18 @@ def test_a_read_that_the_database_server_cuts_off_is_unavailable_and_the_next_on
     with database.read() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
     database.close()
+
+
+def test_a_look_finds_a_row_or_none(database: Database) -> None:
+    query = "SELECT 1 FROM settings WHERE name = ? OR name = ?"
+    assert database.finds(query, "schema_oldest", "nothing of that name")
+    assert not database.finds(query, "nothing of that name", "nor of that")
+
+
+def test_a_look_into_a_file_that_is_gone_says_so(tmp_path: Path) -> None:
+    with closing(Database(f"sqlite:///{tmp_path}/tocsin.db")) as database:
+        upgrade(database)
+        assert database.finds("SELECT 1 FROM settings")
+        (tmp_path / "tocsin.db").unlink()
+        with pytest.raises(Unavailable, match="the database file was deleted or replaced"):
+            database.finds("SELECT 1 FROM settings")

@@ -86,15 +86,29 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A read connection inside one consistent snapshot. Raises `Unavailable` when the database cannot be read."""
+        with self._reader() as connection:
+            connection.exec_driver_sql("BEGIN" if self.is_sqlite else "BEGIN READ ONLY")
+            try:
+                yield connection
+            finally:
+                if not connection.invalidated:  # a connection that was cut has nothing to end: its own fault is to be heard
+                    connection.exec_driver_sql("ROLLBACK")
+
+    def finds(self, query: str, *values: object) -> bool:
+        """Whether *query* (its *values* stand as ``?``) finds a row: a look before work, for a quarter of what a `read` costs.
+
+        One statement is a snapshot by itself. Raises `Unavailable` when the database cannot be read.
+        """
+        with self._reader() as connection:
+            text = query if self.is_sqlite else query.replace("?", "%s")
+            return connection.exec_driver_sql(f"{text} LIMIT 1", values).first() is not None
+
+    @contextmanager
+    def _reader(self) -> Iterator[sa.Connection]:
         try:
             self.check_file()
             with self._readers.connect() as connection:
-                connection.exec_driver_sql("BEGIN" if self.is_sqlite else "BEGIN READ ONLY")
-                try:
-                    yield connection
-                finally:
-                    if not connection.invalidated:  # a connection that was cut has nothing to end: its own fault is to be heard
-                        connection.exec_driver_sql("ROLLBACK")
+                yield connection
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.OperationalError) as error:
             if is_statement_lost(error):
                 self.stop_preparing()

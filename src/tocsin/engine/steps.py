@@ -113,12 +113,7 @@ async def _find_silent_hosts(server: Server) -> None:
 async def _find_company(server: Server) -> None:
     """Alerts of which nobody could be told, once somebody can be."""
     core = server.core
-
-    def is_anybody_waited_for() -> bool:
-        with core.database.read() as connection:
-            return progress_store.is_anybody_waited_for(connection)
-
-    if await asyncio.to_thread(is_anybody_waited_for):
+    if await asyncio.to_thread(progress_store.is_anybody_waited_for, core.database):
         while await core.writer.run(core.actions.find_company):
             pass
 

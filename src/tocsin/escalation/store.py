@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.db import bulk, tables
+from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
 from tocsin.escalation.model import EscalationPolicy, Progress
 
@@ -61,9 +62,9 @@ def due(tx: Tx, now: int, limit: int, only: int | None = None) -> list[Progress]
     return [Progress(*row) for row in tx.driver.execute(sql, (now, *(() if only is None else (only,)), limit)).fetchall()]
 
 
-def is_anybody_waited_for(connection: sa.Connection) -> bool:
+def is_anybody_waited_for(database: Database) -> bool:
     """Whether there are alerts of which nobody could be told."""
-    return connection.exec_driver_sql("SELECT 1 FROM escalations WHERE state = 'alone' LIMIT 1").first() is not None
+    return database.finds("SELECT 1 FROM escalations WHERE state = 'alone'")
 
 
 def alone(tx: Tx, limit: int) -> list[Progress]:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from tocsin.core.errors import NotFound
 from tocsin.db import tables
+from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
 from tocsin.hosts.model import Host, Token
 
@@ -56,6 +57,11 @@ def other_name(tx: Tx, host: Host) -> str | None:
     h = _HOSTS.c
     since = (h.site_id == host.site_id, h.agent_id == host.agent_id, h.id != host.id, h.last_seen_at > host.last_seen_at)
     return tx.sql.execute(sa.select(h.name).where(*since).order_by(h.last_seen_at.desc()).limit(1)).scalar_one_or_none()
+
+
+def is_any_due(database: Database, now: int) -> bool:
+    """Whether one's silence is to be told."""
+    return database.finds("SELECT 1 FROM hosts WHERE due_at <= ?", now)
 
 
 def due(connection: sa.Connection, now: int, limit: int) -> list[str]:

@@ -76,10 +76,7 @@ class Pulse:
     def is_due(self, database: Database) -> bool:
         """Whether there is something to decide, or to note."""
         now = self._clock.now()
-        with database.read() as connection:
-            if store.due(connection, now, 1):
-                return True
-            return not 0 <= now - self._noted_at < NOTED_EVERY and store.count(connection) > 0
+        return store.is_any_due(database, now) or (not 0 <= now - self._noted_at < NOTED_EVERY and store.is_any(database))
 
     def expire(self, tx: Tx) -> int:
         """Tells of jobs that are late or do not end; how many were looked at. Called again until it is none."""

@@ -55,8 +55,7 @@ class HostRoll:
         if self._was_away(now) is not None:
             return True
         self.note_look(now)
-        with database.read() as connection:
-            return bool(store.due(connection, now, 1))
+        return store.is_any_due(database, now)
 
     def expire(self, tx: Tx) -> int:
         """Tells of hosts that are silent; how many were looked at. Called again until it is none."""

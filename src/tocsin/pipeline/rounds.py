@@ -98,7 +98,7 @@ class Rounds:
         """Claims what is due within a second, and begins each at its moment; how many."""
         await self._mind_the_clock()
         until, free = self._clock.now() + AHEAD, AT_ONCE - len(self._under_way)
-        if free <= 0 or not await asyncio.to_thread(self._is_any_due, until):
+        if free <= 0 or not await asyncio.to_thread(store.is_any_due, self._database, self._clock.now(), until):
             return 0
         claimed = await self._writer.run(self._desk.claim(until, free))
         for check in claimed:
@@ -120,10 +120,6 @@ class Rounds:
         """Until no look is under way."""
         while self._under_way:
             await asyncio.gather(*self._under_way, return_exceptions=True)
-
-    def _is_any_due(self, until: int) -> bool:
-        with self._database.read() as connection:
-            return store.is_any_due(connection, self._clock.now(), until)
 
     async def _look_when_due(self, check: Check) -> None:
         early = (check.due_at or 0) - self._clock.now()

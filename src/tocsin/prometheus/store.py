@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from tocsin.core.errors import NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.db import tables
+from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
 from tocsin.prometheus.model import Target
 
@@ -52,6 +53,11 @@ def failing(connection: sa.Connection) -> int:
     """How many that are asked did not answer the last time."""
     query = sa.select(sa.func.count()).select_from(_TABLE).where(_TABLE.c.enabled, _TABLE.c.failures > 0)
     return int(connection.execute(query).scalar_one())
+
+
+def is_any_due(database: Database, now: int) -> bool:
+    """Whether one is to be asked now."""
+    return database.finds("SELECT 1 FROM exporters WHERE next_at <= ? AND enabled", now)
 
 
 def due(connection: sa.Connection, now: int, limit: int) -> list[Target]:
