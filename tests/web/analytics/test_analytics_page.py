@@ -31,6 +31,8 @@ async def test_it_shows_the_figures_of_the_period_in_the_address(service: Servic
     assert 'aria-current="true">30 days' in browser.page.text
     await browser.get("/analytics?from=2020-01-01T00:00:00Z&to=2020-02-01T00:00:00Z")
     assert "Nothing happened in this time" in browser.text
+    assert 'name="from" value="2020-01-01T00:00:00Z"' in browser.page.text
+    assert "analytics?from=2020-01-01T00:00:00Z&amp;to=2020-02-01T00:00:00Z&amp;site=" in browser.page.text
 
 
 async def test_what_has_just_happened_is_counted_and_so_is_what_happens_a_moment_later(sqlite_service: Service) -> None:
