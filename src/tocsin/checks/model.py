@@ -466,7 +466,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     again_in: int
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True):
+class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stretch of time in one status. ``ends_at`` None: it lasts."""
 
     check_id: str

@@ -278,7 +278,7 @@ def spans(connection: sa.Connection, check_ids: Collection[str], start: int, end
             .where(_s.check_id.in_(part), _s.starts_at < end, sa.or_(_s.ends_at.is_(None), _s.ends_at > start))
             .order_by(_s.check_id, _s.starts_at)
         )
-        for check_id, status, starts_at, ends_at, cause, words in connection.execute(query).cursor.fetchall():
+        for check_id, status, starts_at, ends_at, cause, words in connection.execute(query).cursor:  # type: ignore[attr-defined]  # a driver's can be walked
             one = Span(check_id=check_id, status=_STATUSES[status], starts_at=starts_at, ends_at=ends_at, cause=cause, words=words)
             found[check_id].append(one)
     return found

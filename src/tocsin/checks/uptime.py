@@ -8,7 +8,7 @@ from tocsin.checks.model import Check, Span, Status
 from tocsin.core.clock import MINUTE, SECOND
 
 
-class Outage(msgspec.Struct, frozen=True, kw_only=True):
+class Outage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One stretch of time down. ``ends_at`` None: it lasts. ``lasted`` (ms): as far as it lies in the period asked for."""
 
     check_id: str
@@ -76,6 +76,9 @@ def clipped(check: Check, spans: Iterable[Span], start: int, end: int) -> list[S
     """The stretches of a period, without gap from when the check was made; one that lasts ends where nobody has looked any more."""
     found: list[Span] = []
     for span in spans:
+        if _is_within(span, start, end):
+            found.append(span)
+            continue
         until = end if span.ends_at is None else span.ends_at
         known = until if span.ends_at is not None or span.status in (Status.PAUSED, Status.UNKNOWN) else min(until, seen_until(check))
         _add(found, span, max(start, span.starts_at), min(end, known))
@@ -84,19 +87,26 @@ def clipped(check: Check, spans: Iterable[Span], start: int, end: int) -> list[S
     return found
 
 
+def _is_within(span: Span, start: int, end: int) -> bool:
+    """Whether all of it lies in the period, as most do; and there may be many."""
+    return span.ends_at is not None and start <= span.starts_at < span.ends_at <= end
+
+
 def _add(found: list[Span], span: Span, starts_at: int, ends_at: int) -> None:
     if starts_at < ends_at:
-        whole = starts_at == span.starts_at and ends_at == span.ends_at  # as most are, and there may be many
-        found.append(span if whole else msgspec.structs.replace(span, starts_at=starts_at, ends_at=ends_at))
+        found.append(msgspec.structs.replace(span, starts_at=starts_at, ends_at=ends_at))
 
 
 def uptime(spans: Sequence[Span]) -> Uptime:
     """The figures of stretches that were `clipped`."""
-    times = dict.fromkeys((status.value for status in Status), 0)
+    times: dict[Status, int] = dict.fromkeys(Status, 0)
+    downs = []
     for span in spans:
-        times[span.status.value] += _length(span)
-    downs = [_length(span) for span in spans if span.status is Status.DOWN]
-    return Uptime(**times, outages=len(downs), longest=max(downs, default=0))
+        length = _length(span)
+        times[span.status] += length
+        if span.status is Status.DOWN:
+            downs.append(length)
+    return Uptime(**{status.value: time for status, time in times.items()}, outages=len(downs), longest=max(downs, default=0))
 
 
 def _length(span: Span) -> int:
@@ -108,8 +118,7 @@ def outages(check: Check, spans: Sequence[Span], start: int, end: int) -> list[O
     found = []
     for span in spans:
         if span.status is Status.DOWN:
-            inside = clipped(check, [span], start, end)
-            lasted = sum(_length(one) for one in inside if one.status is Status.DOWN)
+            lasted = _length(span) if _is_within(span, start, end) else _down(clipped(check, [span], start, end))
             found.append(
                 Outage(
                     check_id=span.check_id,
@@ -121,3 +130,7 @@ def outages(check: Check, spans: Sequence[Span], start: int, end: int) -> list[O
                 )
             )
     return found[::-1]
+
+
+def _down(spans: Iterable[Span]) -> int:
+    return sum(_length(span) for span in spans if span.status is Status.DOWN)
