@@ -64,7 +64,7 @@ async def take(context: BrowserContext, address: str, path: Path, *, whole: bool
         size = page.viewport_size or WIDE
         height = int(await page.evaluate("document.documentElement.scrollHeight"))
         await page.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
-        await page.wait_for_timeout(100)
+        await page.wait_for_timeout(500)  # charts further down are drawn now
     await page.screenshot(path=path, animations="disabled")
     await page.close()
     sys.stdout.write(f"{path.relative_to(ROOT)}\n")

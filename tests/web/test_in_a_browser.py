@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_playwright, expect
 
 from tests import showcase
 from tests.conftest import Databases
-from tests.web import every_page, looks
+from tests.web import every_page, loading, looks
 from tests.web.browsing import ARGS, NARROW, WIDE, chromium
 from tests.web.site import Site
 
@@ -70,6 +71,27 @@ CONTROLLED = """() => new Promise(done => {
   const worker = navigator.serviceWorker;
   if (worker.controller) done(); else worker.addEventListener("controllerchange", done);
 })"""
+
+
+MOST = 100_000  # bytes of a first view
+NO_VIEW = {"api-docs", "not-there"}  # a book to look things up in; an error
+
+
+@pytest.mark.claim("K17")
+async def test_the_first_view_of_every_page_is_light(site: Site) -> None:
+    cookie, known = site.cookie(showcase.MARTA), every_page.known(site)
+    views = {**every_page.PAGES, "login": every_page.STRANGERS["login"]}
+    async with httpx.AsyncClient(base_url=site.url, timeout=60) as client:
+        for name, address in views.items():
+            if name in NO_VIEW:
+                continue
+            client.cookies.clear()
+            if name != "login":
+                client.cookies.set(str(cookie["name"]), str(cookie["value"]))
+            page, sizes = await loading.loaded(client, address.format_map(known))
+            assert sum(sizes.values()) <= MOST, (name, sizes)
+            assert any(place.endswith(".css") for place in sizes), name
+            assert ("hx-get=" in page) == ("htmx.min" in page), name  # who exchanges parts has what does it, and nobody else
 
 
 @pytest.mark.claim("K19", "A20")

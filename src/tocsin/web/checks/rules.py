@@ -562,6 +562,9 @@ FINEST = 2 * DAY  # so long every look is kept
 GAP = 3  # intervals without a look are a gap in the chart
 
 
+TENTHS = 100  # ms: below, tenths are told
+
+
 def chart(looks: Sequence[tuple[int, float | None]], interval: int, spans: Sequence[Span]) -> dict[str, Any]:
     """Response times for the chart, in order of time: ``looks`` are moments (ms) with what they took. Where nobody looked is a gap.
 
@@ -574,7 +577,7 @@ def chart(looks: Sequence[tuple[int, float | None]], interval: int, spans: Seque
             times.append(times[-1] + interval)
             values.append(None)
         times.append(at // SECOND)
-        values.append(None if ms is None else round(ms, 1))
+        values.append(None if ms is None else round(ms, 1 if ms < TENTHS else None))
     return {
         "kind": "line",
         "times": times,

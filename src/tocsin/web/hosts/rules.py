@@ -189,7 +189,7 @@ def chart(
     for number, (name, one, shift) in enumerate(lines):
         values: list[float | None] = [None] * len(times)
         for at, value in one.points:
-            values[place[(at + shift) // SECOND]] = round(value / pictured.divisor, 3)
+            values[place[(at + shift) // SECOND]] = brief(value / pictured.divisor)
         series.append({"name": name, "colour": "ink-3" if shift else _COLOURS[number % len(_COLOURS)], "values": values})
     found: dict[str, Any] = {
         "kind": "line",
@@ -206,10 +206,15 @@ def chart(
     if envelope:
         bounds = dict(zip((at // SECOND for at, _ in curves[0].points), envelope, strict=True))
         found["band"] = {
-            "low": [None if at not in bounds else round(bounds[at][0] / pictured.divisor, 3) for at in times],
-            "high": [None if at not in bounds else round(bounds[at][1] / pictured.divisor, 3) for at in times],
+            "low": [None if at not in bounds else brief(bounds[at][0] / pictured.divisor) for at in times],
+            "high": [None if at not in bounds else brief(bounds[at][1] / pictured.divisor) for at in times],
         }
     return found
+
+
+def brief(value: float) -> float:
+    """As many places as can be read off a chart: three below ten, none from a thousand on. The rest would only be sent."""
+    return round(value, 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1_000 else None)
 
 
 def _with_gaps(moments: Sequence[int], step: int) -> list[int]:

@@ -476,11 +476,24 @@ async function draw(figure) {
   if (figure.dataset.renew) setTimeout(() => renew(figure), figure.dataset.renew * 1000);
 }
 
+// Those further down, when somebody comes near them or prints the page.
+const coming = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      coming.unobserve(target);
+      draw(target);
+    }
+  },
+  { rootMargin: "150px" },
+);
+addEventListener("beforeprint", () => document.querySelectorAll("[data-chart]").forEach(draw));
+
 // The first alone, so that it is not kept waiting by those below it.
 export async function drawCharts(root = document) {
   const [first, ...others] = root.querySelectorAll("[data-chart]");
   if (first) await draw(first).catch(() => undefined);
-  others.forEach(draw);
+  for (const one of others) coming.observe(one);
 }
 
 drawCharts();
