@@ -7,6 +7,8 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
 
+import sqlalchemy as sa
+
 from bench.figures import Bound, Options, Part, Row
 from bench.memory import fill
 from bench.noise import Watch, percentile
@@ -16,7 +18,8 @@ from tocsin.bootstrap import Core, build_core
 from tocsin.checks.model import Definition, TcpTarget
 from tocsin.core.clock import DAY, HOUR, MINUTE, SystemClock, monotonic
 from tocsin.core.ids import new_ids
-from tocsin.db.tables import check_spans
+from tocsin.db.engine import Database
+from tocsin.db.tables import check_spans, checks, events, heartbeats, hosts, users
 from tocsin.db.writer import Tx
 from tocsin.heartbeats import store as heartbeat_store
 from tocsin.heartbeats.model import Heartbeat, Schedule
@@ -45,8 +48,32 @@ PAGES = {
     "heartbeats": "/heartbeats",
     "events, a word in the text": "/events?q=987",
     "analytics, 30 days": "/analytics?days=30",
-    **{name: f"/settings/{name}" for name in ("me", "people", "keys", "sites", "channels", "contacts", "thresholds", "audit", "health")},
+    "alerts, the dearest first": "/alerts?sort=-impact",
+    "alerts, resolved": "/alerts?status=resolved",
+    "an event": "/events/{event}",
+    "quarantine": "/events/quarantine",
+    "analytics, 90 days": "/analytics?days=90",
+    "a check": "/checks/{check}",
+    "a check's form": "/checks/new",
+    "availability of sites, 90 days": "/availability?by=site&days=90",
+    "a host": "/hosts/{host}",
+    "a heartbeat": "/heartbeats/{job}",
+    "explore": "/explore",
+    "calendars": "/oncall/calendars",
+    "teams": "/oncall/teams",
+    "a schedule's form": "/oncall/new",
+    "a policy's form": "/policies/new",
+    "a rule's form": "/rules/new",
+    "a silence's form": "/silences/new?host=web-1.example.com",
+    "first run": "/welcome?step=whmcs",
+    "a site": "/settings/sites/main",
+    "a person": "/settings/people/{person}",
+    **{
+        name: f"/settings/{name}"
+        for name in ("me", "people", "keys", "sites", "channels", "contacts", "exporters", "thresholds", "audit", "health")
+    },
 }
+NAMED = {"event": events, "check": checks, "host": hosts, "job": heartbeats, "person": users}  # what addresses name
 BENCH = Who("bench")
 EMAIL, PASSWORD = "bench@example.com", "a long enough password"
 
@@ -62,7 +89,7 @@ def measure(tocsin: Tocsin, work: Path, options: Options) -> Part:
         _add_user(folder)
         time.sleep(15)  # what came in is counted for the charts
         with Watch() as watch:
-            times = _look(target)
+            times = _look(target, _known(folder))
     rows = [_row(page, took) for page, took in times.items()]
     note = f"{events:,} events, {problems:,} open alerts, {WATCHED} checks with {OUTAGES} outages each, hosts and jobs;"
     note += f" {TIMES} requests a page, one at a time over one connection."
@@ -130,13 +157,24 @@ def _log_in(connection: http.client.HTTPConnection, target: Target) -> str:
     return "; ".join(f"{name}={one.value}" for name, one in cookies.items())
 
 
-def _look(target: Target) -> dict[str, list[float]]:
+def _known(folder: Path) -> dict[str, str]:
+    """The ids that addresses name: the first of each table."""
+    database = Database(f"sqlite:///{folder}/tocsin.db")
+    try:
+        with database.read() as connection:
+            return {name: connection.execute(sa.select(table.c.id).limit(1)).scalar_one() for name, table in NAMED.items()}
+    finally:
+        database.close()
+
+
+def _look(target: Target, known: dict[str, str]) -> dict[str, list[float]]:
     """Milliseconds for each page, asked in turns."""
     connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=30)
     cookie = _log_in(connection, target)
     times: dict[str, list[float]] = {page: [] for page in PAGES}
     for _ in range(TIMES):
-        for page, path in PAGES.items():
+        for page, template in PAGES.items():
+            path = template.format_map(known)
             begun = monotonic()
             connection.request("GET", path, headers={"Cookie": cookie, "Accept": "text/html", "Accept-Encoding": "gzip"})
             answer = connection.getresponse()
