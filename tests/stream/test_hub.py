@@ -1,7 +1,7 @@
 """The stream: what happens is told at once, to those who may see it, and nothing is lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,11 @@ from tests.stream.ear import EVERYTHING, Ear
 from tests.world import World
 from tocsin.core.clock import MINUTE, SECOND
 from tocsin.core.errors import NotAuthenticated, Unavailable
-from tocsin.stream import hub as hubs, rules
+from tocsin.stream import hub as hubs, rules, store
 from tocsin.stream.hub import Hub, Listener
 from tocsin.stream.model import Topic
 from tocsin.stream.news import News
-from tocsin.stream.rules import PAUSE
+from tocsin.stream.rules import PAUSE, Tail
 
 
 def hub_of(world: World, news: News | None = None) -> Hub:
@@ -198,6 +198,39 @@ async def test_repeats_wait_for_what_presses_where_many_listen(
     await sqlite_world.report(a_report("disk:/home"))
     heard = await ear.hears(3)
     assert [(data["number"], data["times"]) for _, data in heard] == [(1, 1), (1, 2), (2, 1)]
+    await ear.close()
+
+
+async def _until(so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not so():
+            await asyncio.sleep(0.005)
+
+
+async def test_repeats_are_not_even_read_before_they_are_told(
+    sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses, readings, events_after = list[int](), list[int](), store.events_after
+
+    def pause(listeners: int) -> float:
+        pauses.append(listeners)
+        return 0.01
+
+    def read(connection: sa.Connection, tail: Tail, limit: int) -> list[tuple[int, int | None]]:
+        readings.append(tail.last)
+        return events_after(connection, tail, limit)
+
+    monkeypatch.setattr(rules, "waits", lambda _: 60.0)
+    monkeypatch.setattr(rules, "pause", pause)
+    monkeypatch.setattr(store, "events_after", read)
+    ear = await Ear.at(sqlite_hub, topics=frozenset({Topic.ALERT}))
+    await sqlite_world.report(a_report("disk:/"))
+    await ear.hears(1)
+    await _until(lambda: pauses[-1:] == [1])  # it has told something
+    told = len(readings)
+    await sqlite_world.report(a_report("disk:/"))
+    await _until(lambda: pauses[-1] == 0)  # it has looked, and found nothing to tell
+    assert len(readings) == told
     await ear.close()
 
 

@@ -232,25 +232,30 @@ class Hub:
             except TimeoutError:
                 pass
             self._woken.clear()
+            has_read = True
             try:
-                await self._look()
+                has_read = await self._look()
             except TocsinError as error:
                 log.warning("the stream could not be read on", reason=error.message)
                 await asyncio.sleep(LOOK)
             except Exception:
                 log.exception("the stream could not be read on")
                 await asyncio.sleep(LOOK)
-            await asyncio.sleep(rules.pause(len(self._listeners)))
+            await asyncio.sleep(rules.pause(len(self._listeners) if has_read else 0))
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Tells what is new; whether there was anything to read."""
         now = asyncio.get_running_loop().time()
+        is_patient = now < self._told_at + rules.waits(len(self._listeners))
+        if is_patient and not await asyncio.to_thread(self._has_pressing):
+            return False  # what else there is, is read when it is told
         batch, events, lines = await asyncio.to_thread(self._read, self._events, self._lines, None)
         nothing = not (batch.alerts or batch.any_event or batch.too_many_alerts or batch.checks or batch.too_many_checks)
-        if not nothing and not self._is_pressing(batch) and now < self._told_at + rules.waits(len(self._listeners)):
-            return  # it stands where it stood, and reads all of it again
+        if not nothing and is_patient and not self._is_pressing(batch):
+            return True  # it stands where it stood, and reads all of it again
         self._events, self._lines = events, lines
         if nothing:
-            return
+            return False
         self._told_at, self._told_too_much = now, batch.too_many_alerts
         groups: dict[tuple[Sites, frozenset[Topic]], list[Listener]] = {}
         for listener in self._listeners:
@@ -263,6 +268,12 @@ class Hub:
                 listener.put(chunk)
                 if listener.over:
                     self._listeners.discard(listener)
+        return True
+
+    def _has_pressing(self) -> bool:
+        """Whether there is a line of history, or a change of a check, that was not told yet: found without reading the events."""
+        with self._database.read() as connection:
+            return bool(store.lines_after(connection, self._lines, 1)) or bool(self._fresh_checks(connection)[0])
 
     def _is_pressing(self, batch: Batch) -> bool:
         """Whether something has begun, changed or ended; a storm is news once."""
@@ -307,9 +318,16 @@ class Hub:
         if not any(Topic.CHECK in listener.topics for listener in self._listeners):
             self._checks = Seen(self._now() + rules.PATIENCE)
             return []
+        new, self._checks = self._fresh_checks(connection)
+        return new
+
+    def _fresh_checks(self, connection: sa.Connection) -> tuple[list[Check], Seen]:
+        """Those that have changed since the last look, and what is seen then."""
+        if not any(Topic.CHECK in listener.topics for listener in self._listeners):
+            return [], self._checks
         found = {(one.id, one.changed_at or 0): one for one in check_store.changed_since(connection, rules.since(self._checks), AT_ONCE)}
-        new, self._checks = rules.fresh(self._checks, found, self._now())
-        return [found[one] for one in new]
+        new, seen = rules.fresh(self._checks, found, self._now())
+        return [found[one] for one in new], seen
 
     async def _summaries(self, wanted: Iterable[Sites], batch: Batch) -> dict[Sites, bytes]:
         """For each set of sites: how many alerts need somebody; and that an event has just come, if one has."""
