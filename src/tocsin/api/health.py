@@ -19,6 +19,7 @@ from tocsin.notify import queries, readiness
 Word = Literal["ok", "degraded", "down"]
 
 ANSWER_WITHIN = 5  # seconds for the database to answer
+FULL = 1024 * 1024  # bytes free on the disk of the database: with less, an event is not certain to be taken
 LATE = 30 * SECOND  # beyond its own interval: a step that has not ended for so long is late
 STUCK = 2 * MINUTE  # nothing has been sent or looked at for so long: nobody would be paged
 OVERDUE = 5 * MINUTE  # a message that is due and has waited for so long
@@ -107,6 +108,9 @@ async def _database(server: Server) -> list[Finding]:
         return [Finding("down", core.database.damage)]
     if core.writer.last_fault:
         return [Finding("down", f"the last write failed: {core.writer.last_fault}")]
+    free = await asyncio.to_thread(core.database.free_space)
+    if free is not None and free < FULL:  # what is small is still written, so the last write may well have succeeded
+        return [Finding("down", "the disk is full: free some space on the data folder's disk")]
 
     def read() -> None:
         with core.database.read() as connection:

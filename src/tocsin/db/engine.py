@@ -1,5 +1,6 @@
 """Connections: one way to open them for SQLite and PostgreSQL, and what their errors mean."""
 
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -116,6 +117,15 @@ class Database:
             if isinstance(error, sa.exc.TimeoutError) or is_fault(error):
                 raise Unavailable(self.explain(error)) from error
             raise
+
+    def free_space(self) -> int | None:
+        """Bytes that are free on the disk of the file; None: the database is a server's, or the disk does not say."""
+        if self.path is None:
+            return None
+        try:
+            return shutil.disk_usage(self.path.parent).free
+        except OSError:
+            return None
 
     def explain(self, error: BaseException) -> str:
         """What *error* means; that the file is damaged is remembered, and logged once."""
