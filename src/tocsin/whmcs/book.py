@@ -49,6 +49,8 @@ class ImpactBook:
     def weight(self, site_id: int, host: str | None, subject: str | None, attributes: str | None) -> int:
         """How much hangs on such an alert. It is asked of ten thousand alerts for one list."""
         weights = self._weights
+        if not weights and not self._gateways:
+            return 0
         if subject and (found := weights.get((site_id, subject.lower()))) is not None:
             return found
         if host and (found := weights.get((site_id, host.lower()))) is not None:
