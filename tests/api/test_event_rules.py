@@ -56,7 +56,8 @@ async def test_a_rule_is_made_shown_changed_restored_and_removed(service: Servic
     await service.reader.refused("GET", f"/rules/{made['id']}", 404)
     again = await service.admin.post(f"/rules/{made['id']}/restore", {"version": 2})
     assert (again["version"], again["actions"]["mute"]) == (4, True)
-    rows = service.world.rows(sa.select(tables.audit.c.action).where(tables.audit.c.object == f"rule:{made['id']}"))
+    audit = tables.audit.c
+    rows = service.world.rows(sa.select(audit.action).where(audit.object == f"rule:{made['id']}").order_by(audit.number))
     assert [row.action for row in rows] == ["rule.made", "rule.changed", "rule.changed", "rule.removed", "rule.restored"]
 
 

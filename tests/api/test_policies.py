@@ -52,7 +52,7 @@ async def test_a_policy_is_made_shown_changed_and_removed(service: Service, crew
     assert (changed["name"], changed["version"], changed["steps"]) == ("Days", 2, made["steps"])
     assert (await service.admin.ask("DELETE", f"/policies/{made['id']}")).status_code == 204
     await service.reader.refused("GET", f"/policies/{made['id']}", 404)
-    entries = sa.select(tables.audit.c.action).where(tables.audit.c.object == f"policy:{made['id']}")
+    entries = sa.select(tables.audit.c.action).where(tables.audit.c.object == f"policy:{made['id']}").order_by(tables.audit.c.number)
     actions = service.world.rows(entries.order_by(tables.audit.c.number))
     assert [row.action for row in actions] == ["policy.made", "policy.changed", "policy.removed"]
 
