@@ -139,7 +139,7 @@ def refuse_unknown_schema(settings: Settings) -> None:
 
 def first_line(what: str) -> str:
     """A secret on standard input: an argument would stand in the list of processes. Raises `TocsinError`."""
-    from tocsin.core.errors import TocsinError  # noqa: PLC0415
+    from tocsin.core.errors import TocsinError  # noqa: PLC0415 - `--help` and `--version` start without it
 
     try:
         return sys.stdin.buffer.readline(MAX_LINE).decode().strip()

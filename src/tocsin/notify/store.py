@@ -405,7 +405,7 @@ def said(tx: Tx, since: int) -> list[Said]:
     """What waits for its group, however long, and what was made after *since* and has left; without what a person wants later."""
     waits = "o.status = 'pending' AND o.attempts = 0 AND o.next_attempt_at > o.created_at"
     sql = (
-        f"SELECT o.contact_id, o.site_id, o.kind, a.type, o.digest_id, CASE WHEN {waits} THEN 1 ELSE 0 END AS waits, count(*),"  # noqa: S608
+        f"SELECT o.contact_id, o.site_id, o.kind, a.type, o.digest_id, CASE WHEN {waits} THEN 1 ELSE 0 END AS waits, count(*),"  # noqa: S608 - words of ours
         " min(o.created_at), max(coalesce(o.next_attempt_at, o.sent_at, o.created_at)) AS at"
         " FROM outbox o JOIN alerts a ON a.number = o.alert_number"
         f" WHERE o.kind <> 'digest' AND o.due_at IS NULL AND (o.next_attempt_at IS NOT NULL AND {waits}"
