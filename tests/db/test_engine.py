@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tocsin.core.errors import Unavailable
-from tocsin.db.engine import Database
+from tocsin.db.engine import Database, Question
 from tocsin.db.schema import upgrade
 
 
@@ -30,16 +30,19 @@ def test_a_read_that_the_database_server_cuts_off_is_unavailable_and_the_next_on
     database.close()
 
 
-def test_a_look_finds_a_row_or_none(database: Database) -> None:
+def test_a_look_answers_each_question_by_itself(database: Database) -> None:
     query = "SELECT 1 FROM settings WHERE name = ? OR name = ?"
-    assert database.finds(query, "schema_oldest", "nothing of that name")
-    assert not database.finds(query, "nothing of that name", "nor of that")
+    there, not_there = Question(query, ("schema_oldest", "nothing of that name")), Question(query, ("nothing of that name", "nor of that"))
+    assert database.finds(there)
+    assert not database.finds(not_there)
+    assert database.which([not_there, there, Question("SELECT 1 FROM settings"), not_there]) == [False, True, True, False]
+    assert database.which([]) == []
 
 
 def test_a_look_into_a_file_that_is_gone_says_so(tmp_path: Path) -> None:
     with closing(Database(f"sqlite:///{tmp_path}/tocsin.db")) as database:
         upgrade(database)
-        assert database.finds("SELECT 1 FROM settings")
+        assert database.finds(Question("SELECT 1 FROM settings"))
         (tmp_path / "tocsin.db").unlink()
         with pytest.raises(Unavailable, match="the database file was deleted or replaced"):
-            database.finds("SELECT 1 FROM settings")
+            database.finds(Question("SELECT 1 FROM settings"))

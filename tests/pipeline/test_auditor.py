@@ -1,6 +1,7 @@
 """The auditor: what has come to a standstill is found, mended within a minute, and told; what is well is left alone."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from tocsin.bootstrap import Server
 from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.core.errors import Unavailable
 from tocsin.db import tables
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.engine import loop
 from tocsin.engine.auditor import EVERY, VITAL, Auditor
@@ -248,6 +250,51 @@ async def test_a_step_that_hangs_is_cut_off_and_the_others_go_on(sqlite_world: W
     await engine.turn()
     assert done == ["worked"]
     assert engine.health["hangs"] == StepHealth(None, "it was cut off after 0.05 s")
+
+
+class Counted:
+    """An engine of three steps: one has a question with the answer yes, one with no, and one finds nothing and rests."""
+
+    def __init__(self, world: World) -> None:
+        self.done: list[str] = []
+        self.world, yes = world, "SELECT 1 FROM settings"
+        server = cast("Server", SimpleNamespace(core=world.core, delivery=world.delivery))
+        steps = (
+            Step("has work", SECOND, self._doing("has work"), lambda _, __: Question(yes)),
+            Step("has none", SECOND, self._doing("has none"), lambda _, now: Question(f"{yes} WHERE name = ?", (f"at {now}",))),
+            Step("rests", SECOND, self._doing("rests"), rests=3 * SECOND),
+        )
+        self.engine = loop.Engine(server, steps)
+
+    def _doing(self, name: str) -> Callable[[Server], Awaitable[object]]:
+        async def work(_: Server) -> bool:
+            self.done.append(name)
+            return False
+
+        return work
+
+    async def turn(self) -> list[str]:
+        self.done.clear()
+        await self.engine.turn()
+        self.world.clock.advance(SECOND)
+        return list(self.done)
+
+
+async def test_only_what_has_work_is_done_and_all_of_it_is_well(sqlite_world: World) -> None:
+    counted, began = Counted(sqlite_world), sqlite_world.clock.now()
+    assert [await counted.turn() for _ in range(4)] == [["has work", "rests"], ["has work"], ["has work"], ["has work", "rests"]]
+    at = dict.fromkeys(("has work", "has none", "rests"), began + 3 * SECOND)
+    assert counted.engine.health == {name: StepHealth(ended_at=moment) for name, moment in at.items()}
+
+
+async def test_what_cannot_be_asked_is_done(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(sqlite_world)
+
+    def fail(_: object) -> list[bool]:
+        raise Unavailable("the disk is on fire")
+
+    monkeypatch.setattr(sqlite_world.core.database, "which", fail)
+    assert await counted.turn() == ["has work", "has none", "rests"]
 
 
 async def test_after_a_long_sleep_the_engine_has_its_turn_first(watched: Watched) -> None:

@@ -48,9 +48,12 @@ class Pair:
 
     async def look(self) -> None:
         """As the engine does every ten seconds."""
-        if self.desk.has_expired(self.world.core.database):
+        if self.is_any_unanswered():
             await self.world.write(self.desk.expire)
         await self.world.settle()
+
+    def is_any_unanswered(self) -> bool:
+        return self.world.core.database.finds(store.is_any_unanswered(self.world.clock.now()))
 
     def on_call(self, at: str) -> str:
         with self.world.core.database.read() as connection:
@@ -167,7 +170,7 @@ async def test_what_fails_while_word_of_it_is_written_is_done_anew_and_said_once
 
     with pytest.raises(RuntimeError):
         await pair.world.write(dies)
-    assert desk.has_expired(pair.world.core.database), "nothing of it was kept"
+    assert pair.is_any_unanswered(), "nothing of it was kept"
     assert [await pair.world.write(desk.expire) for _ in range(2)] == [1, 0]
     await pair.world.settle()
     assert len([told for told in pair.told if "has not answered" in told]) == 1

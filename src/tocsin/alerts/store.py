@@ -7,6 +7,7 @@ import msgspec
 from tocsin.alerts.model import Alert, AlertChange, HistoryLine
 from tocsin.core.errors import NotFound
 from tocsin.db import bulk, tables
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 
 COLUMNS: tuple[str, ...] = Alert.__struct_fields__
@@ -54,6 +55,16 @@ def _one(tx: Tx, column: str, value: object, complaint: str) -> Alert:
     if row is None:
         raise NotFound(complaint)
     return Alert(*row)
+
+
+def is_any_due(now: int) -> Question:
+    """Whether an acknowledgement or a snooze has ended."""
+    return Question("SELECT 1 FROM alerts WHERE due_at <= ?", (now,))
+
+
+def is_any_noisy(now: int) -> Question:
+    """Whether one that rules hold back, or that comes and goes, is to be looked at."""
+    return Question("SELECT 1 FROM alerts WHERE noise_at <= ?", (now,))
 
 
 def due(tx: Tx, now: int, limit: int) -> list[Alert]:

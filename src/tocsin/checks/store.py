@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from tocsin.checks.model import Check, Definition, Finding, Result, Span, State, Status, Vote
 from tocsin.core.clock import DAY, SECOND
 from tocsin.db import tables
-from tocsin.db.engine import Database
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 
 LEASE = 75 * SECOND  # longer than any look takes; then somebody else may
@@ -109,9 +109,9 @@ def _is_free(now: int, until: int) -> sa.ColumnElement[bool]:
     return sa.and_(_c.due_at <= until, sa.or_(_c.lease_until.is_(None), _c.lease_until <= now))
 
 
-def is_any_due(database: Database, now: int, until: int) -> bool:
+def is_any_due(now: int, until: int) -> Question:
     """Whether a check is due by *until* and nobody looks at it."""
-    return database.finds("SELECT 1 FROM checks WHERE due_at <= ? AND (lease_until IS NULL OR lease_until <= ?)", until, now)
+    return Question("SELECT 1 FROM checks WHERE due_at <= ? AND (lease_until IS NULL OR lease_until <= ?)", (until, now))
 
 
 def claim(tx: Tx, now: int, until: int, most: int) -> list[Check]:

@@ -3,10 +3,10 @@
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -19,6 +19,13 @@ log = structlog.get_logger()
 BUSY_TIMEOUT_MS = 5_000
 GONE = "the database file is gone"
 DAMAGED = "the database file is damaged: stop Tocsin and restore a backup"
+
+
+class Question(NamedTuple):
+    """Whether *query* finds a row; its *values* stand as ``?``."""
+
+    query: str
+    values: tuple[object, ...] = ()
 
 
 class Database:
@@ -95,14 +102,22 @@ class Database:
                 if not connection.invalidated:  # a connection that was cut has nothing to end: its own fault is to be heard
                     connection.exec_driver_sql("ROLLBACK")
 
-    def finds(self, query: str, *values: object) -> bool:
-        """Whether *query* (its *values* stand as ``?``) finds a row: a look before work, for a quarter of what a `read` costs.
+    def finds(self, question: Question) -> bool:
+        """The answer to *question*. Raises `Unavailable`."""
+        return self.which([question])[0]
+
+    def which(self, questions: Sequence[Question]) -> list[bool]:
+        """The answers to *questions*, asked together: a look before work, for much less than a `read` of each costs.
 
         One statement is a snapshot by itself. Raises `Unavailable` when the database cannot be read.
         """
+        if not questions:
+            return []
+        text = f"SELECT {', '.join(f'EXISTS ({one.query})' for one in questions)}"
         with self._reader() as connection:
-            text = query if self.is_sqlite else query.replace("?", "%s")
-            return connection.exec_driver_sql(f"{text} LIMIT 1", values).first() is not None
+            values = tuple(value for one in questions for value in one.values)
+            row = connection.exec_driver_sql(text if self.is_sqlite else text.replace("?", "%s"), values).one()
+        return [bool(found) for found in row]
 
     @contextmanager
     def _reader(self) -> Iterator[sa.Connection]:

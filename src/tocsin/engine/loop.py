@@ -57,17 +57,32 @@ class Engine:
 
     async def turn(self) -> None:
         """Does each step whose time has come; delivery also whenever there is news."""
-        for step in self._steps:
-            now = self._server.core.clock.now()
-            if step.name == "deliver" or now >= self._next[step.name]:
-                self._next[step.name] = now + step.every
-                await self._do(step)
+        now = self._server.core.clock.now()
+        due = [step for step in self._steps if step.name == "deliver" or now >= self._next[step.name]]
+        for step, has_work in zip(due, await self._look(due, now), strict=True):
+            self._next[step.name] = now + step.every
+            if not has_work:
+                self._ended(step)
+            elif await self._do(step) is False:
+                self._next[step.name] = now + max(step.every, step.rests)
 
-    async def _do(self, step: Step) -> None:
+    async def _look(self, steps: Sequence[Step], now: int) -> list[bool]:
+        """Whether each of *steps* has work to do; where that cannot be asked it is taken to have, and will tell what is wrong."""
+        questions = [step.asks(self._server, now) if step.asks else None for step in steps]
+        asked = [question for question in questions if question is not None]
+        try:
+            async with asyncio.timeout(STEP_WITHIN):
+                answers = iter(await asyncio.to_thread(self._server.core.database.which, asked) if asked else ())
+        except (TocsinError, TimeoutError):
+            return [True] * len(steps)
+        return [question is None or next(answers) for question in questions]
+
+    async def _do(self, step: Step) -> object:
+        """What the step came to; None if it failed."""
         health = self.health[step.name]
         try:
             async with asyncio.timeout(STEP_WITHIN):
-                await step.run(self._server)
+                found = await step.run(self._server)
         except TimeoutError:
             health.error = f"it was cut off after {STEP_WITHIN:g} s"
             log.error("step was cut off, so that the others go on", step=step.name, after=STEP_WITHIN)
@@ -78,8 +93,15 @@ class Engine:
             health.error = f"{type(error).__name__}: {error}"
             log.exception("step failed", step=step.name)
         else:
-            health.error = None
-            health.ended_at = self._server.core.clock.now()
+            self._ended(step)
+            return found
+        return None
+
+    def _ended(self, step: Step) -> None:
+        """It ended well, or had nothing to do."""
+        health = self.health[step.name]
+        health.error = None
+        health.ended_at = self._server.core.clock.now()
 
     def _pause(self) -> float:
         now = self._server.core.clock.now()

@@ -5,26 +5,40 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from tocsin.alerts import store as alert_store
 from tocsin.bootstrap import Server
 from tocsin.core.clock import MINUTE, SECOND, monotonic
 from tocsin.core.errors import Unavailable
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.engine import tidy
 from tocsin.escalation import store as progress_store
 from tocsin.events import counts
 from tocsin.identity import logins, store as identity_store
 from tocsin.metrics.service import Piece
+from tocsin.notify import store as outbox
+from tocsin.oncall import store as oncall_store
+from tocsin.prometheus import store as exporter_store
+from tocsin.thresholds import store as threshold_store
 
 HISTORY_WITHIN = 0.1  # seconds in one turn
+
+Asks = Callable[[Server, int], Question | None]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of due work: its name, how often it is looked for (milliseconds), and how it is done."""
+    """One kind of due work: its name, how often it is looked for (milliseconds), and how it is done.
+
+    ``asks``, handed the moment, tells what the database is asked first, in one look with what other steps ask: it is done if a row
+    is found, or if there is no question. ``rests``: for how long it is not looked for once it has answered that it found nothing (False).
+    """
 
     name: str
     every: int
     run: Callable[[Server], Awaitable[object]]
+    asks: Asks | None = None
+    rests: int = 0
 
 
 async def _come_due(server: Server) -> None:
@@ -76,9 +90,8 @@ async def _find_gaps(server: Server) -> None:
 async def _expire_swaps(server: Server) -> None:
     """Swaps that nobody answered in time."""
     core = server.core
-    if await asyncio.to_thread(core.swaps.has_expired, core.database):
-        while await core.writer.run(core.swaps.expire):
-            pass
+    while await core.writer.run(core.swaps.expire):
+        pass
 
 
 async def _check_readiness(server: Server) -> None:
@@ -97,25 +110,22 @@ async def _escalate(server: Server) -> None:
 async def _expire_heartbeats(server: Server) -> None:
     """Jobs that have not reported in time, or do not end."""
     core = server.core
-    if await asyncio.to_thread(core.pulse.is_due, core.database):
-        while await core.writer.run(core.pulse.expire):
-            pass
+    while await core.writer.run(core.pulse.expire):
+        pass
 
 
 async def _find_silent_hosts(server: Server) -> None:
     """Servers whose agent has not reported for two intervals."""
     core = server.core
-    if await asyncio.to_thread(core.roll.is_due, core.database):
-        while await core.writer.run(core.roll.expire):
-            pass
+    while await core.writer.run(core.roll.expire):
+        pass
 
 
 async def _find_company(server: Server) -> None:
     """Alerts of which nobody could be told, once somebody can be."""
     core = server.core
-    if await asyncio.to_thread(progress_store.is_anybody_waited_for, core.database):
-        while await core.writer.run(core.actions.find_company):
-            pass
+    while await core.writer.run(core.actions.find_company):
+        pass
 
 
 async def _deliver(server: Server) -> None:
@@ -191,16 +201,22 @@ async def _count_events(server: Server) -> None:
         is_more = await core.writer.run(partial(counts.add, found=found)) and found.is_full
 
 
-async def _keep_history(server: Server) -> None:
-    """Rolling up, sealing and taking out of what was measured: piece by piece, and never long, since the other steps wait."""
+async def _keep_history(server: Server) -> bool:
+    """Rolling up, sealing and taking out of what was measured: piece by piece, and never long, since the other steps wait.
+
+    False: there was nothing to do.
+    """
     core, until = server.core, monotonic() + HISTORY_WITHIN
 
     def look() -> Piece | None:
         with core.database.read() as connection:
             return core.history.next_piece(connection, core.settings.history_days, core.clock.now())
 
+    found = False
     while monotonic() < until and (piece := await asyncio.to_thread(look)):
         await core.writer.run(piece.write)
+        found = True
+    return found
 
 
 async def _note_refusals(server: Server) -> None:
@@ -214,30 +230,30 @@ async def _tidy(server: Server) -> None:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("come due", SECOND, _come_due),
-    Step("calm", SECOND, _calm),
+    Step("come due", SECOND, _come_due, lambda _, now: alert_store.is_any_due(now)),
+    Step("calm", SECOND, _calm, lambda _, now: alert_store.is_any_noisy(now)),
     Step("mute", SECOND, _mute),
-    Step("escalate", SECOND, _escalate),
-    Step("expire heartbeats", SECOND, _expire_heartbeats),
-    Step("find silent hosts", SECOND, _find_silent_hosts),
-    Step("find company", 2 * SECOND, _find_company),
-    Step("fall silent", 10 * SECOND, _fall_silent),
-    Step("hand over", 5 * SECOND, _hand_over),
+    Step("escalate", SECOND, _escalate, lambda _, now: progress_store.is_any_due(now)),
+    Step("expire heartbeats", SECOND, _expire_heartbeats, lambda server, now: server.core.pulse.asks(now)),
+    Step("find silent hosts", SECOND, _find_silent_hosts, lambda server, now: server.core.roll.asks(now)),
+    Step("find company", 2 * SECOND, _find_company, lambda _, __: progress_store.is_anybody_waited_for()),
+    Step("fall silent", 10 * SECOND, _fall_silent, lambda _, now: threshold_store.is_any_due(now)),
+    Step("hand over", 5 * SECOND, _hand_over, lambda _, __: oncall_store.is_duty_known()),
     Step("find gaps", MINUTE, _find_gaps),
     Step("check readiness", MINUTE, _check_readiness),
-    Step("expire swaps", 10 * SECOND, _expire_swaps),
+    Step("expire swaps", 10 * SECOND, _expire_swaps, lambda _, now: oncall_store.is_any_unanswered(now)),
     Step("deliver", SECOND, _deliver),
-    Step("look up unknown", 5 * SECOND, _look_up),
+    Step("look up unknown", 5 * SECOND, _look_up, lambda _, now: outbox.is_any_unknown(now)),
     Step("chase receipts", 5 * SECOND, _chase_receipts),
     Step("survey", MINUTE, _survey),
     Step("look at whmcs", 15 * SECOND, _look_at_whmcs),
     Step("look at checks", SECOND, _look_at_checks),
-    Step("look at exporters", SECOND, _look_at_exporters),
+    Step("look at exporters", SECOND, _look_at_exporters, lambda _, now: exporter_store.is_any_due(now)),
     Step("refresh", 5 * SECOND, _refresh),
     Step("remind", MINUTE, _remind),
     Step("note use", MINUTE, _note_use),
     Step("count events", 5 * SECOND, _count_events),
-    Step("keep history", SECOND, _keep_history),
+    Step("keep history", SECOND, _keep_history, rests=10 * SECOND),
     Step("note refusals", MINUTE, _note_refusals),
     Step("tidy", 10 * MINUTE, _tidy),
 )

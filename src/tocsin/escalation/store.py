@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.db import bulk, tables
-from tocsin.db.engine import Database
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.escalation.model import EscalationPolicy, Progress
 
@@ -62,9 +62,14 @@ def due(tx: Tx, now: int, limit: int, only: int | None = None) -> list[Progress]
     return [Progress(*row) for row in tx.driver.execute(sql, (now, *(() if only is None else (only,)), limit)).fetchall()]
 
 
-def is_anybody_waited_for(database: Database) -> bool:
+def is_any_due(now: int) -> Question:
+    """Whether the next level of one is due."""
+    return Question("SELECT 1 FROM escalations WHERE next_at <= ?", (now,))
+
+
+def is_anybody_waited_for() -> Question:
     """Whether there are alerts of which nobody could be told."""
-    return database.finds("SELECT 1 FROM escalations WHERE state = 'alone'")
+    return Question("SELECT 1 FROM escalations WHERE state = 'alone'")
 
 
 def alone(tx: Tx, limit: int) -> list[Progress]:

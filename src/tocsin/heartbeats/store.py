@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tocsin.core.errors import NotFound
 from tocsin.db import tables
-from tocsin.db.engine import Database
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.heartbeats.model import KEPT_PINGS, Heartbeat, Kind, Ping, Schedule
 
@@ -76,14 +76,14 @@ def id_of(connection: sa.Connection, digest: str) -> str | None:
     return connection.execute(sa.select(_BEATS.c.id).where(_BEATS.c.digest == digest)).scalar_one_or_none()
 
 
-def is_any(database: Database) -> bool:
+def is_any() -> Question:
     """Whether there is one."""
-    return database.finds("SELECT 1 FROM heartbeats")
+    return Question("SELECT 1 FROM heartbeats")
 
 
-def is_any_due(database: Database, now: int) -> bool:
+def is_any_due(now: int) -> Question:
     """Whether there is something to decide about one."""
-    return database.finds("SELECT 1 FROM heartbeats WHERE due_at <= ?", now)
+    return Question("SELECT 1 FROM heartbeats WHERE due_at <= ?", (now,))
 
 
 def due(connection: sa.Connection, now: int, limit: int) -> list[str]:

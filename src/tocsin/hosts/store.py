@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from tocsin.core.errors import NotFound
 from tocsin.db import tables
-from tocsin.db.engine import Database
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.hosts.model import Host, Token
 
@@ -59,9 +59,9 @@ def other_name(tx: Tx, host: Host) -> str | None:
     return tx.sql.execute(sa.select(h.name).where(*since).order_by(h.last_seen_at.desc()).limit(1)).scalar_one_or_none()
 
 
-def is_any_due(database: Database, now: int) -> bool:
+def is_any_due(now: int) -> Question:
     """Whether one's silence is to be told."""
-    return database.finds("SELECT 1 FROM hosts WHERE due_at <= ?", now)
+    return Question("SELECT 1 FROM hosts WHERE due_at <= ?", (now,))
 
 
 def due(connection: sa.Connection, now: int, limit: int) -> list[str]:

@@ -6,6 +6,7 @@ import msgspec
 
 from tocsin.core.ids import first_id
 from tocsin.db import bulk, tables
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.escalation.model import LEVELS
 from tocsin.notify.model import Message, Outcome
@@ -349,6 +350,11 @@ def _share(tx: Tx, digest: Message, status: str, now: int) -> None:
     is_sent = status == "sent"
     sql = "UPDATE outbox SET status = ?, sent_at = ?, last_error = NULL WHERE digest_id = ? AND status IN ('sending', 'sent', 'unknown')"
     tx.driver.execute(_sql(tx, sql), ("sent" if is_sent else "sending", now if is_sent else None, digest.id))
+
+
+def is_any_unknown(now: int) -> Question:
+    """Whether a provider is to be asked about a message of unknown outcome."""
+    return Question("SELECT 1 FROM outbox WHERE next_attempt_at <= ? AND status = 'unknown'", (now,))
 
 
 def unknown_due(tx: Tx, now: int, limit: int) -> list[Message]:

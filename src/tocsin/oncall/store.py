@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.db import tables
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.oncall.definition import People, Person, layers_of, stored_layers
 from tocsin.oncall.model import Answer, Feed, Override, OverrideKind, Schedule, SwapRequest, Team, Turn
@@ -207,18 +208,15 @@ def answer_swap(tx: Tx, swap_id: str, answer: Answer, by: str, now: int) -> bool
     return tx.sql.execute(changed).rowcount > 0
 
 
-def has_unanswered(connection: sa.Connection, now: int) -> bool:
+def is_any_unanswered(now: int) -> Question:
     """Whether a swap has expired of which nobody was told yet."""
-    return connection.execute(sa.select(_SWAPS.c.id).where(*_unanswered(now)).limit(1)).first() is not None
+    return Question("SELECT 1 FROM swaps WHERE answer IS NULL AND expires_at <= ?", (now,))
 
 
 def unanswered(tx: Tx, now: int, limit: int) -> list[SwapRequest]:
     """Swaps that have expired and of which nobody was told yet, the oldest first."""
-    return [_swap(row) for row in tx.sql.execute(sa.select(_SWAPS).where(*_unanswered(now)).order_by(_SWAPS.c.id).limit(limit))]
-
-
-def _unanswered(now: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return _SWAPS.c.answer.is_(None), _SWAPS.c.expires_at <= now
+    overdue = sa.select(_SWAPS).where(_SWAPS.c.answer.is_(None), _SWAPS.c.expires_at <= now).order_by(_SWAPS.c.id).limit(limit)
+    return [_swap(row) for row in tx.sql.execute(overdue)]
 
 
 def open_swaps(connection: sa.Connection, schedule_id: str, since: int) -> list[SwapRequest]:
@@ -352,6 +350,11 @@ def note_feed_use(tx: Tx, feed_id: str, now: int) -> None:
 
 _DUTY, _GAPS = tables.on_duty, tables.oncall_gaps
 _GAP = tuple(_GAPS.c[name] for name in KnownGap.__struct_fields__)
+
+
+def is_duty_known() -> Question:
+    """Whether anybody can come on duty or go."""
+    return Question("SELECT 1 FROM schedules UNION ALL SELECT 1 FROM on_duty")
 
 
 def on_duty(connection: sa.Connection) -> dict[str, set[str]]:

@@ -14,7 +14,7 @@ from tocsin.core.clock import MINUTE, SECOND, Clock
 from tocsin.core.errors import Conflict, NotFound
 from tocsin.core.ids import new_id
 from tocsin.core.text import cut, one_line
-from tocsin.db.engine import Database
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
 from tocsin.heartbeats import rules, store
@@ -73,10 +73,9 @@ class Pulse:
 
     # Time passes.
 
-    def is_due(self, database: Database) -> bool:
-        """Whether there is something to decide, or to note."""
-        now = self._clock.now()
-        return store.is_any_due(database, now) or (not 0 <= now - self._noted_at < NOTED_EVERY and store.is_any(database))
+    def asks(self, now: int) -> Question:
+        """What tells whether there is something to decide, or to note."""
+        return store.is_any_due(now) if 0 <= now - self._noted_at < NOTED_EVERY else store.is_any()
 
     def expire(self, tx: Tx) -> int:
         """Tells of jobs that are late or do not end; how many were looked at. Called again until it is none."""

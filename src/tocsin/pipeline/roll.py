@@ -10,7 +10,7 @@ from tocsin.core.clock import SECOND, Clock
 from tocsin.core.errors import NotFound
 from tocsin.core.ids import new_id
 from tocsin.core.text import cut
-from tocsin.db.engine import Database
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.events.model import EventInput, Incoming
 from tocsin.hosts import rules, store
@@ -49,13 +49,12 @@ class HostRoll:
 
     # Time passes.
 
-    def is_due(self, database: Database) -> bool:
-        """Whether there is something to decide."""
-        now = self._clock.now()
+    def asks(self, now: int) -> Question | None:
+        """What tells whether there is something to decide; None: there is."""
         if self._was_away(now) is not None:
-            return True
+            return None
         self.note_look(now)
-        return store.is_any_due(database, now)
+        return store.is_any_due(now)
 
     def expire(self, tx: Tx) -> int:
         """Tells of hosts that are silent; how many were looked at. Called again until it is none."""

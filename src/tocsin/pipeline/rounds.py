@@ -98,7 +98,7 @@ class Rounds:
         """Claims what is due within a second, and begins each at its moment; how many."""
         await self._mind_the_clock()
         until, free = self._clock.now() + AHEAD, AT_ONCE - len(self._under_way)
-        if free <= 0 or not await asyncio.to_thread(store.is_any_due, self._database, self._clock.now(), until):
+        if free <= 0 or not await asyncio.to_thread(self._database.finds, store.is_any_due(self._clock.now(), until)):
             return 0
         claimed = await self._writer.run(self._desk.claim(until, free))
         for check in claimed:

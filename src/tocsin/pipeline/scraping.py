@@ -48,8 +48,6 @@ class Scraper:
                 self._under_way[target.id] = asyncio.create_task(self._ask_and_log(target))
 
     def _due(self, now: int) -> list[Target]:
-        if not store.is_any_due(self._database, now):
-            return []
         with self._database.read() as connection:
             return store.due(connection, now, PER_ROUND)
 

@@ -2,7 +2,6 @@
 
 from tocsin.audit.model import Who
 from tocsin.core.clock import Clock
-from tocsin.db.engine import Database
 from tocsin.db.writer import Tx
 from tocsin.events.sites import SiteBook
 from tocsin.identity.service import TOCSIN
@@ -47,11 +46,6 @@ class SwapDesk:
             readers = {Answer.ACCEPTED: (first, second), Answer.REFUSED: (first,), Answer.WITHDRAWN: (second,)}[answer]
             self._tell(tx, done, done.status(now), readers, now)
         return done
-
-    def has_expired(self, database: Database) -> bool:
-        """Whether nobody answered a swap in time, and who asked does not know yet."""
-        with database.read() as connection:
-            return store.has_unanswered(connection, self._clock.now())
 
     def expire(self, tx: Tx) -> int:
         """Tells those who asked and were not answered. It is noted in the same transaction, so that nobody is told twice."""

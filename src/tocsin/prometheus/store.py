@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from tocsin.core.errors import NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.db import tables
-from tocsin.db.engine import Database
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.prometheus.model import Target
 
@@ -55,9 +55,9 @@ def failing(connection: sa.Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def is_any_due(database: Database, now: int) -> bool:
+def is_any_due(now: int) -> Question:
     """Whether one is to be asked now."""
-    return database.finds("SELECT 1 FROM exporters WHERE next_at <= ? AND enabled", now)
+    return Question("SELECT 1 FROM exporters WHERE next_at <= ? AND enabled", (now,))
 
 
 def due(connection: sa.Connection, now: int, limit: int) -> list[Target]:

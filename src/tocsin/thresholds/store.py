@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from tocsin.core.errors import NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.db import bulk, tables
+from tocsin.db.engine import Question
 from tocsin.db.writer import Tx
 from tocsin.thresholds.model import Direction, Level, State, Threshold, Watched
 
@@ -110,6 +111,11 @@ def forget(tx: Tx, places: Iterable[Place]) -> None:
     """These series are watched no more."""
     for series_id, direction in places:
         tx.sql.execute(_STATES.delete().where(_STATES.c.series_id == series_id, _STATES.c.direction == direction.value))
+
+
+def is_any_due(now: int) -> Question:
+    """Whether one's silence is to be told."""
+    return Question("SELECT 1 FROM threshold_states WHERE due_at <= ?", (now,))
 
 
 def due(tx: Tx, now: int, limit: int) -> list[Kept]:
