@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
@@ -12,6 +13,8 @@ from tocsin.checks import figures, store, uptime
 from tocsin.checks.figures import Period
 from tocsin.checks.model import Check, Span, State, Status
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
+from tocsin.db import tables
+from tocsin.db.engine import Database
 
 pytestmark = pytest.mark.claim("H5")
 
@@ -103,6 +106,25 @@ def test_whatever_happened_the_parts_add_up_to_the_period(stretches: Sequence[tu
     assert sum(half.down for half in halves) == found.down
 
 
+@pytest.mark.claim("K16", "R2")
+@given(_stretches, st.integers(-2_000, 60_000), st.integers(1, 60_000), st.integers(0, 90_000))
+def test_added_up_where_they_lie_the_stretches_come_to_the_same(
+    database: Database, stretches: Sequence[tuple[Status, int]], start: int, length: int, seen: int
+) -> None:
+    start, end = NOW + start, NOW + start + length
+    check, spans = msgspec.structs.replace(CHECK, last_at=NOW + seen), lived(*stretches)
+    with database.writer_connection() as connection:
+        connection.execute(tables.check_spans.delete())
+        rows = [msgspec.structs.asdict(span) | {"status": span.status.value} for span in spans]
+        connection.execute(tables.check_spans.insert(), rows)
+        totals = store.totals(connection, [check.id], start, end)[check.id]
+        downs = store.outages(connection, [check.id], start, end, limit=100)
+        connection.rollback()
+    assert uptime.of_totals(check, totals, start, end) == uptime.uptime(uptime.clipped(check, spans, start, end))
+    touching = [span for span in spans if span.starts_at < end and (span.ends_at is None or span.ends_at > start)]
+    assert downs == [span for span in reversed(touching) if span.status is Status.DOWN]
+
+
 @pytest.mark.claim("K16", "R2", "P1")
 async def test_a_check_that_lives_through_a_day_has_the_figures_of_that_day(world: World) -> None:
     shop = await Watched.make(world, a_check(retries=1, retry_after=20, sla=99.0, group="shop", interval=600))
@@ -117,6 +139,8 @@ async def test_a_check_that_lives_through_a_day_has_the_figures_of_that_day(worl
         assert check is not None
         (line,) = figures.availability(connection, [check], "group", Period(now - DAY, now), world.core.sites.slug_of)
         ((_, outage),) = figures.outages(connection, [check], Period(now - DAY, now))
+        both = figures.both(connection, [check], "group", Period(now - DAY, now), world.core.sites.slug_of, latest=5)
+    assert both == ([line], [(check, outage)], 1)
     assert (line.key, line.name) == ("shop", "shop")
     assert line.uptime.down == pytest.approx(30 * MINUTE, abs=601 * SECOND)
     assert line.uptime.unknown == pytest.approx(30 * MINUTE, abs=601 * SECOND)

@@ -7,10 +7,10 @@ import msgspec
 import sqlalchemy as sa
 
 from tocsin.checks import store, uptime
-from tocsin.checks.model import Check, Span
+from tocsin.checks.model import Check, Status, Total
 from tocsin.checks.uptime import Budget, Outage, Uptime
 
-Spans = Mapping[str, Sequence[Span]]  # by check
+Totals = Mapping[str, Sequence[Total]]  # by check
 By = Literal["check", "host", "site", "group"]
 
 
@@ -33,27 +33,33 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def availability(connection: sa.Connection, checks: Sequence[Check], by: By, period: Period, slug_of: Callable[[int], str]) -> list[Line]:
     """The lines of *checks*, the least available first. A check without a group is in none."""
-    return _lines(checks, _spans(connection, checks, period), by, period, slug_of)
+    return _lines(checks, _totals(connection, checks, period), by, period, slug_of)
 
 
 def both(
-    connection: sa.Connection, checks: Sequence[Check], by: By, period: Period, slug_of: Callable[[int], str]
-) -> tuple[list[Line], list[tuple[Check, Outage]]]:
-    """`availability` and `outages` in one reading."""
-    spans = _spans(connection, checks, period)
-    return _lines(checks, spans, by, period, slug_of), _outages(checks, spans, period)
+    connection: sa.Connection, checks: Sequence[Check], by: By, period: Period, slug_of: Callable[[int], str], latest: int
+) -> tuple[list[Line], list[tuple[Check, Outage]], int]:
+    """`availability`, the *latest* `outages`, and how many there are in all."""
+    totals = _totals(connection, checks, period)
+    count = sum(total.count for some in totals.values() for total in some if total.status is Status.DOWN)
+    by_id = {check.id: check for check in checks}
+    spans = store.outages(connection, list(by_id), period.start, period.end, latest) if count else []
+    found = [
+        (by_id[span.check_id], one) for span in spans for one in uptime.outages(by_id[span.check_id], [span], period.start, period.end)
+    ]
+    return _lines(checks, totals, by, period, slug_of), found, count
 
 
-def _spans(connection: sa.Connection, checks: Sequence[Check], period: Period) -> Spans:
-    return store.spans(connection, [check.id for check in checks], period.start, period.end)
+def _totals(connection: sa.Connection, checks: Sequence[Check], period: Period) -> Totals:
+    return store.totals(connection, [check.id for check in checks], period.start, period.end)
 
 
-def _lines(checks: Sequence[Check], spans: Spans, by: By, period: Period, slug_of: Callable[[int], str]) -> list[Line]:
+def _lines(checks: Sequence[Check], totals: Totals, by: By, period: Period, slug_of: Callable[[int], str]) -> list[Line]:
     found: dict[str, list[tuple[Check, Uptime]]] = {}
     for check in checks:
         key = _key(check, by, slug_of)
         if key is not None:
-            mine = uptime.uptime(uptime.clipped(check, spans[check.id], period.start, period.end))
+            mine = uptime.of_totals(check, totals[check.id], period.start, period.end)
             found.setdefault(key, []).append((check, mine))
     return sorted((_line(key, members, by) for key, members in found.items()), key=_rank)
 
@@ -86,9 +92,6 @@ def _rank(line: Line) -> tuple[float, str]:
 
 def outages(connection: sa.Connection, checks: Sequence[Check], period: Period) -> list[tuple[Check, Outage]]:
     """All outages that touch a period, the latest first."""
-    return _outages(checks, _spans(connection, checks, period), period)
-
-
-def _outages(checks: Sequence[Check], spans: Spans, period: Period) -> list[tuple[Check, Outage]]:
+    spans = store.spans(connection, [check.id for check in checks], period.start, period.end)
     found = [(check, one) for check in checks for one in uptime.outages(check, spans[check.id], period.start, period.end)]
     return sorted(found, key=lambda pair: (-pair[1].starts_at, pair[0].id))

@@ -477,6 +477,18 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     words: str | None = None
 
 
+class Total(msgspec.Struct, frozen=True, gc=False):
+    """What the stretches in one status come to that touch a period: how many, how long in it (ms), the longest. ``since``: of one that
+    lasts, which stands alone, when it began.
+    """
+
+    status: Status
+    count: int
+    time: int
+    longest: int
+    since: int | None
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """A look that was kept. ``evidence`` (JSON) is there where something was wrong or has changed."""
 

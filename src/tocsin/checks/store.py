@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.checks.model import Check, Definition, Finding, Result, Span, State, Status, Vote
+from tocsin.checks.model import Check, Definition, Finding, Result, Span, State, Status, Total, Vote
 from tocsin.core.clock import DAY, SECOND
 from tocsin.db import tables
 from tocsin.db.engine import Question
@@ -273,15 +273,50 @@ def spans(connection: sa.Connection, check_ids: Collection[str], start: int, end
     """The stretches that touch a period, in order, by check."""
     found: dict[str, list[Span]] = {check_id: [] for check_id in check_ids}
     for part in _in_parts(check_ids):
-        query = (
-            sa.select(*_SPAN)
-            .where(_s.check_id.in_(part), _s.starts_at < end, sa.or_(_s.ends_at.is_(None), _s.ends_at > start))
-            .order_by(_s.check_id, _s.starts_at)
-        )
+        query = sa.select(*_SPAN).where(*_touching(part, start, end)).order_by(_s.check_id, _s.starts_at)
         for check_id, status, starts_at, ends_at, cause, words in connection.execute(query).cursor:  # type: ignore[attr-defined]  # a driver's can be walked
             one = Span(check_id=check_id, status=_STATUSES[status], starts_at=starts_at, ends_at=ends_at, cause=cause, words=words)
             found[check_id].append(one)
     return found
+
+
+def totals(connection: sa.Connection, check_ids: Collection[str], start: int, end: int) -> dict[str, list[Total]]:
+    """What the stretches that touch a period come to, by check: added up where they lie, for there may be a hundred of each check."""
+    found: dict[str, list[Total]] = {check_id: [] for check_id in check_ids}
+    lasts = _s.ends_at.is_(None)
+    until, began = sa.case((_s.ends_at < end, _s.ends_at), else_=end), sa.case((_s.starts_at > start, _s.starts_at), else_=start)
+    for part in _in_parts(check_ids):
+        query = (
+            sa.select(
+                _s.check_id,
+                _s.status,
+                sa.func.count(),
+                sa.func.sum(until - began),
+                sa.func.max(until - began),
+                lasts,
+                sa.func.min(_s.starts_at),
+            )
+            .where(*_touching(part, start, end))
+            .group_by(_s.check_id, _s.status, lasts)
+        )
+        for check_id, status, count, time, longest, is_last, first in connection.execute(query):
+            found[check_id].append(Total(_STATUSES[status], count, int(time), longest, first if is_last else None))
+    return found
+
+
+def outages(connection: sa.Connection, check_ids: Collection[str], start: int, end: int, limit: int) -> list[Span]:
+    """The latest stretches of time down that touch a period, the latest first."""
+    found: list[Span] = []
+    for part in _in_parts(check_ids):
+        down = sa.select(*_SPAN).where(*_touching(part, start, end), _s.status == Status.DOWN.value)
+        for check_id, status, *rest in connection.execute(down.order_by(_s.starts_at.desc(), _s.check_id).limit(limit)):
+            starts_at, ends_at, cause, words = rest
+            found.append(Span(check_id=check_id, status=_STATUSES[status], starts_at=starts_at, ends_at=ends_at, cause=cause, words=words))
+    return sorted(found, key=lambda span: (-span.starts_at, span.check_id))[:limit]
+
+
+def _touching(check_ids: Sequence[str], start: int, end: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return _s.check_id.in_(check_ids), _s.starts_at < end, sa.or_(_s.ends_at.is_(None), _s.ends_at > start)
 
 
 def _in_parts(ids: Collection[str], size: int = 500) -> list[list[str]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from tocsin.checks.model import Check, Span, Status
+from tocsin.checks.model import Check, Span, Status, Total
 from tocsin.core.clock import MINUTE, SECOND
 
 
@@ -107,6 +107,22 @@ def uptime(spans: Sequence[Span]) -> Uptime:
         if span.status is Status.DOWN:
             downs.append(length)
     return Uptime(**{status.value: time for status, time in times.items()}, outages=len(downs), longest=max(downs, default=0))
+
+
+def of_totals(check: Check, totals: Iterable[Total], start: int, end: int) -> Uptime:
+    """The same of stretches that were added up; the one that lasts is `clipped`."""
+    times: dict[Status, int] = dict.fromkeys(Status, 0)
+    outages = longest = 0
+    for total in totals:
+        parts = [(total.status, total.count, total.time, total.longest)]
+        if total.since is not None:
+            lasting = Span(check_id=check.id, status=total.status, starts_at=total.since, ends_at=None, cause="")
+            parts = [(span.status, 1, _length(span), _length(span)) for span in clipped(check, [lasting], start, end)]
+        for status, count, time, most in parts:
+            times[status] += time
+            if status is Status.DOWN:
+                outages, longest = outages + count, max(longest, most)
+    return Uptime(**{status.value: time for status, time in times.items()}, outages=outages, longest=longest)
 
 
 def _length(span: Span) -> int:

@@ -82,7 +82,7 @@ class AvailabilityPage(Controller):
         sites = visible_sites(core.sites, viewer.calling(""), asked.site)
         with core.database.read() as connection:
             checks = store.of_sites(connection, sites)
-            lines, outages = figures.both(connection, checks, asked.by, period, core.sites.slug_of)
+            lines, outages, count = figures.both(connection, checks, asked.by, period, core.sites.slug_of, OUTAGES)
         return screen(
             request,
             viewer,
@@ -92,13 +92,13 @@ class AvailabilityPage(Controller):
             ranges=RANGES,
             bys=BYS,
             period=period,
-            headline=headline(lines, len(outages)),
+            headline=headline(lines, count),
             lines=lines[:LINES],
             unlisted=len(lines) - LINES,
             meter=meter,
             left_out=left_out,
-            outages=outages[:OUTAGES],
-            outages_count=len(outages),
+            outages=outages,
+            outages_count=count,
             any_check=bool(checks),
             sites=[(site.slug, site.name) for site in desk.sites(viewer)],
             names={site.slug: site.name for site in desk.sites(viewer)},

@@ -16,7 +16,7 @@ from tocsin.api.context import Given, visible_sites
 from tocsin.api.fields import Search, Slug
 from tocsin.bootstrap import Server
 from tocsin.checks import service, store, uptime, votes
-from tocsin.checks.model import SERVER, Check, Finding, Span, Status
+from tocsin.checks.model import SERVER, Check, Finding, Span, Status, Total
 from tocsin.checks.uptime import Uptime
 from tocsin.core.clock import DAY
 from tocsin.core.errors import Conflict, InvalidInput, NotAllowed, Overtaken, Unavailable
@@ -252,8 +252,10 @@ def _group_of(check: Check) -> str:
 def _groups(connection: sa.Connection, desk: Desk, checks: Sequence[Check], range_: Range) -> list[Group]:
     now = desk.now()
     length, count, _ = rules.RANGES[range_]
-    spans = store.spans(connection, [check.id for check in checks], now - max(length, UPTIME_OF), now)
-    lines = [_line(check, spans[check.id], now, length, count) for check in checks]
+    ids = [check.id for check in checks]
+    spans = store.spans(connection, ids, now - length, now)
+    totals = store.totals(connection, ids, now - UPTIME_OF, now)
+    lines = [_line(check, spans[check.id], totals[check.id], now, length, count) for check in checks]
     made: list[Group] = []
     for _, some in groupby(lines, key=lambda line: _group_of(line.check).lower()):
         members = list(some)
@@ -262,8 +264,8 @@ def _groups(connection: sa.Connection, desk: Desk, checks: Sequence[Check], rang
     return sorted(made, key=lambda group: min(rules.URGENCY.index(line.check.status) for line in group.lines))
 
 
-def _line(check: Check, spans: Sequence[Span], now: int, length: int, count: int) -> Line:
-    seen = uptime.uptime(uptime.clipped(check, spans, now - UPTIME_OF, now))
+def _line(check: Check, spans: Sequence[Span], totals: Sequence[Total], now: int, length: int, count: int) -> Line:
+    seen = uptime.of_totals(check, totals, now - UPTIME_OF, now)
     bar = rules.bar(uptime.clipped(check, spans, now - length, now), now - length, now, count)
     return Line(check, bar, seen.percent, rules.now_shows(check, now))
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -56,12 +57,7 @@ class Bar(msgspec.Struct, frozen=True):
     cells: tuple[Cell, ...]
     width: int
     says: str
-
-    @property
-    def drawn(self) -> Markup:
-        """The bars as a drawing has them: a page may show twenty thousand, too many for a template's loop."""
-        rects = [f'<rect class="k-{one.look}" x="{one.x}" y="{one.y}" width="6" height="{one.height}"/>' for one in self.cells]
-        return Markup("".join(rects))  # noqa: S704 - numbers, and looks from the table below
+    drawn: Markup  # as a drawing has them: a page may show twenty thousand, too many for a template's loop
 
 
 def bar(spans: Iterable[Span], start: int, end: int, count: int) -> Bar:
@@ -76,9 +72,15 @@ def bar(spans: Iterable[Span], start: int, end: int, count: int) -> Bar:
             before = worst[place]
             if before is None or _RANK[span.status] > _RANK[before]:
                 worst[place] = span.status
-    looks = ["none" if status is None else _LOOKS[status] for status in worst]
+    return _bar(tuple("none" if status is None else _LOOKS[status] for status in worst), length // count)
+
+
+@lru_cache(maxsize=512)  # most checks of a list look the same
+def _bar(looks: tuple[str, ...], width: int) -> Bar:
     cells = tuple(Cell(8 * place, 28 - _HEIGHTS[look], _HEIGHTS[look], look) for place, look in enumerate(looks))
-    return Bar(cells, 8 * count - 2, _said(looks, length // count))
+    rects = [f'<rect class="k-{one.look}" x="{one.x}" y="{one.y}" width="6" height="{one.height}"/>' for one in cells]
+    drawn = Markup("".join(rects))  # noqa: S704 - numbers, and looks from the table above
+    return Bar(cells, 8 * len(looks) - 2, _said(looks, width), drawn)
 
 
 def _said(looks: Sequence[str], width: int) -> str:
