@@ -76,10 +76,10 @@ Measured on {date}. `make bench` measures everything anew and rewrites this page
 for their parts, PostgreSQL and PHP.
 
 Tocsin answers a post only when its events, the alerts that follow from them and the messages to send are flushed to disk
-(`synchronous=FULL`; on PostgreSQL `fsync` and `synchronous_commit`). Alertmanager, the fastest alert manager that we know of,
-keeps alerts in memory and answers at once; what it has accepted is gone when its process is killed. Both are set so that they
-do the least: in the intake runs nobody is told; Alertmanager runs without a cluster, with `group_by: ['...']`, `group_wait: 0s`,
-`group_interval: 5s`.
+(SQLite: the log is flushed before the answer, which is what `synchronous=FULL` promises; PostgreSQL: `fsync` and
+`synchronous_commit`). Alertmanager, the fastest alert manager that we know of, keeps alerts in memory and answers at once; what
+it has accepted is gone when its process is killed. Both are set so that they do the least: in the intake runs nobody is told;
+Alertmanager runs without a cluster, with `group_by: ['...']`, `group_wait: 0s`, `group_interval: 5s`.
 
 ## How it is measured
 

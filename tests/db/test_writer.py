@@ -259,7 +259,7 @@ async def test_a_full_disk_is_said_in_plain_words_and_nothing_is_taken(sqlite_ur
     assert "disk is full" in str(writer.last_fault)
     await writer.run(lambda tx: tx.driver.execute("PRAGMA max_page_count=1000000"))
     await writer.run(lambda tx: put(tx, "a"))
-    assert writer.last_fault is None
+    assert not writer.last_fault
     assert names(database) == ["a"]
     await asyncio.to_thread(writer.stop)
     database.close()
@@ -378,7 +378,7 @@ async def test_a_lost_connection_is_unavailable_and_the_next_work_finds_a_new_on
         await writer.run(cut_off)
     await writer.run(lambda tx: put(tx, "a"))
     assert names(database) == ["a"]
-    assert writer.last_fault is None
+    assert not writer.last_fault
     await asyncio.to_thread(writer.stop)
     database.close()
 
@@ -578,3 +578,110 @@ async def test_what_a_commit_begins_takes_its_first_step_before_the_answer(write
     await asyncio.wait_for(told.told.wait(), 10)
     await pages[0]
     assert heard == ["page", "answer"]
+
+
+# --- SQLite's log is flushed beside the next transaction
+
+
+class Disk:
+    """Stands in the place of the call that flushes: it can be held, and it can fail."""
+
+    def __init__(self) -> None:
+        self.flushes = 0
+        self.fault: OSError | None = None
+        self.is_free = threading.Event()
+        self.is_free.set()
+
+    def __call__(self, file: int) -> None:
+        assert Path(f"/proc/self/fd/{file}").readlink().name.endswith("-wal")
+        self.is_free.wait(10)
+        self.flushes += 1
+        if self.fault is not None:
+            raise self.fault
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr("tocsin.db.log.os.fdatasync", disk)
+    return disk
+
+
+@pytest.fixture
+def on_sqlite(sqlite_url: str, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Database, Writer]]:
+    monkeypatch.setattr("tocsin.db.engine.BUSY_TIMEOUT_MS", 50)
+    database = Database(sqlite_url)
+    writer = Writer(database)
+    writer.start()
+    yield database, writer
+    disk.is_free.set()
+    writer.stop()
+    database.close()
+
+
+async def until_stored(database: Database, wanted: list[str]) -> None:
+    async with asyncio.timeout(10):
+        while names(database) != wanted:
+            await asyncio.sleep(0.005)
+
+
+async def test_nobody_is_answered_and_nothing_follows_before_the_flush(on_sqlite: tuple[Database, Writer], disk: Disk) -> None:
+    database, writer = on_sqlite
+    followed: list[str] = []
+
+    def work(tx: Tx) -> str:
+        put(tx, "a")
+        tx.after_commit(partial(followed.append, "a"))
+        return "put a"
+
+    disk.is_free.clear()
+    future = writer.run(work)
+    await until_stored(database, ["a"])
+    await asyncio.sleep(0.05)
+    assert not future.done()
+    assert not followed
+    disk.is_free.set()
+    assert await future == "put a"
+    assert followed == ["a"]
+
+
+async def test_a_busy_writer_goes_on_while_the_flusher_waits_for_the_disk(on_sqlite: tuple[Database, Writer], disk: Disk) -> None:
+    database, writer = on_sqlite
+    putter, gate = Putter(), threading.Event()
+
+    def hold(tx: Tx) -> None:
+        put(tx, "a")
+        gate.wait(10)
+
+    first = writer.run(hold)
+    await asyncio.sleep(0.05)
+    second = writer.submit(putter, "b")  # so that there is work when the first transaction ends
+    disk.is_free.clear()
+    gate.set()
+    await until_stored(database, ["a", "b"])
+    assert not first.done()
+    assert not second.done()
+    disk.is_free.set()
+    await asyncio.gather(first, second)
+    assert disk.flushes <= 2
+
+
+async def test_what_could_not_be_flushed_is_not_acknowledged_and_no_second_flush_is_believed(
+    on_sqlite: tuple[Database, Writer], disk: Disk
+) -> None:
+    database, writer = on_sqlite
+    putter = Putter()
+    disk.fault = OSError(5, "Input/output error")
+    with pytest.raises(Unavailable, match="the disk reports errors"):
+        await writer.submit(putter, "a")
+    assert writer.last_fault is not None
+    disk.fault = None
+    flushes = disk.flushes
+    with database.read() as connection:
+        connection.execute(sa.select(tables.settings)).all()  # a snapshot, for which the log is still needed
+        with pytest.raises(Unavailable, match="could not be flushed"):
+            await writer.submit(putter, "b")
+    assert disk.flushes == flushes
+    assert await writer.submit(putter, "c") == "put c"
+    assert not writer.last_fault
+    assert names(database) == ["a", "c"]

@@ -165,8 +165,8 @@ class Database:
 
 
 def _prepare_sqlite_writer(connection: sqlite3.Connection, _record: object) -> None:
-    # FULL: an event is acknowledged only when it would survive a power cut. Checkpoints run beside the writer
-    # (see checkpoint.py), so that no commit pays for one.
+    # FULL: what is acknowledged survives a power cut (the writer's thread keeps that promise by itself, see log.py).
+    # Checkpoints run beside the writer (see checkpoint.py), so that no commit pays for one.
     _pragmas(connection, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-24000", "wal_autocheckpoint=0")
 
 

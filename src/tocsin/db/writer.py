@@ -1,11 +1,12 @@
 """The one door through which data is changed: group commit.
 
-Callers hand in work; a thread takes whatever is there, does all of it in one transaction and answers everybody after the
-commit. It never waits for more, except with work that has a moment's patience. See docs/adr/0003-writer-thread.md.
+Callers hand in work; a thread takes whatever is there, does all of it in one transaction and answers everybody when that is
+on the disk. It never waits for more, except with work that has a moment's patience. See docs/adr/0003-writer-thread.md.
 """
 
 import asyncio
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ import structlog
 from tocsin.core import failpoints
 from tocsin.core.errors import TocsinError, Unavailable
 from tocsin.db.engine import Database, is_conflict, is_fault, is_statement_lost
+from tocsin.db.log import Log
 
 log = structlog.get_logger()
 
@@ -80,6 +82,15 @@ class _Work:
         self.group, self.item, self.future, self.loop, self.weight, self.patient = group, item, future, loop, weight, patient
 
 
+class _Landed:
+    """A transaction that is committed, and those who wait for it to be durable."""
+
+    __slots__ = ("results", "tx", "works")
+
+    def __init__(self, tx: Tx, works: list[_Work], results: list[Any]) -> None:
+        self.tx, self.works, self.results = tx, works, results
+
+
 class _Lane:
     """Work that waits, and the turn that goes round among the threads that do it: who has it takes all that is there."""
 
@@ -134,6 +145,10 @@ class Writer:
         self._followers: list[Callable[[], None]] = []
         self._chore: Callable[[sa.Connection], object] | None = None
         self.last_fault: str | None = None  # why the last transaction failed, until one succeeds
+        self._log = Log(database.path) if database.path else None
+        self._landed: queue.SimpleQueue[_Landed | None] = queue.SimpleQueue()  # committed and to be flushed
+        self._flusher = threading.Thread(target=self._flush_all, name="flusher", daemon=True)
+        self._is_flushing = False
 
     @property
     def backlog(self) -> int:
@@ -159,6 +174,8 @@ class Writer:
         """Starts the threads. Work handed in earlier waits for this."""
         for thread in self._threads:
             thread.start()
+        if self._log is not None:
+            self._flusher.start()
 
     def stop(self) -> None:
         """Finishes the work that was handed in, then ends the threads."""
@@ -167,6 +184,11 @@ class Writer:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
+        self._landed.put(None)
+        if self._flusher.is_alive():
+            self._flusher.join()
+        if self._log is not None:
+            self._log.close()
 
     def submit(self, group: Group[Item, Result], item: Item, weight: int = 1, *, patient: bool = False) -> "asyncio.Future[Result]":
         """From the event loop: has ``group(tx, items)`` run with *item* among *items*, and resolves to its result.
@@ -218,7 +240,10 @@ class Writer:
 
     def _connect(self, works: list[_Work]) -> sa.Connection | None:
         try:
-            return self._database.writer_connection(create=False)
+            connection = self._database.writer_connection(create=False)
+            if self._log is not None:
+                self._log.adopt(connection)
+            return connection
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it and the thread must live
             self._fail(works, error)
             return None
@@ -251,6 +276,8 @@ class Writer:
         for _ in range(CONFLICT_RETRIES):
             try:
                 self._database.check_file()
+                if self._log is not None:
+                    self._log.mend(connection)
                 tx = Tx(connection, is_sqlite=self._database.is_sqlite, next_may_begin=lane.pass_on)
                 results = _commit(tx, works)
             except Exception as error:  # noqa: BLE001 - handed to the callers, whatever it is
@@ -258,8 +285,7 @@ class Writer:
                 if not self._may_repeat(connection, error):
                     return error
                 continue
-            self.last_fault = None
-            self._answer(tx, works, results)
+            self._land(_Landed(tx, works, results))
             return None
         return failure
 
@@ -276,9 +302,42 @@ class Writer:
         # Another node was first: look again, with its rows now visible.
         return is_conflict(error)
 
-    def _answer(self, tx: Tx, works: list[_Work], results: list[Any]) -> None:
+    def _land(self, landed: "_Landed") -> None:
+        """Has what was committed flushed and answered: beside the next transaction, if there is work for one already."""
+        if self._log is None:
+            self._answer(landed)
+        elif self._any.works.empty() and self._landed.empty() and not self._is_flushing:
+            self._flush(self._log, [landed])
+        else:
+            self._landed.put(landed)
+
+    def _flush_all(self) -> None:
+        """The flusher's thread: one flush for all that was committed during the last one."""
+        while self._log is not None and (first := self._landed.get()) is not None:
+            self._is_flushing = True
+            landed: list[_Landed] = [first]
+            with suppress(queue.Empty):
+                while (further := self._landed.get_nowait()) is not None:
+                    landed.append(further)
+                self._landed.put(None)
+            self._flush(self._log, landed)
+            self._is_flushing = False
+
+    def _flush(self, log_file: Log, landed: "list[_Landed]") -> None:
+        try:
+            log_file.flush()
+        except sqlite3.Error as error:
+            for one in landed:
+                self._fail(one.works, error)
+            return
+        for one in landed:
+            self._answer(one)
+
+    def _answer(self, landed: "_Landed") -> None:
+        tx, works = landed.tx, landed.works
+        self.last_fault = None
         self._settle(works)
-        answers = list(zip(works, results, strict=True))
+        answers = list(zip(works, landed.results, strict=True))
         loop = self._loop
         if loop is None:
             for action in tx.committed:
