@@ -1,7 +1,8 @@
 """The stream: what happens is told at once, to those who may see it, and nothing is lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -188,7 +189,7 @@ async def test_the_end_of_the_process_ends_every_stream(sqlite_world: World, sql
 async def test_repeats_wait_for_what_presses_where_many_listen(
     sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "waits", lambda _: 60.0)
+    monkeypatch.setattr(rules, "waits", lambda _, is_storm: 60.0)
     ear = await Ear.at(sqlite_hub, topics=frozenset({Topic.ALERT}))
     await sqlite_world.report(a_report("disk:/"))
     await ear.hears(1)
@@ -220,7 +221,7 @@ async def test_repeats_are_not_even_read_before_they_are_told(
         readings.append(tail.last)
         return events_after(connection, tail, limit)
 
-    monkeypatch.setattr(rules, "waits", lambda _: 60.0)
+    monkeypatch.setattr(rules, "waits", lambda _, is_storm: 60.0)
     monkeypatch.setattr(rules, "pause", pause)
     monkeypatch.setattr(store, "events_after", read)
     ear = await Ear.at(sqlite_hub, topics=frozenset({Topic.ALERT}))
@@ -235,8 +236,15 @@ async def test_repeats_are_not_even_read_before_they_are_told(
 
 
 async def test_a_storm_is_told_at_once_and_then_now_and_then(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, events_after = list[int](), store.events_after
+
+    def note(connection: sa.Connection, tail: Tail, limit: int) -> list[tuple[int, int | None]]:
+        read.append(limit)
+        return events_after(connection, tail, limit)
+
     monkeypatch.setattr(hubs, "MAX_ALERTS", 3)
-    monkeypatch.setattr(rules, "waits", lambda _: 60.0)
+    monkeypatch.setattr(rules, "waits", lambda _, is_storm: 60.0)
+    monkeypatch.setattr(store, "events_after", note)
     ear = await Ear.at(sqlite_hub, topics=frozenset({Topic.ALERT}))
     await sqlite_world.report(a_report("first"))
     await ear.hears(1)
@@ -244,6 +252,26 @@ async def test_a_storm_is_told_at_once_and_then_now_and_then(sqlite_world: World
         await sqlite_world.report(*[a_report(f"{wave}-{n}") for n in range(5)])
         await asyncio.sleep(3 * PAUSE)
     assert [kind for kind, _ in ear.heard] == ["alert", "reload"]
+    assert read[-1] == hubs.MAX_EVENTS + 1, "what is too much is not read to its end"
+    assert len(read) == 2, "and not again before it is told again"
+    await ear.close()
+
+
+async def test_who_comes_while_it_is_read_does_not_stop_the_reading(sqlite_world: World, sqlite_hub: Hub) -> None:
+    """The reading is done in a thread: had that one walked the listeners, nobody would have heard anything for a second."""
+
+    class Crowd(set[Listener]):
+        """Listeners that a thread cannot walk, since others come meanwhile."""
+
+        def __iter__(self) -> Iterator[Listener]:
+            if threading.current_thread() is not threading.main_thread():
+                raise RuntimeError("Set changed size during iteration")
+            return super().__iter__()
+
+    sqlite_hub._listeners = Crowd()
+    ear = await Ear.at(sqlite_hub)
+    await sqlite_world.report(a_report("disk:/"))
+    await ear.until(lambda: len(ear.heard) >= 2, seconds=0.9)
     await ear.close()
 
 

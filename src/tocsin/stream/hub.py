@@ -41,7 +41,8 @@ CHECKED_EVERY = 60.0  # seconds after which it is looked whether a listener may 
 QUEUE = 64  # chunks that wait for a listener before it counts as too slow
 QUEUE_BYTES = 512 * 1024
 MAX_LISTENERS = 5_000
-AT_ONCE = 5_000  # rows of a log in one look
+AT_ONCE = 5_000  # events in one look
+LINES_AT_ONCE = 1_000  # lines of history in one look
 MAX_ALERTS = 200  # that are sent one by one after one look; more: read the list anew
 MAX_EVENTS = 100
 MAX_CHECKS = 200
@@ -126,6 +127,7 @@ class Hub:
         self._database, self._now = database, now
         self._write_alerts, self._write_event, self._write_check, self._news = write_alerts, write_event, write_check, news
         self._listeners: set[Listener] = set()
+        self._heard: frozenset[Topic] = frozenset()  # what somebody listened to when the last look began; a thread may read it
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._events, self._lines, self._checks = Tail(0), Tail(0), Seen(0)
@@ -246,7 +248,8 @@ class Hub:
     async def _look(self) -> bool:
         """Tells what is new; whether there was anything to read."""
         now = asyncio.get_running_loop().time()
-        is_patient = now < self._told_at + rules.waits(len(self._listeners))
+        self._heard = frozenset[Topic]().union(*{listener.topics for listener in self._listeners})
+        is_patient = now < self._told_at + rules.waits(len(self._listeners), is_storm=self._told_too_much)
         if is_patient and not await asyncio.to_thread(self._has_pressing):
             return False  # what else there is, is read when it is told
         batch, events, lines = await asyncio.to_thread(self._read, self._events, self._lines, None)
@@ -271,9 +274,14 @@ class Hub:
         return True
 
     def _has_pressing(self) -> bool:
-        """Whether there is a line of history, or a change of a check, that was not told yet: found without reading the events."""
+        """Whether there is a line of history, or a change of a check, that was not told yet: found without reading the events.
+
+        In a storm that was told, lines of so many alerts that they would not be sent one by one press nobody.
+        """
         with self._database.read() as connection:
-            return bool(store.lines_after(connection, self._lines, 1)) or bool(self._fresh_checks(connection)[0])
+            lines = store.lines_after(connection, self._lines, LINES_AT_ONCE if self._told_too_much else 1)
+            is_storm = self._told_too_much and _are_many(lines)
+            return bool(lines and not is_storm) or bool(self._fresh_checks(connection)[0])
 
     def _is_pressing(self, batch: Batch) -> bool:
         """Whether something has begun, changed or ended; a storm is news once."""
@@ -284,17 +292,19 @@ class Hub:
     def _read(self, events: Tail, lines: Tail, until: Place | None, since: int = 0) -> tuple[Batch, Tail, Tail]:
         """What was committed after these ends of the logs; for somebody who was away *until* now, also which checks changed *since*."""
         with self._database.read() as connection:
-            fresh = store.events_after(connection, events, AT_ONCE)
-            steps = store.lines_after(connection, lines, AT_ONCE)
+            steps = store.lines_after(connection, lines, LINES_AT_ONCE)
+            is_storm = _are_many(steps)  # then the events need not all be read
+            fresh = store.events_after(connection, events, MAX_EVENTS + 1 if is_storm else AT_ONCE)
             changed = sorted({alert for _, alert in fresh if alert is not None} | {alert for _, alert in steps})
             numbers = [number for number, _ in fresh]
-            too_many = len(changed) > MAX_ALERTS or len(fresh) >= AT_ONCE or len(steps) >= AT_ONCE
+            is_flood = is_storm or len(fresh) >= AT_ONCE
+            too_many = is_flood or len(changed) > MAX_ALERTS
             alerts = [] if too_many or not changed else store.alerts(connection, changed)
             written = self._write_alerts(connection, alerts) if alerts else []
-            wanted = any(Topic.EVENT in listener.topics for listener in self._listeners) or until is not None
+            wanted = Topic.EVENT in self._heard or until is not None
             rows = store.events(connection, numbers) if wanted and numbers and len(numbers) <= MAX_EVENTS else []
             checks = self._changed_checks(connection) if until is None else _checks_since(connection, since)
-            end = store.end(connection) if len(fresh) >= AT_ONCE or len(steps) >= AT_ONCE else None
+            end = store.end(connection) if is_flood else None
         now = self._now()
         if end is not None:  # who reads everything anew has read that, too
             events, lines = Tail(end.event), Tail(end.line)
@@ -315,7 +325,7 @@ class Hub:
 
     def _changed_checks(self, connection: sa.Connection) -> list[Check]:
         """Those that have changed since the last look, if anybody wants to hear of them."""
-        if not any(Topic.CHECK in listener.topics for listener in self._listeners):
+        if Topic.CHECK not in self._heard:
             self._checks = Seen(self._now() + rules.PATIENCE)
             return []
         new, self._checks = self._fresh_checks(connection)
@@ -323,7 +333,7 @@ class Hub:
 
     def _fresh_checks(self, connection: sa.Connection) -> tuple[list[Check], Seen]:
         """Those that have changed since the last look, and what is seen then."""
-        if not any(Topic.CHECK in listener.topics for listener in self._listeners):
+        if Topic.CHECK not in self._heard:
             return [], self._checks
         found = {(one.id, one.changed_at or 0): one for one in check_store.changed_since(connection, rules.since(self._checks), AT_ONCE)}
         new, seen = rules.fresh(self._checks, found, self._now())
@@ -359,6 +369,11 @@ class Hub:
                 if listener.may is not None and now - listener.checked_at >= CHECKED_EVERY:
                     listener.checked_at = now
                     await _check(listener, listener.may)
+
+
+def _are_many(lines: Sequence[tuple[int, int]]) -> bool:
+    """Whether *lines* of history are of more alerts than are sent one by one, or so many that they were not all read."""
+    return len(lines) >= LINES_AT_ONCE or len({alert for _, alert in lines}) > MAX_ALERTS
 
 
 def _checks_since(connection: sa.Connection, since: int) -> list[Check]:
