@@ -19,12 +19,14 @@ from bench.servers import BenchError, Target, Tocsin
 from tocsin.core.clock import monotonic
 
 DASHBOARDS, ALERTS = 1_000, 20
+READER = "The reader of all dashboards takes its share of the two cores, so events/s fall by more than the server's own work grows."
 PAUSE = 0.7  # seconds between two alerts that are timed
 LONGEST = 10.0  # seconds after which an alert counts as not shown
 QUESTION = "/api/v1/stream?topics=alert,summary"  # as a page asks
 MEMORY = Bound(100, at_least=False, unit="MiB")
 SHOWN = Bound(500, at_least=False, unit="ms")
 KEPT = Bound(0.9, at_least=True, unit="x")
+COST = Bound(1.1, at_least=False, unit="x")
 CASES = (
     ("new problems, arrays of 100, 4 connections", "distinct", 100, 4),
     ("repeats of one alert, one a request, 64 connections", "repeat", 1, 64),
@@ -111,17 +113,22 @@ def measure(tocsin: Tocsin, options: Options) -> Part:
     runs = list(open_pages)
     for title, mode, batch, connections in CASES:
         rates: dict[int, list[float]] = {}
+        costs: dict[int, list[float]] = {}
         for _ in range(options.repeats):
             for dashboards in (0, count):
                 made = undisturbed(partial(_intake, tocsin, dashboards, mode, batch, connections, options.seconds), tries=options.tries)
                 runs += made
                 rates.setdefault(dashboards, []).append(median(made, "events_s"))
+                costs.setdefault(dashboards, []).append(median(made, "cpu_us"))
         without, beside = statistics.median(rates[0]), statistics.median(rates[count])
         share = beside / without
         rows.append(
             Row(f"intake beside them, events/s: {title}", f"{beside:,.0f}", f"{without:,.0f}", share, KEPT.text, KEPT.is_met(share))
         )
-    notes = [f"{ALERTS} alerts, one after the other; {in_words(runs)}", "The reader of all dashboards takes its share of the two cores."]
+        alone, shared = statistics.median(costs[0]), statistics.median(costs[count])
+        more = shared / alone
+        rows.append(Row("the server's CPU for one of these, µs", f"{shared:.1f}", f"{alone:.1f}", more, COST.text, COST.is_met(more)))
+    notes = [f"{ALERTS} alerts, one after the other; {in_words(runs)}", READER]
     return Part("Open dashboards", "no dashboard", rows, notes, [run.values for run in runs])
 
 
@@ -159,6 +166,10 @@ def _show(target: Target, dashboards: Dashboards, number: int) -> float:
 
 def _intake(tocsin: Tocsin, dashboards: int, mode: str, batch: int, connections: int, seconds: float) -> Run:
     with tocsin.fresh() as target, _dashboards(target, dashboards):
+        before = target.child.cpu_seconds()
         run = wrk(target, mode=mode, batch=batch, lines=False, connections=connections, seconds=seconds)
-    print(f"  {mode}-{batch} beside {dashboards:,} dashboards: {run.values['events_s']:,.0f}/s ({run.noise})", flush=True)
+        events = run.values["events_s"] * max(1, round(seconds))
+        run.values["cpu_us"] = 1e6 * (target.child.cpu_seconds() - before) / events if events else float("inf")
+    cost = f"{run.values['cpu_us']:.1f} µs each"
+    print(f"  {mode}-{batch} beside {dashboards:,} dashboards: {run.values['events_s']:,.0f}/s, {cost} ({run.noise})", flush=True)
     return run
