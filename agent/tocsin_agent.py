@@ -38,6 +38,7 @@ MAX_CUSTOM = 500
 CUSTOM_TOO_OLD = DAY
 BUSY_CPU, BUSY_MEMORY = 80.0, 90.0
 CONFIG = "/etc/tocsin-agent.conf"
+DIRECTADMIN = "/usr/local/directadmin/data/admin/services.status"
 
 STATES = (("01", "established"), ("03", "syn_recv"), ("06", "time_wait"), ("08", "close_wait"), ("0A", "listen"))
 CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
@@ -593,13 +594,23 @@ SLOW = (processes, units, mail_queue)
 
 
 def panels(this):
-    """What a hosting panel says of its services: cPanel by its own list. Those of Plesk and DirectAdmin are units of systemd."""
-    if this.machine.exists("/usr/local/cpanel/version"):
-        text = this.machine.run("/usr/local/cpanel/bin/whmapi1", "--output=json", "servicestatus", timeout=60)
-        for service in cpanel_services(text):
-            name = str(service.get("name", ""))[:60]
-            if name and service.get("installed") and service.get("enabled") and service.get("monitored"):
-                _panel_service(this, "cpanel", name, bool(service.get("running")))
+    """What a hosting panel says of its services, by its own list of what it looks after."""
+    for panel, sign, services in (
+        ("cpanel", "/usr/local/cpanel/version", _cpanel),
+        ("plesk", "/usr/local/psa/version", _plesk),
+        ("directadmin", DIRECTADMIN, _directadmin),
+    ):
+        if this.machine.exists(sign):
+            for name, is_up in services(this.machine):
+                _panel_service(this, panel, name, is_up)
+
+
+def _cpanel(machine):
+    """What WHM monitors: https://api.docs.cpanel.net/specifications/whm.openapi/services/services-servicestatus of its API."""
+    for service in cpanel_services(machine.run("/usr/local/cpanel/bin/whmapi1", "--output=json", "servicestatus", timeout=60)):
+        name = str(service.get("name", ""))[:60]
+        if name and service.get("installed") and service.get("enabled") and service.get("monitored"):
+            yield name, bool(service.get("running"))
 
 
 def cpanel_services(text):
@@ -611,10 +622,33 @@ def cpanel_services(text):
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
+def _plesk(machine):
+    """Plesk's own list: 1 runs, 0 does not, -1 is switched off.
+
+    https://docs.plesk.com/en-US/obsidian/cli-linux/using-command-line-utilities/service-services.40786/
+    """
+    text = machine.run("plesk", "bin", "service", "--list", "-format", "\\n%s\\t%k", timeout=60)
+    for state, name in re.findall(r"^([01])\t([\w.@-]{1,60})$", text, re.MULTILINE):
+        yield name, state == "1"
+
+
+def _directadmin(machine):
+    """What DirectAdmin keeps running (``exim=ON``), and whether systemd says that it does."""
+    names = re.findall(r"^(\w[\w.@-]{0,59})=ON\s*$", machine.read(DIRECTADMIN), re.MULTILINE)
+    states = machine.run("systemctl", "is-active", *names).splitlines() if names else []
+    if len(states) == len(names):
+        for name, state in zip(names, states):
+            yield name, state in ("active", "reloading", "activating")
+
+
 def _panel_service(this, panel, name, is_up):
-    this.add("panel_service_up", 1 if is_up else 0, service=name, panel=panel)
-    if not is_up:
-        this.trouble("host.service_down", "%s:%s" % (panel, name), "%s says that %s does not run" % (panel, name), 4)
+    """As `_service`: what never ran while we looked is installed, or known under another name, and not down."""
+    key = "ran.%s.%s" % (panel, name)
+    if is_up or panel == "cpanel" or this.rates.recall(key) is not None:  # cPanel lists what is to run
+        this.rates.remember(key, this.at)
+        this.add("panel_service_up", 1 if is_up else 0, service=name, panel=panel)
+        if not is_up:
+            this.trouble("host.service_down", "%s:%s" % (panel, name), "%s says that %s does not run" % (panel, name), 4)
 
 
 # --- Who it was --------------------------------------------------------------------------------------------------------
@@ -1033,8 +1067,10 @@ class Agent:
         self._lock = self._take_lock()
         self.spool = Spool(os.path.join(folder, "spool"))
         state = self._load()
-        self._rates = Rates(dict((key, tuple(value)) for key, value in state.get("rates", {}).items()))
-        self._slow_rates = Rates(dict((key, tuple(value)) for key, value in state.get("slow_rates", {}).items()))
+        self._rates, self._slow_rates, self._panel_rates = (
+            Rates(dict((key, tuple(value)) for key, value in state.get(name, {}).items()))
+            for name in ("rates", "slow_rates", "panel_rates")
+        )
         self._standing = state.get("standing", {})
         self._booted_at = state.get("booted_at")
         self.id = state.get("id") or new_id()
@@ -1080,6 +1116,7 @@ class Agent:
             "id": self.id,
             "rates": self._rates.kept(),
             "slow_rates": self._slow_rates.kept(),
+            "panel_rates": self._panel_rates.kept(),
             "standing": self._standing,
             "booted_at": self._booted_at,
             "drift": self.link.drift,
@@ -1106,10 +1143,10 @@ class Agent:
         events = []
         if at - self._slow_at >= SLOW_EVERY - SECOND or at < self._slow_at:
             self._slow_at = at
-            self._slow_troubles = self._slowly(this, (*SLOW, lambda one: custom(one, self._custom)))
+            self._slow_troubles = self._beside(this, (*SLOW, lambda one: custom(one, self._custom)), self._slow_rates)
         if at - self._panel_at >= PANEL_EVERY - SECOND or at < self._panel_at:
             self._panel_at = at
-            self._panel_troubles = self._apart(this, (panels,))
+            self._panel_troubles = self._beside(this, (panels,), self._panel_rates)
         if self.link.drift is not None:
             this.add("clock_drift_seconds", self.link.drift / 1000.0)
         this.add("agent_spool_dropped_count", self.spool.dropped)
@@ -1122,18 +1159,12 @@ class Agent:
         events += self._reboot()
         return this.samples, events
 
-    def _slowly(self, this, steps):
-        other = Round(self.machine, self._slow_rates, this.at)
+    def _beside(self, this, steps, rates):
+        """Steps that have a rhythm of their own, and so what they remember from one time to the next."""
+        other = Round(self.machine, rates, this.at)
         for step in steps:
             self._try(step, other)
-        self._slow_rates.turn()
-        this.samples += other.samples
-        return other.troubles
-
-    def _apart(self, this, steps):
-        other = Round(self.machine, Rates(), this.at)
-        for step in steps:
-            self._try(step, other)
+        rates.turn()
         this.samples += other.samples
         return other.troubles
 

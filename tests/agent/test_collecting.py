@@ -222,11 +222,42 @@ def test_cpanel_says_how_its_services_are(one: Any, machine: Files) -> None:
     machine.write("/usr/local/cpanel/version", "11.118\n")
     machine.write("/run-output/_usr_local_cpanel_bin_whmapi1_--output=json_servicestatus", agent.json.dumps(answer))
     found, events = collect(one)
-    assert {k: v for k, v in found.items() if k.startswith("panel")} == {
+    assert panel_services(found) == {
         "panel_service_up{cpanel,httpd}": 1,
         "panel_service_up{cpanel,exim}": 0,
     }
     assert [e["title"] for e in events] == ["cpanel says that exim does not run"]
+
+
+def panel_services(found: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in found.items() if name.startswith("panel")}
+
+
+def test_plesk_says_how_its_services_are(one: Any, machine: Files) -> None:
+    machine.write("/usr/local/psa/version", "18.0.66 Debian 12\n")
+    answer = r"/run-output/plesk_bin_service_--list_-format_\n%s\t%k"
+    machine.write(answer, "\n1\tweb\n1\tdns\n0\tpostgresql\n-1\tdrweb\nWARNING: odd\n")
+    assert panel_services(collect(one)[0]) == {"panel_service_up{plesk,web}": 1, "panel_service_up{plesk,dns}": 1}
+    machine.write(answer, "\n0\tweb\n1\tdns\n0\tpostgresql\n-1\tdrweb\n")
+    found, events = collect(one, AT + 5 * MINUTE)
+    assert panel_services(found) == {"panel_service_up{plesk,web}": 0, "panel_service_up{plesk,dns}": 1}
+    assert [e["title"] for e in events] == ["plesk says that web does not run"]
+
+
+def test_what_directadmin_keeps_running_is_looked_at(one: Any, machine: Files) -> None:
+    machine.write("/usr/local/directadmin/data/admin/services.status", "exim=ON\nnamed=OFF\nhttpd=ON\nda-popb4smtp=ON\n-x=ON\n")
+    machine.write("/run-output/systemctl_is-active_exim_httpd_da-popb4smtp", "active\nactive\ninactive\n")
+    assert panel_services(collect(one)[0]) == {"panel_service_up{directadmin,exim}": 1, "panel_service_up{directadmin,httpd}": 1}
+    machine.write("/run-output/systemctl_is-active_exim_httpd_da-popb4smtp", "failed\nactive\ninactive\n")
+    found, events = collect(one, AT + 5 * MINUTE)
+    assert panel_services(found) == {"panel_service_up{directadmin,exim}": 0, "panel_service_up{directadmin,httpd}": 1}
+    assert [e["title"] for e in events] == ["directadmin says that exim does not run"]
+
+
+def test_an_answer_of_systemd_that_fits_no_list_says_nothing_of_directadmins_services(one: Any, machine: Files) -> None:
+    machine.write("/usr/local/directadmin/data/admin/services.status", "exim=ON\nhttpd=ON\n")
+    machine.write("/run-output/systemctl_is-active_exim_httpd", "active\n")
+    assert panel_services(collect(one)[0]) == {}
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "[]", '{"data": 5}', '{"data": {"service": {}}}'])
