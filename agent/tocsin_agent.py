@@ -606,7 +606,7 @@ def panels(this):
 
 
 def _cpanel(machine):
-    """What WHM monitors: https://api.docs.cpanel.net/specifications/whm.openapi/services/services-servicestatus of its API."""
+    """What WHM monitors (https://api.docs.cpanel.net/specifications/whm.openapi/services/services-servicestatus)."""
     for service in cpanel_services(machine.run("/usr/local/cpanel/bin/whmapi1", "--output=json", "servicestatus", timeout=60)):
         name = str(service.get("name", ""))[:60]
         if name and service.get("installed") and service.get("enabled") and service.get("monitored"):
