@@ -67,31 +67,6 @@ async def test_a_transaction_takes_a_bounded_amount_of_work(writer: Writer) -> N
     assert putter.calls == [MAX_WORKS, 1]
 
 
-async def test_patient_work_travels_with_what_comes_next(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.db.writer.PATIENCE", 60)
-    writer.start()
-    putter = Putter()
-    patient = writer.submit(putter, "an outcome", patient=True)
-    await asyncio.sleep(0.02)
-    assert putter.calls == []
-    await asyncio.wait_for(asyncio.gather(patient, writer.submit(putter, "an event")), 30)
-    assert putter.calls == [2]
-
-
-async def test_patient_work_is_done_by_itself_when_nothing_comes(writer: Writer) -> None:
-    writer.start()
-    assert await writer.submit(Putter(), "an outcome", patient=True) == "put an outcome"
-
-
-async def test_patient_work_does_not_hold_up_the_end(writer: Writer, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.db.writer.PATIENCE", 60)
-    writer.start()
-    outcome = writer.submit(Putter(), "an outcome", patient=True)
-    await asyncio.wait_for(asyncio.to_thread(writer.stop), 30)
-    await outcome
-    assert names(database) == ["an outcome"]
-
-
 async def test_a_caller_hears_of_success_only_after_the_commit(writer: Writer, database: Database) -> None:
     writer.start()
     for n in range(20):

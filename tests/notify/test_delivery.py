@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -106,6 +107,35 @@ async def test_messages_of_another_process_are_found_and_sent(world: World) -> N
     assert statuses(world) == ["pending"]
     await world.turn()
     assert (statuses(world), world.ntfy.told) == (["sent"], ["opened Disk full"])
+
+
+@pytest.fixture
+def letters_at_hand_in(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many letters had left whenever an outcome was handed in to be written."""
+    world, found = sqlite_world, []
+
+    def hand_in(group: Any, *work: Any) -> None:
+        if group == world.delivery._record_all:
+            found.append(sum(len(channel.letters) for channel in world.channels.values()))
+        real(group, *work)
+
+    real = world.core.writer.hand_in
+    monkeypatch.setattr(world.core.writer, "hand_in", hand_in)
+    return found
+
+
+async def test_outcomes_of_what_leaves_together_are_written_together(sqlite_world: World, letters_at_hand_in: list[int]) -> None:
+    await sqlite_world.people()
+    await sqlite_world.report(a_report(severity=4))
+    assert letters_at_hand_in == [3, 3, 3]
+    assert statuses(sqlite_world) == ["sent"] * 3
+
+
+async def test_an_outcome_waits_for_nothing_if_nothing_else_is_under_way(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.notify.delivery.GATHER", 60)
+    await sqlite_world.people(ONCALL_PHONE)
+    await sqlite_world.report(a_report(severity=4))
+    assert statuses(sqlite_world) == ["sent"]
 
 
 # Rule 2: attempts are rows; a fault is tried again until it ends.

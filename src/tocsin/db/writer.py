@@ -1,7 +1,7 @@
 """The one door through which data is changed: group commit.
 
 Callers hand in work; a thread takes whatever is there, does all of it in one transaction and answers everybody when that is
-on the disk. It never waits for more, except with work that has a moment's patience. See docs/adr/0003-writer-thread.md.
+on the disk. It never waits for more. See docs/adr/0003-writer-thread.md.
 """
 
 import asyncio
@@ -30,7 +30,6 @@ Told_contra = TypeVar("Told_contra", contravariant=True)
 Group = Callable[["Tx", Sequence[Item]], Sequence[Result]]
 
 MAX_WORKS = 512  # taken into one transaction at most
-PATIENCE = 0.005  # seconds that patient work waits for company
 MAX_WEIGHT = 4_000  # events in one transaction, about: bounds the time that others wait
 CONFLICT_RETRIES = 8
 
@@ -76,10 +75,10 @@ class Waiter(Protocol[Told_contra]):
 
 
 class _Work:
-    __slots__ = ("future", "group", "item", "loop", "patient", "weight")
+    __slots__ = ("future", "group", "item", "loop", "weight")
 
-    def __init__(self, group: Any, item: Any, future: Any, loop: asyncio.AbstractEventLoop | None, weight: int, *, patient: bool) -> None:
-        self.group, self.item, self.future, self.loop, self.weight, self.patient = group, item, future, loop, weight, patient
+    def __init__(self, group: Any, item: Any, future: Any, loop: asyncio.AbstractEventLoop | None, weight: int) -> None:
+        self.group, self.item, self.future, self.loop, self.weight = group, item, future, loop, weight
 
 
 class _Landed:
@@ -106,13 +105,12 @@ class _Lane:
         first = self.works.get()
         if first is None:
             return []
-        works, weight, patience = [first], first.weight, PATIENCE if first.patient else 0
+        works, weight = [first], first.weight
         while len(works) < MAX_WORKS and weight < MAX_WEIGHT:
             try:
-                work = self.works.get(timeout=patience) if patience else self.works.get_nowait()
+                work = self.works.get_nowait()
             except queue.Empty:
                 break
-            patience = 0
             if work is None:
                 self.works.put(None)
                 break
@@ -190,23 +188,22 @@ class Writer:
         if self._log is not None:
             self._log.close()
 
-    def submit(self, group: Group[Item, Result], item: Item, weight: int = 1, *, patient: bool = False) -> "asyncio.Future[Result]":
+    def submit(self, group: Group[Item, Result], item: Item, weight: int = 1) -> "asyncio.Future[Result]":
         """From the event loop: has ``group(tx, items)`` run with *item* among *items*, and resolves to its result.
 
-        Items of the same *group* are handled by one call. *patient* work may wait `PATIENCE` for other work to be written
-        with. The future raises what *group* raised, or `Unavailable`.
+        Items of the same *group* are handled by one call. The future raises what *group* raised, or `Unavailable`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self.hand_in(group, item, weight, future, patient=patient)
+        self.hand_in(group, item, weight, future)
         return future
 
-    def hand_in(self, group: Group[Item, Result], item: Item, weight: int, waiter: "Waiter[Result]", *, patient: bool = False) -> None:
+    def hand_in(self, group: Group[Item, Result], item: Item, weight: int, waiter: "Waiter[Result]") -> None:
         """Like `submit`, for a *waiter* that is told in the event loop and does not have to be a future. It must not raise."""
         loop = self._loop = asyncio.get_running_loop()
         self._pending += weight
         lane = self._in_turns if group in self._turning else self._any
-        lane.works.put(_Work(group, item, waiter, loop, weight, patient=patient))
+        lane.works.put(_Work(group, item, waiter, loop, weight))
 
     def run(self, work: Callable[[Tx], Result]) -> "asyncio.Future[Result]":
         """From the event loop: runs *work* in a transaction (perhaps with others)."""
@@ -216,7 +213,7 @@ class Writer:
         """From any other thread: runs *work* in a transaction and waits for it."""
         future: Future[Result] = Future()
         self._pending += 1
-        self._any.works.put(_Work(_each_alone, work, future, None, 1, patient=False))
+        self._any.works.put(_Work(_each_alone, work, future, None, 1))
         return future.result()
 
     # The thread.

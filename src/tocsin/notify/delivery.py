@@ -44,6 +44,7 @@ MAX_IN_DIGEST = 20_000
 MANY = 1_000  # messages that are claimed in a transaction of their own
 MAX_LOOKED_UP = 50
 LISTED_IN_DIGEST = 20
+GATHER = 0.01  # seconds during which messages that ended wait for others that are still under way, to be written down together
 SEND_TIMEOUT = 50  # seconds; shorter than the lease, longer than any channel's own limit
 TROUBLE_AFTER = 5  # failures in a row before a channel's trouble becomes an alert of its own
 
@@ -106,6 +107,7 @@ class Delivery:
         self._under_way: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.asking: dict[str, asyncio.Task[None]] = {}  # by contact: its provider is asked about messages of unknown outcome
+        self._ended: list[tuple[tuple[Leased, Outcome], asyncio.Future[None]]] = []  # and not handed in to be written down
         self._news = asyncio.Event()
         self.sent = 0
 
@@ -343,13 +345,18 @@ class Delivery:
     async def _carry(self, leased: Leased, others: "Others | None") -> None:
         message = leased.message
         try:
-            outcome = await self._send(leased, others)
+            try:
+                outcome = await self._send(leased, others)
+            finally:
+                self._has_arrived(leased.contact.id)
             await self._record(leased, outcome)
         finally:
             self._departures.finished(message.id, message.fence)
-            self._under_way[leased.contact.id] -= 1
-            if self._under_way[leased.contact.id] <= 0:
-                del self._under_way[leased.contact.id]
+
+    def _has_arrived(self, contact_id: str) -> None:
+        self._under_way[contact_id] -= 1
+        if self._under_way[contact_id] <= 0:
+            del self._under_way[contact_id]
 
     async def _send(self, leased: Leased, others: "Others | None") -> Outcome:
         message, contact = leased.message, leased.contact
@@ -418,11 +425,25 @@ class Delivery:
         failpoints.reach("outcome.before")
         while True:
             try:
-                await self._writer.submit(self._record_all, (leased, outcome), patient=True)
+                await self._gathered((leased, outcome))
                 break
             except TocsinError:
                 await asyncio.sleep(1)
         failpoints.reach("outcome.after")
+
+    def _gathered(self, ended: tuple[Leased, Outcome]) -> "asyncio.Future[None]":
+        """Done when *ended* is written down: at once if nothing else is under way, or with what ends in the next few milliseconds."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._ended.append((ended, future))
+        if len(self._ended) == 1:
+            loop.call_later(GATHER if self._under_way else 0, self._hand_in_ended)
+        return future
+
+    def _hand_in_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        for one, future in ended:
+            self._writer.hand_in(self._record_all, one, 1, future)
 
     def _record_all(self, tx: Tx, items: Sequence[tuple[Leased, Outcome]]) -> list[None]:
         now = self._clock.now()
