@@ -1,6 +1,7 @@
 """Moments as a person reads them: in their own zone, short today and longer before."""
 
 from datetime import date, datetime, tzinfo
+from functools import lru_cache
 
 import msgspec
 
@@ -21,7 +22,7 @@ class Times(msgspec.Struct, frozen=True):
     @property
     def today(self) -> date:
         """The reader's date."""
-        return self.local(self.now).date()
+        return _date(self.zone, self.now // MINUTE)
 
     @property
     def midnight(self) -> int:
@@ -34,14 +35,7 @@ class Times(msgspec.Struct, frozen=True):
 
     def when(self, ms: int) -> str:
         """``03:12`` today, ``Mon 03:12`` within six days, else ``24 Nov 03:12``, with the year if it is another one."""
-        moment = self.local(ms)
-        days = abs((moment.date() - self.today).days)
-        if days == 0:
-            return f"{moment:%H:%M}"
-        if days < 7:
-            return f"{moment:%a %H:%M}"
-        year = "" if moment.year == self.today.year else f" {moment.year}"
-        return f"{moment.day} {moment:%b}{year} {moment:%H:%M}"
+        return _when(self.zone, ms // MINUTE, self.today)
 
     def precise(self, ms: int) -> str:
         """With seconds: ``03:12:45`` today, else ``Mon 03:12:45`` or ``24 Nov 03:12:45``."""
@@ -49,8 +43,7 @@ class Times(msgspec.Struct, frozen=True):
 
     def day(self, ms: int) -> str:
         """``Tuesday 24 November 2026``."""
-        moment = self.local(ms)
-        return f"{moment:%A} {moment.day} {moment:%B} {moment.year}"
+        return _day(self.local(ms))
 
     def date(self, ms: int) -> str:
         """``3 September``, with the year if it is another one."""
@@ -59,11 +52,11 @@ class Times(msgspec.Struct, frozen=True):
 
     def full(self, ms: int) -> str:
         """The whole moment, for whoever wants to know exactly: ``Tuesday 24 November 2026, 03:12:45 CET``."""
-        return f"{self.day(ms)}, {self.local(ms):%H:%M:%S %Z}".strip()
+        return _full(self.zone, ms // SECOND)
 
     def iso(self, ms: int) -> str:
         """For machines."""
-        return to_text(ms)
+        return _iso(ms)
 
     def age(self, ms: int) -> str:
         """How long ago: ``14 min``, ``2 h 5 min``, ``3 d``."""
@@ -96,3 +89,37 @@ class Times(msgspec.Struct, frozen=True):
     def zone_name(self) -> str:
         """``CET``."""
         return self.local(self.now).tzname() or "UTC"
+
+
+# A page says some hundred moments, most of them twice, and says them again whenever it renews itself.
+_KEPT = 8_192
+
+
+@lru_cache(maxsize=_KEPT)
+def _date(zone: tzinfo, minute: int) -> date:
+    return to_datetime(minute * MINUTE).astimezone(zone).date()
+
+
+@lru_cache(maxsize=_KEPT)
+def _when(zone: tzinfo, minute: int, today: date) -> str:
+    moment = to_datetime(minute * MINUTE).astimezone(zone)
+    days = abs((moment.date() - today).days)
+    if days == 0:
+        return f"{moment:%H:%M}"
+    if days < 7:
+        return f"{moment:%a %H:%M}"
+    year = "" if moment.year == today.year else f" {moment.year}"
+    return f"{moment.day} {moment:%b}{year} {moment:%H:%M}"
+
+
+@lru_cache(maxsize=_KEPT)
+def _full(zone: tzinfo, second: int) -> str:
+    moment = to_datetime(second * SECOND).astimezone(zone)
+    return f"{_day(moment)}, {moment:%H:%M:%S %Z}".strip()
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%A} {moment.day} {moment:%B} {moment.year}"
+
+
+_iso = lru_cache(maxsize=_KEPT)(to_text)

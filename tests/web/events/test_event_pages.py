@@ -9,6 +9,7 @@ from tests.api.service import OTHER_SITE, Service
 from tests.web.browser import Browser, a_person, sees_only
 from tocsin.core.clock import DAY, MINUTE
 from tocsin.core.times import to_text
+from tocsin.events import queries
 from tocsin.identity.model import Role
 from tocsin.web.events import asking, page
 
@@ -97,6 +98,18 @@ async def test_older_pages_have_every_event_once(service: Service, monkeypatch: 
         await browser.get(f"/{following[1]}".replace("&amp;", "&"))
         seen += titles(browser)
     assert sorted(seen) == sorted(f"Order {n} paid" for n in range(11))
+
+
+@pytest.mark.claim("R3")
+@pytest.mark.parametrize("wanted", [queries.Filter(q="paid"), queries.Filter(severity_min=4), queries.Filter(q="nothing of it")])
+async def test_one_look_finds_what_the_list_and_the_chart_find_alone(service: Service, wanted: queries.Filter) -> None:
+    now = service.world.clock.now()
+    some = [event(n, occurred_at=to_text(now - n // 3 * MINUTE)) for n in range(9)]
+    await service.send(*some, event(9, status="problem", severity=4), event(10, title="Order 10 open"))
+    with service.world.core.database.read() as connection:
+        found, place, cells = queries.scan_and_count(connection, wanted, limit=4, rows=6, width=MINUTE)
+        assert (found, place) == queries.scan(connection, wanted, None, limit=4, rows=6)
+        assert (cells, place is not None) == queries.volume(connection, wanted, MINUTE, rows=6)
 
 
 async def test_a_chart_says_what_it_did_not_count(sqlite_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

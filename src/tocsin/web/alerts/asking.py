@@ -1,6 +1,7 @@
 """What the address of the list asks for, and the addresses of its neighbours: every filter, the order and the page are in it."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -54,12 +55,17 @@ def address(asked: ListQuery, **changes: object) -> str:
     """The address of the same list with *changes*; None takes a filter away. Without a cursor: another list begins at its beginning."""
     given: dict[str, object] = {"cursor": None, **changes}
     pairs = []
-    for field in msgspec.structs.fields(ListQuery):
-        value = given.get(field.name, getattr(asked, field.name))
-        if value is None or (value == field.default and field.name != "status") or (field.name == "status" and value == "open"):
+    for name, default in _defaults().items():
+        value = given.get(name, getattr(asked, name))
+        if value is None or (value == default and name != "status") or (name == "status" and value == "open"):
             continue
-        pairs.append((field.name, _text(value)))
+        pairs.append((name, _text(value)))
     return "/alerts" + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+@cache  # a list names some sixty neighbours
+def _defaults() -> dict[str, object]:
+    return {field.name: field.default for field in msgspec.structs.fields(ListQuery)}
 
 
 def _text(value: object) -> str:

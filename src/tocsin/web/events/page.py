@@ -12,6 +12,7 @@ from tocsin.core.errors import NotFound
 from tocsin.core.ids import is_uuid
 from tocsin.core.times import from_datetime, in_words, to_text
 from tocsin.events import counts, queries
+from tocsin.events.queries import StoredEvent
 from tocsin.notify.render import clean
 from tocsin.web.desk import Desk
 from tocsin.web.events import asking, rules
@@ -39,8 +40,7 @@ class EventsPages(Controller):
         question = asking.read(asked, viewer, server.core.sites, now)
         after = read_cursor(asked.cursor, "events", (int, int))
         with server.core.database.read() as connection:
-            found, stopped = queries.scan(connection, question.wanted, after, asking.PAGE + 1, LOOKED_AT)
-            drawn = _volume(connection, asked, question)
+            found, stopped, drawn = _listed(connection, asked, question, after)
             quarantined = queries.count_quarantined(connection, viewer.site_ids)
         events = found[: asking.PAGE]
         place = (events[-1].occurred_at, events[-1].number) if len(found) > asking.PAGE else stopped
@@ -102,12 +102,30 @@ class EventsPages(Controller):
         )
 
 
-def _volume(connection: sa.Connection, asked: LogQuery, question: Asked) -> Volume:
+def _listed(
+    connection: sa.Connection, asked: LogQuery, question: Asked, after: tuple[int, int] | None
+) -> tuple[list[StoredEvent], tuple[int, int] | None, Volume]:
+    """The events of a page, the place where the looking stopped, if it did, and how much came when."""
+    if after is None and not _is_plain(asked):
+        width = _width(asked, question)
+        found, stopped, cells = queries.scan_and_count(connection, question.wanted, asking.PAGE + 1, LOOKED_AT, width)
+        return found, stopped, rules.volume(cells, question.since, question.until, width, newest=LOOKED_AT if stopped else 0)
+    return *queries.scan(connection, question.wanted, after, asking.PAGE + 1, LOOKED_AT), _volume(connection, asked, question)
+
+
+def _is_plain(asked: LogQuery) -> bool:
+    """Whether what was counted as it came in answers how much came."""
+    return asked.type is None and asked.severity_min is None and asked.q is None
+
+
+def _width(asked: LogQuery, question: Asked) -> int:
     span = question.until - question.since
-    plain = asked.type is None and asked.severity_min is None and asked.q is None
-    width = rules.width_for(span, fine=not plain or span < counts.CELL * rules.BUCKETS // 4)
-    partly = False
-    if plain and width >= counts.CELL:
+    return rules.width_for(span, fine=not _is_plain(asked) or span < counts.CELL * rules.BUCKETS // 4)
+
+
+def _volume(connection: sa.Connection, asked: LogQuery, question: Asked) -> Volume:
+    width, partly = _width(asked, question), False
+    if _is_plain(asked) and width >= counts.CELL:
         found: dict[int, tuple[int, int]] = {}
         for one in counts.cells(connection, question.since, question.until, question.wanted.site_ids):
             events, problems = found.get(one.cell, (0, 0))
