@@ -29,6 +29,7 @@ from tocsin.metrics.model import NO_LABELS, Agg, Curve, Labels, Question, Sample
 from tocsin.metrics.packing import Packing
 from tocsin.metrics.rolling import Rolling
 from tocsin.metrics.service import Piece
+from tocsin.metrics.settling import Settling
 from tocsin.metrics.trimming import Trimming
 from tocsin.settings import Settings
 
@@ -136,6 +137,8 @@ def _kind_of(piece: Piece) -> str:
         return "packs go" if piece.table == "blocks" else "roll-ups go"
     if isinstance(piece, Packing):
         return "sealing"
+    if isinstance(piece, Settling):
+        return "settling"
     return "hours" if isinstance(piece, Rolling) and piece.hourly else "days"
 
 
@@ -315,6 +318,7 @@ def _keeping(stored: dict[str, float], peer: dict[str, float], days: int) -> Par
 
 def _ageing(aged: dict[str, float], series: int) -> Part:
     words = {
+        "settling": "settling",
         "hours": "rolling up hours",
         "days": "rolling up days",
         "sealing": "sealing",

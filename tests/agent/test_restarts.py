@@ -35,7 +35,10 @@ if {once}:
     sys.exit(0 if any(one.run_once() for _ in range(100)) else 1)
 one.run()
 """
-SAMPLES = "SELECT at FROM samples JOIN series ON series.id = series_id WHERE name = 'load_1m' ORDER BY at"
+SAMPLES = (
+    "SELECT at FROM (SELECT series_id, at FROM samples UNION ALL SELECT series_id, at FROM open_samples)"
+    " JOIN series ON series.id = series_id WHERE name = 'load_1m' ORDER BY at"
+)
 EVENTS = "SELECT title FROM events WHERE type = 'agent.round' ORDER BY CAST(title AS INTEGER)"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tests.world import World
-from tocsin.core.clock import DAY, HOUR, MINUTE
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.metrics.model import Sample, SeriesFilter
 from tocsin.metrics.service import Piece
 
@@ -23,6 +23,13 @@ def samples_of(world: World, days: int, *, until: int, series: int = 20, step: i
                 value = [round(chance.gauss(50, 9), 2), float(at // 1_000_000), chance.random() * 1e9][number % 3]
                 found.append(Sample(site, f"load{number}_percent", at + number % 2 * chance.randrange(MINUTE), value, "web1"))
     return found
+
+
+def recent(world: World, *, series: int) -> list[Sample]:
+    """Those of the last two minutes, every ten seconds."""
+    now, site = world.clock.now(), world.core.sites.get("main").id
+    times = range(now - 2 * MINUTE, now, 10 * SECOND)
+    return [Sample(site, f"load{number}_percent", at, at % 997 / 10, "web1") for at in times for number in range(series)]
 
 
 async def record(world: World, samples: list[Sample]) -> None:

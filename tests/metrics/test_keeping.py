@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from tests.metrics.history import everything, keep, next_piece, record, rollups, samples_of
+from tests.metrics.history import everything, keep, next_piece, recent, record, rollups, samples_of
 from tests.world import World
 from tocsin.audit.model import Who
 from tocsin.core import failpoints
@@ -164,11 +164,13 @@ async def test_dying_at_any_step_loses_nothing_and_doubles_nothing(world: World,
 async def be_killed(world: World, kills: int) -> None:
     """Lives through so many kills, and then to the end; every question is answered as before."""
     samples = samples_of(world, 8, until=midnight(world), series=18, step=6 * HOUR)
-    await record(world, samples)
+    open_ones = recent(world, series=18)
+    await record(world, [*samples, *open_ones])
+    assert world.count(tables.open_samples) == len(open_ones)
     gone = SeriesFilter(name="load5_percent")
     await world.write(lambda tx: world.core.history.remove(tx, Who("user:anna@example.com"), gone, world.clock.now()))
-    samples = [one for one in samples if one.name != gone.name]
-    world.clock.at += 2 * MINUTE
+    samples, open_ones = ([one for one in some if one.name != gone.name] for some in (samples, open_ones))
+    world.clock.at += 20 * MINUTE
     before = everything(world)
     command = [sys.executable, "-m", "tests.metrics.victim", world.settings.database_url, str(world.clock.now()), str(kills), "7"]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=110)
@@ -176,7 +178,8 @@ async def be_killed(world: World, kills: int) -> None:
     assert everything(world) == before
     await keep(world)
     assert everything(world) == before
-    assert sum(row[3] for row in rollups(world, tables.rollups_hourly)) == len(samples)
+    assert world.count(tables.open_samples) == 0
+    assert sum(row[3] for row in rollups(world, tables.rollups_hourly)) == len(samples) + len(open_ones)
     assert sum(row[2] for row in rollups(world, tables.rollups_daily)) == len(samples)
 
 

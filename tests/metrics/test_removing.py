@@ -5,7 +5,7 @@ import random
 import pytest
 import sqlalchemy as sa
 
-from tests.metrics.history import everything, keep, next_piece, record, rollups, samples_of
+from tests.metrics.history import everything, keep, next_piece, recent, record, rollups, samples_of
 from tests.world import World
 from tocsin.audit.model import Who
 from tocsin.core import failpoints
@@ -22,7 +22,7 @@ from tocsin.thresholds.model import Direction, Threshold
 
 pytestmark = pytest.mark.claim("H1")
 ANNA = Who("user:anna@example.com")
-KEPT = (tables.samples, tables.rollups_hourly, tables.rollups_daily, tables.late_days)
+KEPT = (tables.open_samples, tables.samples, tables.rollups_hourly, tables.rollups_daily, tables.late_days)
 
 
 async def remove(world: World, name: str | None = None, *, host: str | None = None, history: History | None = None) -> Removed:
@@ -41,10 +41,11 @@ def left_of(world: World, series_id: int) -> int:
 
 
 async def lived(world: World, days: int = 15, series: int = 18) -> None:
-    """Some series with rows, packs and roll-ups."""
+    """Some series with rows of both kinds, packs and roll-ups."""
     world.clock.at = world.clock.at // DAY * DAY + HOUR
     await record(world, samples_of(world, days, until=world.clock.at, series=series, step=4 * HOUR))
     await keep(world)
+    await record(world, recent(world, series=series))
 
 
 async def test_it_is_out_of_sight_at_once_and_then_gone_without_touching_its_neighbours(

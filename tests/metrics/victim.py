@@ -13,7 +13,7 @@ from typing import Any
 
 from tocsin.db.engine import Database
 from tocsin.db.writer import Writer
-from tocsin.metrics import packing, packs, rolling
+from tocsin.metrics import packing, packs, rolling, settling
 from tocsin.metrics.service import History
 from tocsin.metrics.store import SqlHistory
 
@@ -37,6 +37,7 @@ def live(url: str, now: int) -> None:
 
 def main(url: str, now: int, kills: int, seed: int) -> int:
     """How many lives ended by a kill."""
+    settling.MAX_ROWS = 15
     packing.MAX_ROWS, rolling.MAX_LATE, rolling.MAX_SERIES = 60, 4, 5  # many small steps
     chance = random.Random(seed)
     packs.unpack(packs.pack({}))  # loaded before the first life

@@ -890,8 +890,19 @@ removed_series = sa.Table(
     sa.Index("removed_series_left", "series_id", sqlite_where=sa.text("swept_at IS NULL"), postgresql_where=sa.text("swept_at IS NULL")),
 )
 
-# The last days of history, one row a sample. The hour (since 1970) stands first, so that what arrives together lies together:
-# ordered by series, each sample of a batch would touch a page of its own.
+# The samples of the last minutes, one row a sample. The moment of ten seconds (since 1970) stands first, so that what arrives
+# together lies together: ordered by series, or by hours of them, each sample of a batch would touch a page of its own.
+open_samples = sa.Table(
+    "open_samples",
+    metadata,
+    sa.Column("tens", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("series_id", Number, primary_key=True, autoincrement=False),
+    sa.Column("at", Millis, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Those of the last days. The hour (since 1970) stands first, so that an hour of a series is read at once.
 samples = sa.Table(
     "samples",
     metadata,

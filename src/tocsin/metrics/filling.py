@@ -20,14 +20,15 @@ from tocsin.metrics import buckets, packing, packs, rolling
 from tocsin.metrics.model import day_of
 from tocsin.metrics.packs import Columns
 from tocsin.metrics.rolling import FIGURES, NONE, Marks, Rolling
-from tocsin.metrics.store import PART, SPAN
+from tocsin.metrics.store import PART, SPAN, TENS
 
 Column = NDArray[Any]
 
 _LATE = (
-    "INSERT INTO late_days(day, series_id, version) SELECT DISTINCT hour / 24, series_id, 1 FROM samples"
-    " WHERE hour >= {since} AND hour < {until} ON CONFLICT DO NOTHING"
+    "INSERT INTO late_days(day, series_id, version) SELECT DISTINCT {cell} / {many}, series_id, 1 FROM {table}"
+    " WHERE {cell} >= {since} AND {cell} < {until} ON CONFLICT DO NOTHING"
 )
+_PLACES = (("samples", "hour", HOUR), ("open_samples", "tens", TENS))
 
 
 def fill(tx: Tx, columns: Mapping[int, Columns], until: int) -> None:
@@ -43,7 +44,9 @@ def fill(tx: Tx, columns: Mapping[int, Columns], until: int) -> None:
     whole = {series_id: found for series_id, found in columns.items() if len(found[0])}
     _pack(tx, whole)
     _roll_up(tx, whole)
-    tx.sql.execute(sa.text(_LATE.format(since=since // HOUR, until=until // HOUR)))
+    for table, cell, length in _PLACES:
+        late = _LATE.format(table=table, cell=cell, many=DAY // length, since=since // length, until=until // length)
+        tx.sql.execute(sa.text(late))
     Rolling(before, Marks(until // HOUR, NONE, day_of(until), NONE, 0 if before is None else before.turn)).write(tx)
 
 

@@ -68,10 +68,11 @@ _DELETE = "DELETE FROM blocks WHERE span = ? AND part = ? AND revision = ?"
 def look(connection: sa.Connection, now: int) -> Packing | None:
     """The next rows to be sealed, packed: of whole days that are rolled up, from the oldest on. None: there are none."""
     marks = rolling.marks(connection)
-    first, last = hours_of_rows(connection)
+    hours = hours_of_rows(connection)
     limit = 0 if marks is None else min(day_of(now) - OPEN_DAYS, marks.day) * 24
-    if last < first or first >= limit:
+    if not hours or hours[0] >= limit:
         return None
+    first = hours[0]
     c = _SAMPLES.c
     series_id = connection.execute(sa.select(sa.func.min(c.series_id)).where(c.hour == first)).scalar_one()
     span = first // SPAN_HOURS

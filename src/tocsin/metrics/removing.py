@@ -16,19 +16,20 @@ from tocsin.db.writer import Tx
 from tocsin.metrics import packing
 from tocsin.metrics.model import Series, day_of, hour_of
 from tocsin.metrics.packing import Packing
-from tocsin.metrics.store import PART, hours_of_rows
+from tocsin.metrics.store import PART, hours_of_rows, tens_of_open
 
 SETTLED = MINUTE  # what another process was just storing of it is committed by then
 EARLIER = 8 * DAY  # how long before the first sample that came there may be another
 MAX_ROWS = 4_000  # that go in one transaction
 _COLUMNS = ("series_id", "first_at", "removed_at")
 
-_SERIES, _REMOVED, _SAMPLES, _BLOCKS = tables.series, tables.removed_series, tables.samples, tables.blocks
-_PLACES = ((_SAMPLES, "hour"), (tables.late_days, "day"), (tables.rollups_hourly, "day"), (tables.rollups_daily, "day"))
+_SERIES, _REMOVED, _BLOCKS = tables.series, tables.removed_series, tables.blocks
+_OPEN, _SAMPLES = tables.open_samples, tables.samples
+_PLACES = ((_OPEN, "tens"), (_SAMPLES, "hour"), (tables.late_days, "day"), (tables.rollups_hourly, "day"), (tables.rollups_daily, "day"))
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """Rows that go: those of some series in some hours or days."""
+    """Rows that go: those of some series in some moments, hours or days."""
 
     table: str
     first: str
@@ -95,10 +96,10 @@ def look(connection: sa.Connection, now: int) -> Removal | Packing | Swept | Non
 
 
 def _rows(connection: sa.Connection, ids: Sequence[int], begins: int, now: int) -> Iterator[Removal]:
-    first, last_hour = hours_of_rows(connection)
-    hours, days = range(max(first, hour_of(begins)), last_hour + 1), range(day_of(begins), day_of(now) + 2)
+    hours, days = hours_of_rows(connection), range(day_of(begins), day_of(now) + 2)
+    of = {_OPEN: tens_of_open(connection), _SAMPLES: range(max(hours.start, hour_of(begins)), hours.stop)}
     for table, name in _PLACES:
-        place, cells = table.c[name], hours if table is _SAMPLES else days
+        place, cells = table.c[name], of.get(table, days)
         query = sa.select(place, sa.func.count()).where(place.in_(cells), table.c.series_id.in_(ids))
         chosen = _some(connection.execute(query.group_by(place).order_by(place))) if cells else []
         if chosen:
@@ -106,7 +107,7 @@ def _rows(connection: sa.Connection, ids: Sequence[int], begins: int, now: int) 
 
 
 def _some(counted: "Iterable[sa.Row[int, int]]") -> list[int]:
-    """The first hours or days, as many as may go at once; at least one."""
+    """The first moments, hours or days, as many as may go at once; at least one."""
     chosen: list[int] = []
     total = 0
     for cell, count in counted:

@@ -9,15 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.core.clock import DAY, HOUR, MINUTE
+from tocsin.core.clock import DAY, HOUR
 from tocsin.db import bulk, tables
 from tocsin.db.writer import Tx
 from tocsin.metrics.model import Rollup
-from tocsin.metrics.rules import last_closed_hour, roll_up
+from tocsin.metrics.rules import SETTLED, last_closed_hour, roll_up
 from tocsin.metrics.store import HistoryStore, Point, Row, hours_of_rows
 
 MARKS = "rollups"
-SETTLED = MINUTE  # what was sent just before an hour was over may be committed so much later
 MAX_ROWS = 8_000  # samples in one look at an hour
 MAX_SERIES = 40  # in one look at a day
 MAX_LATE = 20  # late days of series in one look
@@ -100,9 +99,8 @@ def look(connection: sa.Connection, keeper: HistoryStore, now: int) -> Rolling |
 
 
 def _beginning(connection: sa.Connection, now: int) -> Rolling:
-    first, last = hours_of_rows(connection)
-    hour = last_closed_hour(now) + 1
-    hour = min(hour, first) if last >= first else hour
+    hours = hours_of_rows(connection)
+    hour = min([last_closed_hour(now) + 1, *hours[:1]])
     return Rolling(None, Marks(hour, NONE, hour // 24, NONE))
 
 

@@ -13,6 +13,9 @@ from tocsin.metrics.model import Labels, Question, Rollup, Sample
 LATEST = 7 * DAY + HOUR  # how late a sample may come: an agent keeps seven days while the server is away
 AHEAD = 10 * MINUTE
 CLOSED = 10 * MINUTE  # after its end an hour is over; what comes later is late
+QUARTER = 15 * MINUTE  # as much is settled at once (settling.py)
+OPEN = 5 * MINUTE  # after its end no sample of a quarter of an hour is open any more
+SETTLED = MINUTE  # what was sent just before that, or before an hour was over, may be committed so much later
 MAX_NAME = 120
 MAX_HOST = 253
 MAX_LABELS = 16
@@ -149,6 +152,11 @@ def quantile(ranked: Sequence[float], share: float) -> float:
 def last_closed_hour(now: int) -> int:
     """The newest hour that is over at *now*: its samples are there, but for late ones."""
     return (now - CLOSED) // HOUR - 1
+
+
+def opens(now: int) -> int:
+    """From when on (ms) samples that come at *now* are open: those of quarters that are over were settled, or soon will be."""
+    return (now - OPEN) // QUARTER * QUARTER
 
 
 def step_for(question: Question) -> int:

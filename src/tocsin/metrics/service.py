@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
 from tocsin.db.writer import Tx
-from tocsin.metrics import packing, queries, removing, rolling, store, trimming
+from tocsin.metrics import packing, queries, removing, rolling, settling, store, trimming
 from tocsin.metrics.model import Curve, Question, Reading, Recorded, Removed, Sample, Series, SeriesFilter
 from tocsin.metrics.store import HistoryStore, Key, Point, Row
 
@@ -90,8 +90,9 @@ class History:
         ]
         added = self._add(tx, [[(series_id, sample.at, sample.value) for series_id, sample in some] for some in stored], now)
         for follower in self._followers:
+            names = frozenset(filter(follower.wants, {sample.name for some in stored for _, sample in some}))
             for some in stored:
-                wanted = [pair for pair in some if follower.wants(pair[1].name)]
+                wanted = [pair for pair in some if pair[1].name in names]
                 if wanted:
                     follower.stored(tx, wanted, now)
         return [
@@ -198,12 +199,13 @@ class History:
     # Keeping it small.
 
     def next_piece(self, connection: sa.Connection, days: int, now: int) -> Piece | None:
-        """The next little piece of taking out what was removed, rolling up, sealing, and taking out what is older than *days*.
+        """The next little piece of settling, taking out what was removed, rolling up, sealing, and taking out what is older than *days*.
 
         None: all is done.
         """
         return (
-            removing.look(connection, now)
+            settling.look(connection, now)
+            or removing.look(connection, now)
             or rolling.look(connection, self._keeper, now)
             or packing.look(connection, now)
             or trimming.look(connection, days, now)

@@ -1,22 +1,23 @@
 """Where samples are kept: what any keeper of history can do, and the one that keeps it in the database.
 
-In the database the last days are rows, and what is older is sealed into packs (packing.py). Both are read alike: of two
-samples of the same series and moment, the sealed one came first.
+In the database the samples of the last minutes are open: rows in the order in which they come. Those of the last days are
+settled (settling.py): rows by hour and series. What is older is sealed into packs (packing.py). All are read alike: of two
+samples of the same series and moment, the sealed one came first, then the settled one.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count as count_from
+from itertools import count as count_from, pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
 
-from tocsin.core.clock import DAY, HOUR
+from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.db import bulk, tables
 from tocsin.db.writer import Tx
 from tocsin.metrics.model import Labels, Series, SeriesFilter, hour_of, labels_of
-from tocsin.metrics.rules import last_closed_hour
+from tocsin.metrics.rules import last_closed_hour, opens
 
 if TYPE_CHECKING:
     from tocsin.metrics.packs import Columns
@@ -26,13 +27,15 @@ Key = tuple[int, str, str, Labels]  # site, name, host, labels
 Point = tuple[int, float]
 Place = tuple[int, str, str, str]  # of a series in the list of all: site, host, name, labels
 
-RECENT = 2  # hours in which nearly every series has its newest value
+TENS = 10 * SECOND
+RECENT = (MINUTE, 6 * MINUTE)  # in which most series have their newest value, and nearly all
 AT_ONCE = 500  # series in one question
 SPAN_DAYS = 6  # in one block
 SPAN = SPAN_DAYS * DAY
 PART = 16  # series in one block
 
-_SERIES, _SAMPLES, _BLOCKS = tables.series, tables.samples, tables.blocks
+_SERIES, _OPEN, _SAMPLES, _BLOCKS = tables.series, tables.open_samples, tables.samples, tables.blocks
+_OPEN_COLUMNS = ("tens", "series_id", "at", "value")
 _SAMPLE_COLUMNS = ("hour", "series_id", "at", "value")
 _SERIES_COLUMNS = ("site_id", "host", "name", "labels", "first_at")
 _encode = msgspec.json.Encoder().encode
@@ -64,29 +67,31 @@ class SqlHistory:
 
     def add(self, tx: Tx, rows: Sequence[Row], now: int) -> int:
         """See `HistoryStore`. In the order of the key, so that neighbours are written together."""
-        keyed = sorted([(at // HOUR, series_id, at, value) for series_id, at, value in rows])
-        closed = last_closed_hour(now)
-        if keyed and keyed[0][0] <= closed:
-            late = sorted({(hour // 24, series_id) for hour, series_id, _, _ in keyed if hour <= closed})
-            bulk.upsert(
-                tx, tables.late_days, ("day", "series_id", "version"), [(*one, 1) for one in late], "version = late_days.version + 1"
-            )
-        return bulk.insert_new(tx, _SAMPLES, _SAMPLE_COLUMNS, keyed)
+        edge = opens(now)
+        timely = sorted([(at // TENS, series_id, at, value) for series_id, at, value in rows if at >= edge])
+        added = bulk.insert_new(tx, _OPEN, _OPEN_COLUMNS, timely)
+        return added if len(timely) == len(rows) else added + _add_late(tx, [row for row in rows if row[1] < edge], now)
 
     def newest(self, connection: sa.Connection, series_ids: Sequence[int], since: int) -> dict[int, Point]:
-        """See `HistoryStore`. Nearly always in the last two hours; only what is silent is looked for further back."""
-        _, last = hours_of_rows(connection)
-        first, recent = hour_of(since), max(hour_of(since), last - RECENT + 1)
-        found = _newest(connection, series_ids, range(recent, last + 1))
-        missing = [series_id for series_id in series_ids if series_id not in found]
-        found |= _newest(connection, missing, range(first, recent))
+        """See `HistoryStore`. Nearly always in the last minutes; only what is silent is looked for further back."""
+        opened, hours = tens_of_open(connection), hours_of_rows(connection)
+        shared = opened.start * TENS // HOUR if opened else hours.stop
+        edges = [opened.stop, *(opened.stop - length // TENS for length in RECENT), max(opened.start, since // TENS)]
+        places = [(_NEWEST_OPEN, range(max(low, opened.start), high)) for high, low in pairwise(edges)]
+        found: dict[int, Point] = {}
+        for question, cells in (*places, (_NEWEST, range(max(hours.start, hour_of(since)), min(hours.stop, shared)))):
+            missing = [series_id for series_id in series_ids if series_id not in found]
+            found |= _newest(connection, question, missing, cells)
+        # Of an hour of which some is settled and some is not.
+        for series_id, point in _newest(connection, _NEWEST, series_ids, range(shared, hours.stop)).items():
+            found[series_id] = max(point, found.get(series_id, point))
         return {series_id: point for series_id, point in found.items() if point[0] >= since}
 
     def points(self, connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> dict[int, list[Point]]:
         """See `HistoryStore`."""
         found: dict[int, dict[int, float]] = {}
         for series_id, at, value in _rows(connection, series_ids, start, end):
-            found.setdefault(series_id, {})[at] = value
+            found.setdefault(series_id, {}).setdefault(at, value)
         for pack in packs_of(connection, series_ids, start, end):
             for series_id, (times, values) in _opened(pack, series_ids).items():
                 found.setdefault(series_id, {}).update(zip(times.tolist(), values.tolist(), strict=True))
@@ -107,25 +112,51 @@ class SqlHistory:
         return {series_id: columns for series_id, columns in joined.items() if len(columns[0])}
 
 
-def hours_of_rows(connection: sa.Connection) -> tuple[int, int]:
-    """The first and the last hour of which there are rows; (0, -1) if there are none. Two questions: of one, SQLite would read all."""
-    first, last = connection.exec_driver_sql("SELECT (SELECT min(hour) FROM samples), (SELECT max(hour) FROM samples)").one()
-    return (0, -1) if first is None else (first, last)
+def _add_late(tx: Tx, rows: Sequence[Row], now: int) -> int:
+    """Samples that are not open any more: they are settled at once, unless they are there and not settled yet."""
+    closed = last_closed_hour(now)
+    days = sorted({(at // DAY, series_id) for series_id, at, _ in rows if at // HOUR <= closed})
+    bulk.upsert(tx, tables.late_days, ("day", "series_id", "version"), [(*one, 1) for one in days], "version = late_days.version + 1")
+    opened = tens_of_open(tx.sql)
+    tens = sorted({at // TENS for _, at, _ in rows if at // TENS in opened})
+    known = {(series_id, at) for series_id, at, _ in _open_rows(tx.sql, tens, sorted({row[0] for row in rows}))}
+    keyed = sorted([(at // HOUR, series_id, at, value) for series_id, at, value in rows if (series_id, at) not in known])
+    return bulk.insert_new(tx, _SAMPLES, _SAMPLE_COLUMNS, keyed)
+
+
+def hours_of_rows(connection: sa.Connection) -> range:
+    """From the first to the last hour of which there are settled rows. Two questions: of one, SQLite would read all."""
+    return _span(connection, "SELECT (SELECT min(hour) FROM samples), (SELECT max(hour) FROM samples)")
+
+
+def tens_of_open(connection: sa.Connection) -> range:
+    """The same of the open rows, by ten seconds."""
+    return _span(connection, "SELECT (SELECT min(tens) FROM open_samples), (SELECT max(tens) FROM open_samples)")
+
+
+def _span(connection: sa.Connection, question: str) -> range:
+    first, last = connection.exec_driver_sql(question).one()
+    return range(0) if first is None else range(first, last + 1)
 
 
 def oldest(connection: sa.Connection) -> int | None:
     """From when on there may be samples; None: there are none."""
-    first, last = hours_of_rows(connection)
+    hours, opened = hours_of_rows(connection), tens_of_open(connection)
     span = connection.exec_driver_sql("SELECT min(span) FROM blocks").scalar_one_or_none()
-    begins = [*([first * HOUR] if first <= last else []), *([] if span is None else [span * SPAN])]
+    begins = [*([hours[0] * HOUR] if hours else []), *([opened[0] * TENS] if opened else []), *([] if span is None else [span * SPAN])]
     return min(begins, default=None)
 
 
 def _rows(connection: sa.Connection, series_ids: Sequence[int], start: int, end: int) -> list[Row]:
-    """The samples that are rows, by hour and series."""
-    first, last = hours_of_rows(connection)
-    hours = range(max(first, hour_of(start)), min(last, hour_of(end - 1)) + 1)
-    return rows_within(connection, hours, series_ids)
+    """The samples that are rows, the settled ones first."""
+    hours, opened = hours_of_rows(connection), tens_of_open(connection)
+    hours = range(max(hours.start, hour_of(start)), min(hours.stop, hour_of(end - 1) + 1))
+    opened = range(max(opened.start, start // TENS), min(opened.stop, (end - 1) // TENS + 1))
+    return rows_within(connection, hours, series_ids) + _open_rows(connection, opened, series_ids)
+
+
+def _open_rows(connection: sa.Connection, tens: Sequence[int], series_ids: Sequence[int]) -> list[Row]:
+    return by_key(connection, "SELECT series_id, at, value FROM open_samples", "tens", tens, series_ids)
 
 
 def rows_within(connection: sa.Connection, hours: range, series_ids: Sequence[int]) -> list[Row]:
@@ -173,21 +204,25 @@ def _opened(pack: bytes, series_ids: Sequence[int]) -> "dict[int, Columns]":
     return packs.unpack(pack, frozenset(series_ids))
 
 
-def _newest(connection: sa.Connection, series_ids: Sequence[int], hours: range) -> dict[int, Point]:
-    if not hours:
+def _newest(connection: sa.Connection, question: sa.TextClause, series_ids: Sequence[int], cells: range) -> dict[int, Point]:
+    if not cells:
         return {}
     found: dict[int, Point] = {}
     for start in range(0, len(series_ids), AT_ONCE):
-        rows = connection.execute(_NEWEST, {"hours": list(hours), "ids": series_ids[start : start + AT_ONCE]})
+        rows = connection.execute(question, {"cells": list(cells), "ids": series_ids[start : start + AT_ONCE]})
         found |= {series_id: (at, value) for series_id, at, value in rows}
     return found
 
 
-_NEWEST = sa.text(
-    "SELECT s.series_id, s.at, s.value FROM (SELECT series_id, max(at) AS last FROM samples"  # noqa: S608 - our own number
-    " WHERE hour IN :hours AND series_id IN :ids GROUP BY series_id) AS n"
-    f" JOIN samples s ON s.hour = n.last / {HOUR} AND s.series_id = n.series_id AND s.at = n.last"
-).bindparams(sa.bindparam("hours", expanding=True), sa.bindparam("ids", expanding=True))
+def _newest_in(table: str, cell: str, length: int) -> sa.TextClause:
+    return sa.text(
+        f"SELECT s.series_id, s.at, s.value FROM (SELECT series_id, max(at) AS last FROM {table}"  # noqa: S608 - our own names
+        f" WHERE {cell} IN :cells AND series_id IN :ids GROUP BY series_id) AS n"
+        f" JOIN {table} s ON s.{cell} = n.last / {length} AND s.series_id = n.series_id AND s.at = n.last"
+    ).bindparams(sa.bindparam("cells", expanding=True), sa.bindparam("ids", expanding=True))
+
+
+_NEWEST_OPEN, _NEWEST = _newest_in("open_samples", "tens", TENS), _newest_in("samples", "hour", HOUR)
 
 
 # --- Series

@@ -139,6 +139,10 @@ _UPSERT = (
 )
 
 
+_LEVELS = {one.value: one for one in Level}  # a quarter of the time that the class takes
+_DIRECTIONS = {one.value: one for one in Direction}
+
+
 def _values(kept: Kept) -> tuple[Any, ...]:
     series, state = kept.series, kept.state
     about = (series.id, series.site_id, series.name, series.host, _text(series.labels), kept.direction.value, kept.threshold_id)
@@ -150,5 +154,5 @@ def _kept(row: Sequence[Any]) -> Kept:
     series_id, site_id, name, host, labels, direction, threshold_id, level, *moments, is_silent = row
     series = Watched(series_id, site_id, name, host, _labels(labels))
     since, warning_since, critical_since, last_at, due_at = moments
-    state = State(Level(level), since, warning_since, critical_since, last_at, due_at, bool(is_silent))
-    return Kept(series, Direction(direction), threshold_id, state)
+    state = State(_LEVELS[level], since, warning_since, critical_since, last_at, due_at, bool(is_silent))
+    return Kept(series, _DIRECTIONS[direction], threshold_id, state)
