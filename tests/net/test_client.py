@@ -1,6 +1,7 @@
 """The HTTP client behind the door: how it writes a request, what it makes of answers of every shape, which connections it keeps."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -208,3 +209,16 @@ class TestConnections:
             await door.request("POST", site.url, body=b"")
         hanging.cancel()
         await door.close()
+
+
+async def test_an_exchange_leaves_nothing_to_the_collector_of_garbage(play: Play, door: HttpDoor) -> None:
+    server = await play(HELLO, HELLO)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            await door.request("GET", server.url)
+        left = [one for one in gc.get_objects() if type(one).__module__ == client.__name__ and type(one).__name__ == "_Reader"]
+    finally:
+        gc.enable()
+    assert left == []

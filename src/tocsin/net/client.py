@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from socket import SOCK_STREAM, AddressFamily, SocketKind, gaierror, socket
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import aiohappyeyeballs
@@ -286,6 +287,7 @@ class _Connection(asyncio.Protocol):
             keeps = reader.keeps
         finally:
             self._reader = None
+            reader.let_go()
             if not keeps:
                 self.abort()
         return answer
@@ -318,7 +320,7 @@ class _Reader:
     def __init__(self, asked: Request, answer: "asyncio.Future[Answer]") -> None:
         self.answer, self.keeps = answer, False
         self._limit, self._has_no_body = asked.limit, asked.method == "HEAD"
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._headers = Headers()
         self._body = bytearray()
         self._head_bytes = 0
@@ -340,6 +342,10 @@ class _Reader:
             self._complete(cut=False)
         else:
             self._fail(Broken(began=self._head_bytes > 0))
+
+    def let_go(self) -> None:
+        """Reader and parser hold each other: without this each answer would be left to the collector of garbage."""
+        self._parser = None
 
     def _complete(self, *, cut: bool) -> None:
         if not self.answer.done():
