@@ -3,12 +3,13 @@
 from itertools import groupby, pairwise
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from tests.fakes import NOW
 from tests.thresholds.build import a_series, a_threshold, each_minute
-from tocsin.core.clock import MINUTE
+from tocsin.core.clock import HOUR, MINUTE
 from tocsin.thresholds import rules
 from tocsin.thresholds.model import Direction, Level, Outcome, Reason, Sample, State, Threshold
 
@@ -19,6 +20,39 @@ def told(threshold: Threshold, *values: float) -> list[tuple[int, Reason]]:
     """At which minute what is told, when a sample comes each minute."""
     judged = rules.judge(threshold, None, each_minute(*values), NOW)
     return [((outcome.sample.at - NOW) // MINUTE, outcome.reason) for outcome in judged.outcomes if outcome.sample is not None]
+
+
+def in_place_of_time(state: State) -> State:
+    return msgspec.structs.replace(state, last_at=0)
+
+
+LIMITS = st.sampled_from([None, 5.0, 10.0, 20.0])
+
+
+@given(
+    warning=LIMITS,
+    critical=LIMITS,
+    direction=st.sampled_from(Direction),
+    lasts=st.sampled_from([0, 2 * MINUTE]),
+    values=st.lists(st.sampled_from([0.0, 4.8, 5.0, 7.0, 9.6, 10.0, 15.0, 20.0, 30.0]), max_size=8),
+    more=st.sampled_from([0.0, 4.8, 5.0, 7.0, 9.6, 10.0, 15.0, 20.0, 30.0]),
+)
+def test_the_quick_answer_is_that_of_the_judge(
+    warning: float | None, critical: float | None, direction: Direction, lasts: int, values: list[float], more: float
+) -> None:
+    assume(warning is not None or critical is not None)
+    threshold = a_threshold(warning=warning, critical=critical, clear=None, direction=direction, lasts=lasts)
+    state = rules.judge(threshold, None, each_minute(*values), NOW).state
+    after = rules.judge(threshold, state, [Sample(NOW + HOUR, more)], NOW + HOUR)
+    if rules.stays(threshold, state, more):
+        assert (in_place_of_time(after.state), after.outcomes) == (in_place_of_time(state), ())
+
+
+def test_most_of_what_stays_bad_has_the_quick_answer() -> None:
+    for value in (86.0, 97.0):
+        state = rules.judge(a_threshold(), None, each_minute(value, value), NOW).state
+        assert rules.stays(a_threshold(), state, value + 1)
+        assert not rules.stays(a_threshold(), state, 50.0)
 
 
 @pytest.mark.claim("M6")

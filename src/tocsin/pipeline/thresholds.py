@@ -3,7 +3,7 @@
 State, event, alert and messages are written with the samples that caused them, in one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -40,19 +40,26 @@ class Judge:
     def stored(self, tx: Tx, samples: Stored, now: int) -> None:
         """What `History` has just stored."""
         watched, stirred = [], set()
+        thresholds: dict[int, tuple[Threshold, ...]] = {}
         for series_id, one in samples:
             chosen = self._book.remembered(series_id) or self._book.look_up(_watched(series_id, one))
             if chosen.thresholds:
                 watched.append((series_id, one))
+                thresholds[series_id] = chosen.thresholds
                 if not chosen.low < one.value < chosen.high:
                     stirred.add(series_id)
         if not watched:
             return
         known = store.states(tx, {series_id for series_id, _ in watched})
         stirred |= {series_id for series_id, _ in known}  # all others are at rest, and nothing that came changes that
+        moved = {
+            series_id
+            for series_id, one in watched
+            if series_id in stirred and not _stays(thresholds[series_id], known, series_id, one.value)
+        }
         came: dict[int, tuple[Watched, list[Sample]]] = {}
         for series_id, one in watched:
-            if series_id in stirred:
+            if series_id in moved:
                 found = came.get(series_id)
                 if found is None:
                     found = came[series_id] = (_watched(series_id, one), [])
@@ -129,6 +136,15 @@ class Judge:
     def _tell(self, tx: Tx, events: list[Incoming]) -> None:
         if events:
             self._ingest.take(tx, [Batch([*events], None, None)])
+
+
+def _stays(thresholds: Sequence[Threshold], known: Mapping[store.Place, Kept], series_id: int, value: float) -> bool:
+    """Whether a value changes nothing about how a series stands to its thresholds."""
+    for threshold in thresholds:
+        kept = known.get((series_id, threshold.direction))
+        if kept is None or kept.threshold_id != threshold.id or not rules.stays(threshold, kept.state, value):
+            return False
+    return True
 
 
 def _watched(series_id: int, one: metrics.Sample) -> Watched:

@@ -109,6 +109,27 @@ def judge(threshold: Threshold, state: State | None, samples: Sequence[Sample], 
     return Judgement(_listening(threshold, after, now) if fresh else before, tuple(outcomes))
 
 
+def stays(threshold: Threshold, state: State, value: float) -> bool:
+    """Whether a newer *value* leaves a series in all as bad as it is: the quick answer, which most values beyond a limit get.
+
+    False says nothing: then it is to be judged.
+    """
+    reached = {Level.WARNING: state.warning_since, Level.CRITICAL: state.critical_since}.get(state.level)
+    if reached is None or (state.level is Level.WARNING and state.critical_since is not None):
+        return False  # something is just beginning, or about to end
+    if threshold.missing is not None or state.due_at is not None or state.is_silent:
+        return False
+    return _is_beyond(threshold, threshold.warning, value) is (state.warning_since is not None) and _is_beyond(
+        threshold, threshold.critical, value
+    ) is (state.critical_since is not None)
+
+
+def _is_beyond(threshold: Threshold, limit: float | None, value: float) -> bool:
+    if limit is None:
+        return False
+    return value >= limit if threshold.direction is Direction.ABOVE else value <= limit
+
+
 def _step(state: State, sample: Sample, limits: _Limits, lasts: int) -> tuple[State, Reason | None]:
     value, at = limits.turn(sample.value), sample.at
     warning_since = _beyond(value, limits.warning, state.warning_since, at)
