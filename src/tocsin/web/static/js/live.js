@@ -9,16 +9,21 @@ const icon = document.querySelector('link[rel="icon"]');
 const plainIcon = icon?.href;
 let others = 1;
 let renewing = 0;
+let renewedAt = -Infinity;
 let lostAt = 0;
 let lastKnown = now();
+
+const REST = 2000; // ms between two renewals while things change all the time: a new alert has its row at once anyway
+const MOST_FRESH = 20; // such rows; the next renewal shows what is below
 
 // A thousand open pages must not all ask at the same moment: the more listen, the longer each waits its turn.
 function renewSoon() {
   if (renewing) return;
-  const wait = 400 + Math.random() * Math.min(20000, others * 20);
+  const wait = Math.max(400, renewedAt + REST - performance.now()) + Math.random() * Math.min(20000, others * 20);
   renewing = setTimeout(() => {
     renewing = 0;
     if (document.hidden || busy()) return void (stale = true);
+    renewedAt = performance.now();
     document.body.dispatchEvent(new CustomEvent("tocsin:renew"));
   }, wait);
 }
@@ -85,6 +90,7 @@ function fresh(alert) {
   fill("severity", WORDS[alert.severity]);
   fill("place", [alert.site, alert.host].filter(Boolean).join(" · "));
   list.prepend(row);
+  [...list.querySelectorAll("[data-fresh]")].slice(MOST_FRESH).forEach((old) => old.remove());
   return true;
 }
 
