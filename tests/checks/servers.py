@@ -112,6 +112,13 @@ class Authority:
 
     def context(self, *names: str, days: float = 90, bits: int = 0, chain: bool = True, self_signed: bool = False) -> ssl.SSLContext:
         """A server's context. *bits*: an RSA key; *chain* False: the intermediate certificate is not sent."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.load_cert_chain(self.signed(*names, days=days, bits=bits, chain=chain, self_signed=self_signed))
+        return context
+
+    def signed(self, *names: str, days: float = 90, bits: int = 0, chain: bool = True, self_signed: bool = False) -> Path:
+        """The file of a certificate and its key."""
         key = _key(bits)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         issuer, signer = (subject, key) if self_signed else (self.name, self.key)
@@ -124,10 +131,7 @@ class Authority:
         above = self.certificate.public_bytes(PEM) if chain and self.parent is not None else b""
         secret = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         path.write_bytes(leaf.public_bytes(PEM) + above + secret)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")
-        context.load_cert_chain(path)
-        return context
+        return path
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: Any, days: float) -> x509.CertificateBuilder:

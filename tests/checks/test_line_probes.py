@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.checks import engines
 from tests.checks.servers import Authority, Speak, asked, http, serving
 from tocsin.checks.model import BannerTarget, Cause, DnsTarget, DomainTarget, Level, PingTarget, ScriptTarget
 from tocsin.checks.probes import dns, dns_wire, ping
@@ -139,6 +140,28 @@ async def test_records_are_read_and_compared(kind: str, records: list[bytes], va
         found = await asked(ask_for(port, kind, *values))
     assert found.cause is cause
     assert words is None or found.words == words
+
+
+REAL = (
+    "host-record=shop.example.com,192.0.2.1,2001:db8::1",
+    "mx-host=shop.example.com,mail.example.com,10",
+    "cname=www.example.com,shop.example.com",
+    *(f'txt-record=shop.example.com,"{n:03} {"x" * 200}"' for n in range(10)),  # more than fits into a datagram
+)
+
+
+async def test_a_real_name_server_is_understood(tmp_path: Path) -> None:
+    with engines.name_server(tmp_path, *REAL) as port:
+        found = {kind: await asked(ask_for(port, kind)) for kind in ("A", "AAAA", "MX", "TXT", "CAA")}
+        alias = await asked(DnsTarget(host="www.example.com", record="A", server="127.0.0.1", port=port))
+        gone = await asked(DnsTarget(host="gone.example.com", record="A", server="127.0.0.1", port=port))
+    words = {kind: one.words for kind, one in found.items()}
+    assert words["A"] == alias.words == "1 value: 192.0.2.1"
+    assert words["AAAA"] == "1 value: 2001:db8::1"
+    assert words["MX"] == "1 value: 10 mail.example.com"
+    assert words["TXT"].startswith("10 values: ")
+    assert words["CAA"] == "shop.example.com has no CAA record"
+    assert gone.words == "gone.example.com does not exist (NXDOMAIN)"
 
 
 async def test_a_name_that_is_gone_and_servers_that_fail_are_told_apart() -> None:

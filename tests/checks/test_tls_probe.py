@@ -8,6 +8,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
+from tests.checks import engines
 from tests.checks.servers import Authority, Speak, asked, serving
 from tests.cluster import free_port
 from tocsin.checks.model import BannerTarget, Cause, Level, TcpTarget, TlsTarget
@@ -140,6 +141,14 @@ async def test_a_real_mail_server_greets_and_begins_tls(authority: Authority) ->
     assert (found.level, found.words) == (Level.OK, "its certificate is valid")
     assert found.expiry is not None
     assert (greeting.level, greeting.words[:4]) == (Level.OK, "220 ")
+
+
+async def test_a_real_imap_server_greets_and_begins_tls(authority: Authority) -> None:
+    with engines.imap(authority.signed("127.0.0.1", days=10)) as port:
+        found = await asked(TlsTarget(host="127.0.0.1", port=port, starttls="imap"), Means(authority.ca_file), timeout=5)
+        greeting = await asked(BannerTarget(host="127.0.0.1", port=port, protocol="imap", keyword="Dovecot"), timeout=5)
+    assert (found.level, found.words) == (Level.OK, "its certificate is valid")
+    assert (greeting.level, greeting.words[:20]) == (Level.OK, "* OK [CAPABILITY IMA")
 
 
 async def test_a_mail_server_without_tls_is_named() -> None:
