@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, Response
 from markupsafe import Markup, escape
@@ -141,8 +142,17 @@ def screen(request: AnyRequest, viewer: Viewer, template: str, *, status: int = 
         )
         .encode()
     )
-    headers = headers_for(nonce)
-    if len(html) > WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
-        html = gzip.compress(html, 4, mtime=0)
-        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    return Response(html, status_code=status, media_type="text/html", headers=headers)
+    return _packed(request, html, "text/html", headers_for(nonce), status)
+
+
+def chart_data(request: AnyRequest, drawn: object) -> Response[bytes]:
+    """What a chart draws, for the script that draws it. Packs it: not in the loop."""
+    return _packed(request, msgspec.json.encode(drawn), "application/json", HEADERS)
+
+
+def _packed(request: AnyRequest, body: bytes, media_type: str, headers: dict[str, str], status: int = 200) -> Response[bytes]:
+    """Compressed, if that is worth it and understood."""
+    if len(body) > WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+        body = gzip.compress(body, 4, mtime=0)
+        headers = {**headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return Response(body, status_code=status, media_type=media_type, headers=headers)

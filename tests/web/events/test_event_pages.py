@@ -100,6 +100,17 @@ async def test_older_pages_have_every_event_once(service: Service, monkeypatch: 
     assert sorted(seen) == sorted(f"Order {n} paid" for n in range(11))
 
 
+@pytest.mark.claim("K17")
+async def test_what_a_chart_draws_travels_packed_to_whoever_can_unpack_it(sqlite_service: Service) -> None:
+    await sqlite_service.send(event(1))
+    browser = await marta(sqlite_service)
+    plain = await browser.get("/events/volume", headers={"Accept-Encoding": "identity"})
+    packed = await browser.get("/events/volume", headers={"Accept-Encoding": "gzip"})
+    assert ("content-encoding" in plain.headers, packed.headers["content-encoding"]) == (False, "gzip")
+    assert packed.json() == plain.json()
+    assert packed.num_bytes_downloaded < plain.num_bytes_downloaded / 3
+
+
 @pytest.mark.claim("R3")
 @pytest.mark.parametrize("wanted", [queries.Filter(q="paid"), queries.Filter(severity_min=4), queries.Filter(q="nothing of it")])
 async def test_one_look_finds_what_the_list_and_the_chart_find_alone(service: Service, wanted: queries.Filter) -> None:

@@ -28,7 +28,7 @@ from tocsin.web.checks import rules
 from tocsin.web.checks.rules import Bar, CheckForm, Range
 from tocsin.web.desk import Desk
 from tocsin.web.groups import read_fields
-from tocsin.web.pages import HEADERS, screen
+from tocsin.web.pages import chart_data, screen
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
 
@@ -156,7 +156,7 @@ class CheckPages(Controller):
         return _one(request, server, viewer, check_id, asked)
 
     @get("/{check_id:str}/times", sync_to_thread=True)
-    def times(self, server: TheServer, viewer: TheViewer, check_id: InPath) -> Response[bytes]:
+    def times(self, request: AnyRequest, server: TheServer, viewer: TheViewer, check_id: InPath) -> Response[bytes]:
         """Its response times, for the chart."""
         with server.core.database.read() as connection:
             check = service.find(connection, check_id, viewer.site_ids)
@@ -164,7 +164,7 @@ class CheckPages(Controller):
             looks = store.timings(connection, check.id, now - rules.FINEST)
             spans = store.spans(connection, [check.id], now - rules.FINEST, now)[check.id]
         drawn = rules.chart(looks, check.definition.interval, uptime.clipped(check, spans, now - rules.FINEST, now))
-        return Response(msgspec.json.encode(drawn), media_type="application/json", headers=HEADERS)
+        return chart_data(request, drawn)
 
     @post("/{check_id:str}/run", status_code=200)
     async def run(self, request: AnyRequest, server: TheServer, viewer: TheViewer, check_id: InPath) -> Response[bytes]:

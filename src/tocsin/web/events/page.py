@@ -18,7 +18,7 @@ from tocsin.web.desk import Desk
 from tocsin.web.events import asking, rules
 from tocsin.web.events.asking import Asked, LogQuery
 from tocsin.web.events.rules import Volume
-from tocsin.web.pages import HEADERS, AnyRequest, screen
+from tocsin.web.pages import AnyRequest, chart_data, screen
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
 
@@ -74,7 +74,7 @@ class EventsPages(Controller):
         question = asking.read(asked, viewer, server.core.sites, desk.now())
         with server.core.database.read() as connection:
             drawn = _volume(connection, asked, question)
-        return Response(msgspec.json.encode(chart(drawn)), media_type="application/json", headers=HEADERS)
+        return chart_data(request, chart(drawn))
 
     @get("/{event_id:str}", sync_to_thread=True)
     def event(self, request: AnyRequest, server: TheServer, viewer: TheViewer, event_id: InPath) -> Response[bytes]:

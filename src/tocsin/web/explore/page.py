@@ -26,7 +26,7 @@ from tocsin.web.desk import Desk
 from tocsin.web.explore import rules
 from tocsin.web.explore.rules import Selection, Time
 from tocsin.web.hosts import rules as charts
-from tocsin.web.pages import HEADERS, screen
+from tocsin.web.pages import chart_data, screen
 from tocsin.web.start import TheServer
 from tocsin.web.viewer import TheViewer
 
@@ -105,7 +105,7 @@ class ExplorePages(Controller):
         selections = rules.of_unit(rules.read(asked.show), asked.unit)
         with server.core.database.read() as connection:
             drawn = _drawn(server, connection, viewer, desk, selections, asked)
-        return Response(msgspec.json.encode(drawn), media_type="application/json", headers=HEADERS)
+        return chart_data(request, drawn)
 
     @post("/remove", status_code=200)
     async def remove(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:

@@ -28,7 +28,7 @@ from tocsin.web.access import AnyRequest, NoFields, address_of, form, go
 from tocsin.web.desk import Desk
 from tocsin.web.hosts import rules
 from tocsin.web.hosts.rules import Picture
-from tocsin.web.pages import HEADERS, screen
+from tocsin.web.pages import chart_data, screen
 from tocsin.web.start import InPath, TheServer
 from tocsin.web.viewer import TheViewer
 
@@ -146,7 +146,9 @@ class HostPages(Controller):
         )
 
     @get("/{host_id:str}/charts/{key:str}", sync_to_thread=True)
-    def chart(self, server: TheServer, viewer: TheViewer, host_id: InPath, key: InPath, asked: Given[OneQuery]) -> Response[bytes]:
+    def chart(
+        self, request: AnyRequest, server: TheServer, viewer: TheViewer, host_id: InPath, key: InPath, asked: Given[OneQuery]
+    ) -> Response[bytes]:
         """The points of one chart, with the alerts and the planned work of the time."""
         pictured = rules.picture(key)
         if pictured is None:
@@ -155,7 +157,7 @@ class HostPages(Controller):
         with server.core.database.read() as connection:
             host = api.find(connection, host_id, viewer.site_ids)
             drawn = _drawn(server, connection, host, pictured, start, end, compare=asked.compare == "week")
-        return Response(msgspec.json.encode(drawn), media_type="application/json", headers=HEADERS)
+        return chart_data(request, drawn)
 
     @post("/{host_id:str}/pause", status_code=200)
     async def pause(self, request: AnyRequest, server: TheServer, viewer: TheViewer, host_id: InPath) -> Response[bytes]:
