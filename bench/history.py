@@ -28,6 +28,7 @@ from tocsin.db.writer import Tx
 from tocsin.metrics.model import NO_LABELS, Agg, Curve, Labels, Question, Sample, Series, SeriesFilter
 from tocsin.metrics.packing import Packing
 from tocsin.metrics.rolling import Rolling
+from tocsin.metrics.rules import QUARTER
 from tocsin.metrics.service import Piece
 from tocsin.metrics.settling import Settling
 from tocsin.metrics.trimming import Trimming
@@ -117,11 +118,15 @@ class _Years:
             self._core.writer.call(lambda tx, some=columns, ends=begins + 3 * DAY: self._core.history.fill(tx, some, ends))  # type: ignore[misc]  # lambdas with defaults have no type
 
     def _record(self) -> None:
-        """Rows: two hours of all, and three days of some, of which each pack takes as many as it may at once."""
+        """Rows: two hours of all, and three days of some, of which each pack takes as many as it may at once; the last minutes of
+        these every ten seconds, so that as many settle at once as may.
+        """
         begins = self._midnight - 3 * DAY
         for number in range(self.series):
-            until = begins + (3 * DAY if number < 160 else 2 * HOUR)
-            samples = [self._sample(number, at) for at in range(begins, until, STEP)]
+            times = [*range(begins, begins + 2 * HOUR, STEP)]
+            if number < 160:
+                times = [*range(begins, self._midnight, STEP), *range(self._midnight - QUARTER, self._midnight, 10 * SECOND)]
+            samples = [self._sample(number, at) for at in times]
             self._core.writer.call(lambda tx, some=samples: self._core.history.record(tx, some, self._midnight))  # type: ignore[misc]  # lambdas with defaults have no type
 
     def _key(self, number: int) -> tuple[int, str, str, Labels]:
