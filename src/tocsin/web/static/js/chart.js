@@ -22,6 +22,14 @@ function number(value) {
   return value == null ? "no data" : value.toLocaleString("en", { maximumFractionDigits: 2 });
 }
 
+const SIZES = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+
+// At an axis, and where bytes are read: 12k, 1.25M, 300G.
+function short(value) {
+  const [size, letter] = SIZES.find(([size]) => Math.abs(value) >= Math.max(size, 1e4)) ?? [1, ""];
+  return letter ? `${Number((value / size).toFixed(2))}${letter}` : value.toLocaleString("en");
+}
+
 const AXIS = [
   [86400 * 365, "{YYYY}", null, null, null, null, null, null, 1],
   [86400 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
@@ -85,7 +93,7 @@ class Chart {
       scales: { x: { time: true, range: (_, low, high) => [low, this.bars && high === times.at(-1) ? high + step : high] }, y: { range: (_, low, high) => [this.bars || this.data.zero ? Math.min(0, low) : low, this.data.unit === "%" ? Math.max(100, high) : high || 1] } },
       axes: [
         { stroke: style("ink-3"), font: "13px sans-serif", grid: { show: false }, ticks: { stroke: style("rule"), size: 5 }, values: AXIS, space: 64 },
-        { stroke: style("ink-3"), font: "13px sans-serif", grid: { stroke: style("grid"), width: 1 }, ticks: { show: false }, size: 44, space: 40, incrs: this.bars ? WHOLE : undefined, values: (_, all) => all.map((value) => (value >= 10000 ? `${value / 1000}k` : value.toLocaleString("en"))) },
+        { stroke: style("ink-3"), font: "13px sans-serif", grid: { stroke: style("grid"), width: 1 }, ticks: { show: false }, size: 44, space: 40, incrs: this.bars ? WHOLE : undefined, values: (_, all) => all.map(short) },
       ],
       bands: band ? [{ series: [2, 1], fill: style("band") }] : [],
       series: [
@@ -146,6 +154,8 @@ class Chart {
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     ctx.font = `${12 * devicePixelRatio}px sans-serif`;
+    ctx.textAlign = "left"; // the axes leave theirs
+    ctx.textBaseline = "alphabetic";
     for (const { from, to, text } of this.data.spans ?? []) this.shade(ctx, Math.max(x(from), bbox.left), Math.min(x(to), bbox.left + bbox.width), bbox, text);
     if (!this.bars) for (const [from, to] of this.gaps()) this.hatch(ctx, x(from), bbox.top, x(to) - x(from), bbox.height);
     for (const { at, text } of this.data.lines ?? []) {
@@ -228,7 +238,7 @@ class Chart {
   read(place) {
     if (!this.reading) return "";
     const { times, series, unit = "" } = this.data;
-    const measured = (value) => `${number(value)}${value == null || !unit || (this.bars && series.length > 1) ? "" : unit === "%" ? "%" : ` ${unit}`}`;
+    const measured = (value) => unit === "bytes" && value != null ? `${short(value)}B` : `${number(value)}${value == null || !unit || (this.bars && series.length > 1) ? "" : unit === "%" ? "%" : ` ${unit}`}`;
     const words = place == null ? "" : `${when(times[place])}: ${series.map((one) => `${one.name.toLowerCase()} ${measured(one.values[place])}`).join(", ")}`;
     this.reading.textContent = words;
     return words;

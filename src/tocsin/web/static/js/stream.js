@@ -48,6 +48,14 @@ export function want(topic) {
   channel?.postMessage({ want: topic });
 }
 
+// A device that loses its network keeps the connection, and hears nothing more.
+addEventListener("offline", () => {
+  if (!source) return;
+  source.close();
+  tell("state", "lost");
+});
+addEventListener("online", () => source && open());
+
 export function listen() {
   if (channel) {
     channel.onmessage = ({ data }) => {

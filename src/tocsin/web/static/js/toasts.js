@@ -8,7 +8,9 @@ export function keepToasts() {
     for (const change of changes) for (const node of change.addedNodes) if (node.matches?.("[data-toast]")) arrive(node, place);
   }).observe(place, { childList: true });
   place.addEventListener("click", (event) => event.target.closest("[data-close]")?.closest("[data-toast]").remove());
-  document.body.addEventListener("htmx:sendError", () => say("The server does not answer. Nothing was done; try again.", false));
+  document.body.addEventListener("htmx:sendError", ({ detail }) => {
+    if (detail.requestConfig.verb !== "get") say("The server does not answer. Nothing was done; try again.", false);
+  });
   document.body.addEventListener("htmx:responseError", (event) => say(reason(event.detail.xhr), false));
 }
 
