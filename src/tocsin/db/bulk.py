@@ -131,7 +131,7 @@ def _chunks(rows: Sequence[Row]) -> Iterator[tuple[int, list[Any]]]:
 
 
 _AT_ONCE = 2_000  # rows in one document; COPY would end the pipeline that the statements of a commit share
-_CHUNKS = (128, 32, 8, 4, 2, 1)  # few enough that every statement stays prepared
+_CHUNKS = (128, 32, 8, 4, 3, 2, 1)  # few enough that every statement stays prepared
 
 
 @cache
