@@ -10,6 +10,8 @@ import pytest
 
 from tests.api.lanes import ORDINARY, PLAIN, Lanes
 from tests.api.service import Caller
+from tocsin.audit.model import Who
+from tocsin.identity import service as identity
 
 BODIES: dict[str, bytes] = {
     "an event": b'{"type": "disk.full", "host": "web3"}',
@@ -158,3 +160,29 @@ async def test_the_key_of_a_known_head_may_have_been_revoked_since(lanes: Lanes,
     await wire.send(wire.post(SECOND))
     assert (await wire.hear())[0] == 401
     assert await hosts(lanes) == ["web1", "web1"]
+
+
+async def test_a_key_that_is_in_use_is_looked_up_again_beside_the_requests(lanes: Lanes, wire: Wire) -> None:
+    before = len(lanes.short)
+    for _ in range(4):
+        lanes.service.world.clock.advance(1_001)
+        await wire.send(wire.post(SECOND))
+        assert (await wire.hear())[0] == 202
+        while lanes.service.server.keys._renewing:
+            await asyncio.sleep(0.001)
+    assert len(lanes.short) - before == 4, "none of them had to wait for its key"
+
+
+async def test_a_key_in_use_that_is_revoked_elsewhere_works_no_longer_than_two_seconds(lanes: Lanes, wire: Wire) -> None:
+    world, keys = lanes.service.world, lanes.service.server.keys
+    (found,) = [key for key, _ in keys._seen.values() if key.name == "sender"]
+    await world.write(lambda tx: identity.revoke_key(tx, Who("another process"), found.id, world.clock.now()))
+    heard = []
+    for _ in range(4):
+        world.clock.advance(501)
+        await wire.send(wire.post(SECOND))
+        heard.append((await wire.hear())[0])
+        while keys._renewing:
+            await asyncio.sleep(0.001)
+    assert heard[0] == 202
+    assert heard[-1] == 401

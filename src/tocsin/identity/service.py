@@ -1,14 +1,16 @@
 """Making keys and users, and recognising a key quickly."""
 
+import asyncio
 import hashlib
 from collections import OrderedDict
+from contextlib import suppress
 
 import msgspec
 
 from tocsin.audit import service as audit
 from tocsin.audit.model import Who
 from tocsin.core.clock import SECOND, Clock
-from tocsin.core.errors import InvalidInput, NotAuthenticated
+from tocsin.core.errors import InvalidInput, NotAuthenticated, TocsinError
 from tocsin.core.ids import new_id
 from tocsin.core.times import to_text_or_none
 from tocsin.db.engine import Database
@@ -17,6 +19,7 @@ from tocsin.identity import people, rules, store
 from tocsin.identity.model import ApiKey, Role, Scope, User
 
 FRESH_FOR = 2 * SECOND  # how long a revoked key may still work
+RENEWED_AFTER = SECOND  # a key that is in use is looked up again beside the requests, so that none of them waits for it
 MAX_CACHED = 10_000
 TOCSIN = Who("tocsin")
 
@@ -56,21 +59,37 @@ def add_user(tx: Tx, email: str, name: str, role: Role, password_hash: str | Non
 
 
 class KeyRing:
-    """Recognises keys. Those seen lately are remembered by digest, for two seconds each, so that revoking works at once."""
+    """Recognises keys. Those seen lately are remembered by digest, for two seconds from their look-up, so that revoking works at once."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._seen: OrderedDict[bytes, tuple[ApiKey, int]] = OrderedDict()
+        self._renewing: set[bytes] = set()
         self.used: dict[str, int] = {}
 
     def recall(self, authorization: bytes) -> ApiKey | None:
-        """The key of an ``Authorization`` header value, if it was looked up within the last two seconds. Costs about a microsecond."""
+        """The key of an ``Authorization`` header value, if it was looked up within the last two seconds. Costs about a microsecond.
+
+        From the event loop, in whose threads a key that goes on being used is looked up again.
+        """
         now = self._clock.now()
-        found = self._seen.get(hashlib.sha256(authorization).digest())
+        digest = hashlib.sha256(authorization).digest()
+        found = self._seen.get(digest)
         if found is None or found[1] < now:
             return None
+        if found[1] - now < FRESH_FOR - RENEWED_AFTER and digest not in self._renewing:
+            self._renewing.add(digest)
+            asyncio.get_running_loop().run_in_executor(None, self._renew, authorization, digest)
         self.used[found[0].id] = now
         return found[0]
+
+    def _renew(self, authorization: bytes, digest: bytes) -> None:
+        """What fails here the next request hears of, once the key is not remembered any more."""
+        try:
+            with suppress(TocsinError):
+                self.look_up(authorization)
+        finally:
+            self._renewing.discard(digest)
 
     def look_up(self, authorization: bytes) -> ApiKey:
         """The same from the database; blocks. Raises `NotAuthenticated` if there is no such key, `Unavailable`."""
