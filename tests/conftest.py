@@ -1,5 +1,6 @@
 """Fixtures for all tests: an empty, migrated database of either kind within milliseconds, and a whole Tocsin on top of it."""
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -46,9 +47,19 @@ def missing(reason: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One folder for what all processes of this run share."""
+    """One folder for what all processes of this run share.
+
+    Until all tests are known nothing is thrown away: to look for garbage meanwhile would be half of that work.
+    """
+    gc.disable()
     shared = getattr(config, "workerinput", {}).get("tocsin_folder")
     config.stash[FOLDER] = Path(shared or tempfile.mkdtemp(prefix="tocsin-tests-"))
+
+
+def pytest_collection_finish() -> None:
+    """From now on there is garbage; what is there already stays to the end, and is not looked through again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
