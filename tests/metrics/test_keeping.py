@@ -27,7 +27,7 @@ def midnight(world: World) -> int:
     return world.clock.at - HOUR
 
 
-@pytest.mark.claim("H1", "K13")
+@pytest.mark.claim("H1", "K13", "B12")
 async def test_what_is_older_than_two_days_is_sealed_and_reads_as_before(world: World) -> None:
     samples = samples_of(world, 9, until=midnight(world), step=HOUR)
     await record(world, samples)
