@@ -64,6 +64,7 @@ class Inside:
         for name in OURS:
             self.patch.delenv(name, raising=False)
         self.patch.setenv("TOCSIN_DATA_DIR", str(self.folder))
+        self.patch.setenv("TOCSIN_LISTEN", f"127.0.0.1:{free_port()}")  # somebody may have one running on the usual one
         self.patch.setattr(logs, "configure", lambda *_args, **_options: None)  # the log is the tests'
 
     def set(self, **settings: str) -> None:
@@ -126,9 +127,9 @@ class Program:
     fresh: bool = False
 
     def environment(self) -> dict[str, str]:
-        """Ours alone: whatever this machine has set is taken out."""
+        """Ours alone: whatever this machine has set is taken out, and the usual port left to what may be running there."""
         kept = {k: v for k, v in os.environ.items() if k.removesuffix("_FILE") not in OURS and k != "CREDENTIALS_DIRECTORY"}
-        return {**kept, "TOCSIN_DATA_DIR": str(self.folder), **self.settings}
+        return {**kept, "TOCSIN_DATA_DIR": str(self.folder), "TOCSIN_LISTEN": f"127.0.0.1:{free_port()}", **self.settings}
 
     def begin(self, arguments: tuple[str, ...], stdin: int | None, out: int, err: int) -> "subprocess.Popen[bytes] | Child":
         """A command that goes on, with these files; nothing to read without *stdin*."""
