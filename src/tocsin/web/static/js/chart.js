@@ -170,17 +170,22 @@ class Chart {
     }
     ctx.setLineDash([]);
     const taken = [];
-    for (const { at, text } of this.data.marks ?? []) {
-      ctx.strokeStyle = ctx.fillStyle = style("ink");
+    ctx.strokeStyle = style("ink");
+    for (const { at } of this.data.marks ?? []) {
       ctx.beginPath();
       ctx.moveTo(x(at), bbox.top);
       ctx.lineTo(x(at), bbox.top + bbox.height);
       ctx.stroke();
+    }
+    for (const { at, text } of this.data.marks ?? []) {
       const wide = ctx.measureText(text).width;
       const right = x(at) + wide + 8 > bbox.left + bbox.width;
       const left = right ? x(at) - wide - 6 : x(at) + 6;
       if (taken.some(([from, to]) => left < to && left + wide > from)) continue; // the line says that something was; the list beside, what
       taken.push([left, left + wide]);
+      ctx.fillStyle = style("paper"); // a plate, so that neither the next line nor the curve runs through it
+      ctx.fillRect(left - 3, bbox.top + 2 * devicePixelRatio, wide + 6, 16 * devicePixelRatio);
+      ctx.fillStyle = style("ink");
       ctx.fillText(text, left, bbox.top + 14 * devicePixelRatio);
     }
     ctx.restore();
@@ -238,7 +243,7 @@ class Chart {
   read(place) {
     if (!this.reading) return "";
     const { times, series, unit = "" } = this.data;
-    const measured = (value) => unit === "bytes" && value != null ? `${short(value)}B` : `${number(value)}${value == null || !unit || (this.bars && series.length > 1) ? "" : unit === "%" ? "%" : ` ${unit}`}`;
+    const measured = (value) => unit === "bytes" && value != null ? short(value).replace(/([TGMk]?)$/, " $1B") : `${number(value)}${value == null || !unit || (this.bars && series.length > 1) ? "" : unit === "%" ? "%" : ` ${unit}`}`;
     const words = place == null ? "" : `${when(times[place])}: ${series.map((one) => `${one.name.toLowerCase()} ${measured(one.values[place])}`).join(", ")}`;
     this.reading.textContent = words;
     return words;

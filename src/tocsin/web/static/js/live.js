@@ -123,7 +123,7 @@ function sayLost() {
   banner.className = "banner is-3";
   banner.setAttribute("role", "status");
   const words = document.createElement("span");
-  const at = new Date(lastKnown).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const at = new Date(lastKnown).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   words.textContent = `The connection to Tocsin is lost. This is what was known at ${at}; buttons work again when it is back.`;
   banner.append(words);
   main.prepend(banner);

@@ -18,7 +18,7 @@ export function sayStale() {
   banner.setAttribute("role", "status");
   const words = document.createElement("span");
   const minutes = Math.max(1, Math.round((Date.now() - from) / 60000));
-  const at = new Date(from).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const at = new Date(from).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   words.textContent = `You are offline. This is what was known at ${at}, ${minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`} ago. Buttons work again with the connection.`;
   banner.append(words);
   main.prepend(banner);

@@ -31,6 +31,7 @@ function reason(request) {
 }
 
 export function say(text, good = true) {
+  for (const old of document.querySelectorAll("#toasts > [data-toast]")) if (old.textContent === text) old.remove(); // said once more, not twice
   const toast = document.createElement("div");
   toast.className = good ? "toast" : "toast bad";
   toast.dataset.toast = "";
