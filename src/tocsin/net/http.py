@@ -143,7 +143,7 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _refuse_control_characters(headers: Mapping[str, str]) -> None:
-    if any(_CONTROL.search(name + value) for name, value in headers.items()):
+    if _CONTROL.search("".join([*headers, *headers.values()])):
         raise ValueError
 
 

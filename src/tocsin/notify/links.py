@@ -42,7 +42,11 @@ class Opened(msgspec.Struct, frozen=True):
 
 def token(secret: bytes, message_id: str, action: LinkAction) -> str:
     """44 URL-safe characters."""
-    return _written(secret, _CODES[action], uuid.UUID(message_id).bytes)
+    return _written(secret, _CODES[action], _bytes_of(message_id))
+
+
+def _bytes_of(message_id: str) -> bytes:
+    return bytes.fromhex(message_id.replace("-", ""))
 
 
 def _written(secret: bytes, code: int, message: bytes) -> str:
@@ -76,7 +80,7 @@ def _begun(secret: bytes) -> "hmac.HMAC":
 
 def links(secret: bytes, public_url: str, message_id: str) -> Links:
     """The addresses that *message_id* carries."""
-    base, message = f"{public_url}/a/", uuid.UUID(message_id).bytes
+    base, message = f"{public_url}/a/", _bytes_of(message_id)
     return Links(*[base + _written(secret, code, message) for code in _CODES.values()])
 
 

@@ -5,7 +5,7 @@ go anywhere: no control or direction-changing characters, and the HTML templates
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -300,8 +300,13 @@ def _tags(letter: Letter) -> tuple[str, ...]:
             sign = "calendar"
         case _:
             sign = _SIGN.get(Severity(letter.alert.severity), "bell")
-    site = re.sub(r"[^\w.-]+", "-", clean_line(letter.site, 63)).strip("-")
+    site = _tag(letter.site)
     return (sign, site) if site else (sign,)
+
+
+@lru_cache(maxsize=256)
+def _tag(site: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", clean_line(site, 63)).strip("-")
 
 
 # --- Mail ----------------------------------------------------------------------------------------------------------
