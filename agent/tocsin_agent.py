@@ -15,6 +15,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 import zlib
@@ -1388,6 +1389,11 @@ def _sleep(wake, seconds):
 
 LOOKS_AT_ONCE = 8
 LOOK_BYTES = 64 * 1024  # of the head of an answer
+GREETING_BYTES, GREETING_LINES = 16 * 1024, 50
+LEAVES = {"smtp": b"QUIT\r\n", "imap": b"a1 LOGOUT\r\n", "pop3": b"QUIT\r\n", "ftp": b"QUIT\r\n"}
+ECHO_GAP = 0.2  # seconds between two
+DNS_PORT, DNS_TRIES = 53, 3
+DNS_ROOT = b"\0\0\1\0\0\1\0\0\0\0\0\0\0\0\2\0\1"  # who serves the root (RFC 1035)
 TOLD_FAULTS = {errno.ENETUNREACH: "our_network", errno.ENETDOWN: "our_network", errno.EADDRNOTAVAIL: "our_network"}
 OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EACCES, errno.EPERM)
 
@@ -1415,7 +1421,8 @@ class Look:
     def make(self):
         """Looks, and keeps what it found in `found`."""
         try:
-            {"http": self._http, "tcp": self._tcp, "tls": self._tls}[self.errand["kind"]]()
+            kinds = {"http": self._http, "tcp": self._tcp, "tls": self._tls, "dns": self._dns, "ping": self._ping, "banner": self._banner}
+            kinds[self.errand["kind"]]()
         except Unseen as unseen:
             self._fail(unseen.kind, unseen.words, unseen.code)
         except socket.timeout:
@@ -1566,6 +1573,140 @@ class Look:
         self._connect(self.errand["host"], self.errand["port"])
         self._timed("tls", self._secure, self.errand["name"], True)
 
+    def _banner(self):
+        self._connect(self.errand["host"], self.errand["port"])
+        if self.errand.get("secure"):
+            self._timed("tls", self._secure, self.errand["host"], True)
+        self._timed("greeting", self._greeting, self.errand["protocol"])
+        self.found["body"] = base64_of(self._buffer[:GREETING_BYTES])
+        self._note("< %s" % self._buffer[:200].decode("latin-1").strip())
+        try:
+            self._socket.sendall(LEAVES.get(self.errand["protocol"], b""))
+        except OSError:
+            pass
+
+    def _greeting(self, protocol):
+        """Reads on until the line of a greeting that counts has ended, or the connection."""
+        begun, lines = 0, 0
+        while lines < GREETING_LINES and len(self._buffer) < GREETING_BYTES:
+            end = self._buffer.find(b"\n", begun)
+            if end < 0:
+                if not self._more():
+                    return
+                continue
+            line, begun, lines = self._buffer[begun:end], end + 1, lines + 1
+            if line.startswith(b"SSH-") if protocol == "ssh" else protocol not in ("smtp", "ftp") or line[3:4] != b"-":
+                return
+
+    def _ping(self):
+        family, address = self._timed("dns", self._resolve, self.errand["host"], 0)[0]
+        self.found["address"] = address[0]
+        self._refuse_forbidden(address[0])
+        self._socket = echo_socket(family)
+        if self._socket is not None:
+            self.found["echoes"] = self._timed("ping", self._echoes, family, address)
+            self.found["heard"] = bool(self.found["echoes"])
+            return
+        try:
+            self._connect(self.errand["host"], self.errand["port"])
+        except Unseen as unseen:
+            if unseen.kind != "refused":  # who refuses is there
+                raise
+
+    def _echoes(self, family, address):
+        """The milliseconds of each echo; all have the same time limit, which leaves room to say how many came."""
+        try:
+            self._socket.connect(address)
+        except OSError as error:
+            raise Unseen("our_network", "no way to %s: %s" % (address[0], (error.strerror or "it failed").lower()))
+        until = time.monotonic() + max(0.2, self._left() - 0.3)
+        mark, sent, took = os.urandom(8), {}, {}
+        for number in range(self.errand["count"]):
+            sent[number] = time.monotonic()
+            try:
+                self._socket.send(echo_request(family, number, mark))
+            except OSError as error:
+                self._note("not sent: %s" % (error.strerror or "it failed").lower())
+            is_last = number == self.errand["count"] - 1
+            self._collect(family, mark, sent, took, until if is_last else min(until, sent[number] + ECHO_GAP), is_last)
+        return [took[number] for number in sorted(took)]
+
+    def _collect(self, family, mark, sent, took, until, is_last):
+        while not (is_last and len(took) == len(sent)):
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            self._socket.settimeout(left)
+            try:
+                packet = self._socket.recv(2048)
+            except socket.timeout:
+                return
+            except OSError:  # what a router on the way says, one error for each packet
+                time.sleep(0.01)
+                continue
+            is_echo = len(packet) >= 16 and packet[0] == (129 if family == socket.AF_INET6 else 0) and packet[8:16] == mark
+            number = int.from_bytes(packet[6:8], "big") if is_echo else None
+            if number in sent and number not in took:
+                took[number] = round((time.monotonic() - sent[number]) * 1000, 2)
+
+    def _dns(self):
+        import binascii  # noqa: PLC0415 - only who looks needs it
+
+        asked, named = binascii.a2b_base64(self.errand["asked"]), self.errand.get("host")
+        if named:
+            server, port = self._timed("dns", self._resolve, named, self.errand["port"])[0][1][0], self.errand["port"]
+            self._refuse_forbidden(server)
+        else:
+            server, port = own_name_server(), DNS_PORT
+            if server is None:
+                raise Unseen("our_resolver", "its machine has no name server: name one for the check")
+        self.found["address"], self.found["port"] = server, port
+        answer = self._timed("query", self._query, server, port, asked)
+        if answer is None:
+            raise Unseen("silent" if named else "our_resolver", "the name server %s did not answer" % (named or server))
+        if not named and answer[3] & 15 == 2 and not self._knows_the_root(server):
+            raise Unseen("our_resolver", "its own name server %s fails" % server)
+        self.found["body"], self.found["heard"] = base64_of(asked[:2] + answer[2:]), True
+
+    def _knows_the_root(self, server):
+        answer = self._query(server, DNS_PORT, DNS_ROOT)
+        return answer is not None and answer[3] & 15 == 0
+
+    def _query(self, server, port, asked):
+        """What a name server answers to a question, under a number of our own; None: nothing."""
+        asked = os.urandom(2) + asked[2:]
+        each = max(0.1, self._left() * 0.8 / DNS_TRIES)
+        sock = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.connect((server, port))
+            for _ in range(DNS_TRIES):
+                answer = heard_by_udp(sock, asked, time.monotonic() + each)
+                if answer is not None:
+                    return self._query_by_tcp(server, port, asked) if answer[2] & 2 else answer
+            return None
+        except OSError:
+            raise Unseen("our_network", "no way to the name server %s" % server)
+        finally:
+            sock.close()
+
+    def _query_by_tcp(self, server, port, asked):
+        try:
+            sock = socket.create_connection((server, port), self._left())
+            try:
+                sock.sendall(struct.pack("!H", len(asked)) + asked)
+                answer = b""
+                while len(answer) < 2 or len(answer) < 2 + struct.unpack_from("!H", answer)[0]:
+                    sock.settimeout(self._left())
+                    part = sock.recv(65536)
+                    if not part:
+                        raise Unseen("garbled", "its answer is too long for UDP, and it does not give it by TCP")
+                    answer += part
+            finally:
+                sock.close()
+        except OSError:
+            raise Unseen("garbled", "its answer is too long for UDP, and it does not give it by TCP")
+        return answer[2:]
+
     def _http(self):
         url, method, seen = self.errand["url"], self.errand.get("method", "GET"), set()
         for _ in range(self.errand.get("redirects", 0) + 1):
@@ -1684,6 +1825,54 @@ class Look:
 
 
 WEB_ADDRESS = re.compile(r"(?i)(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?([/?][!-~]*)?$")
+
+
+def echo_socket(family):
+    """An ICMP socket, if this machine allows one to this user (``net.ipv4.ping_group_range``)."""
+    try:
+        return socket.socket(family, socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6 if family == socket.AF_INET6 else socket.IPPROTO_ICMP)
+    except OSError:
+        return None
+
+
+def echo_request(family, number, mark):
+    """An echo request (RFC 792, RFC 4443); the kernel fills in the identifier, and for IPv6 the checksum."""
+    kind, payload = (128 if family == socket.AF_INET6 else 8), mark.ljust(32, b"\0")
+    packet = struct.pack("!BBHHH", kind, 0, 0, 0, number) + payload
+    total = sum(struct.unpack("!%dH" % (len(packet) // 2), packet))
+    total = (total >> 16) + (total & 0xFFFF)
+    return struct.pack("!BBHHH", kind, 0, ~(total + (total >> 16)) & 0xFFFF, 0, number) + payload
+
+
+def own_name_server(path="/etc/resolv.conf"):
+    """The first name server of this machine, or None."""
+    try:
+        with open(path, errors="replace") as file:
+            found = [words[1] for words in (line.split() for line in file) if len(words) > 1 and words[0] == "nameserver"]
+    except OSError:
+        return None
+    return found[0] if found else None
+
+
+def heard_by_udp(sock, asked, until):
+    """The answer to *asked*, sent now; None if none comes. Answers to other questions are not listened to."""
+    try:
+        sock.send(asked)
+        while time.monotonic() < until:
+            sock.settimeout(max(0.01, until - time.monotonic()))
+            answer = sock.recv(65535)
+            if (
+                answer[:2] == asked[:2]
+                and len(answer) >= len(asked)
+                and answer[2] & 128
+                and answer[12 : len(asked)].lower() == asked[12:].lower()
+            ):
+                return answer
+    except socket.timeout:
+        return None
+    except OSError:  # a port where nobody listens
+        time.sleep(max(0, min(0.2, until - time.monotonic())))
+    return None
 
 
 def joined(url, where):

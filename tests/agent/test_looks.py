@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,24 @@ import pytest
 from agent import tocsin_agent as agent
 from tests.checks.build import a_check
 from tests.checks.servers import Authority, Speak, answering, asked, http, serving
+from tests.checks.test_line_probes import Reply, answer, greeting, name_server, record
 from tocsin.checks import votes
-from tocsin.checks.model import Cause, Definition, Finding, HttpTarget, Level, Report, Target, TcpTarget, TlsTarget, Vote
-from tocsin.checks.probes import report
+from tocsin.checks.model import (
+    BannerTarget,
+    Cause,
+    Definition,
+    DnsTarget,
+    Finding,
+    HttpTarget,
+    Level,
+    PingTarget,
+    Report,
+    Target,
+    TcpTarget,
+    TlsTarget,
+    Vote,
+)
+from tocsin.checks.probes import ping, report
 
 pytestmark = pytest.mark.claim("M2")
 
@@ -181,3 +197,146 @@ async def test_a_name_server_that_fails_is_its_own_trouble_and_a_name_that_is_no
     monkeypatch.setattr(agent.socket, "getaddrinfo", failing(agent.socket.EAI_NONAME))
     found = await looked(TcpTarget(host="a.example.com", port=9))
     assert (found.level, found.cause) == (Level.FAILED, Cause.NO_NAME)
+
+
+def greets(said: bytes) -> Speak:
+    """Says it, and goes if nothing is said to that."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await writer.drain()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(reader.readline(), 0.1)
+
+    return speak
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said", "cause"),
+    [
+        ("smtp", b"220-mail.example.com\r\n220 ready\r\n", Cause.FINE),
+        ("smtp", b"554 no\r\n", Cause.PROTOCOL),
+        ("smtp", b"hello\r\n", Cause.PROTOCOL),
+        ("smtp", b"220-mail.exam", Cause.PROTOCOL),
+        ("ftp", b"", Cause.PROTOCOL),
+        ("imap", b"* OK ready\r\n", Cause.FINE),
+        ("pop3", b"-ERR busy\r\n", Cause.PROTOCOL),
+        ("ssh", b"mind the step\r\nSSH-2.0-OpenSSH_9.2\r\n", Cause.FINE),
+        ("ssh", b"HTTP/1.0 400 no\r\n", Cause.PROTOCOL),
+        ("ssh", b"a\n" * 60, Cause.PROTOCOL),
+    ],
+)
+async def test_greetings_are_heard_and_judged_as_the_server_would(protocol: Any, said: bytes, cause: Cause) -> None:
+    async with serving(greets(said)) as port:
+        target = BannerTarget(host="127.0.0.1", protocol=protocol, port=port)
+        theirs, ours = await asyncio.gather(looked(target), asked(target))
+    assert (theirs.level, theirs.cause, theirs.words) == (ours.level, ours.cause, ours.words)
+    assert theirs.cause is cause
+
+
+async def test_a_greeting_behind_tls_must_say_a_word_and_brings_the_end_of_its_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    async with serving(greeting(b"* OK ready\r\n"), authority.context("127.0.0.1")) as port:
+        good = await looked(BannerTarget(host="127.0.0.1", protocol="imap", port=port, tls=True))
+        other = await looked(BannerTarget(host="127.0.0.1", protocol="imap", port=port, tls=True, keyword="Dovecot"))
+    assert (good.level, good.words, list(good.phases)) == (Level.OK, "* OK ready", ["dns", "connect", "tls", "greeting"])
+    assert good.expiry is not None
+    assert (other.level, other.cause) == (Level.FAILED, Cause.KEYWORD)
+
+
+ADDRESS = answer(record(1, bytes([192, 0, 2, 1])))
+
+
+@pytest.mark.parametrize(
+    ("replies", "by_tcp", "values", "cause"),
+    [
+        ([ADDRESS], None, ["192.0.2.1"], Cause.FINE),
+        ([ADDRESS], None, ["192.0.2.2"], Cause.RECORD),
+        ([answer(code=3)], None, [], Cause.NO_NAME),
+        ([answer(code=2)], None, [], Cause.RESOLVING),
+        ([answer(cut=True)], ADDRESS, ["192.0.2.1"], Cause.FINE),
+        ([answer(cut=True)], None, [], Cause.PROTOCOL),
+        ([lambda asked: b"\0\0" + ADDRESS(asked)[2:], lambda _: b"?", ADDRESS], None, [], Cause.FINE),
+    ],
+)
+async def test_records_are_asked_for_and_judged_as_the_server_would(
+    replies: list[Reply], by_tcp: Reply | None, values: list[str], cause: Cause
+) -> None:
+    async with name_server(*replies, tcp=by_tcp) as port:
+        found = await looked(DnsTarget(host="a.example.com", values=values, server="127.0.0.1", port=port), timeout=3)
+    assert found.cause is cause, found.words
+    assert found.evidence.get("server", "127.0.0.1") == "127.0.0.1"
+
+
+async def test_a_name_server_that_is_silent_is_down_and_the_agents_own_is_its_own_trouble(
+    monkeypatch: pytest.MonkeyPatch, unused_port: int
+) -> None:
+    named = await looked(DnsTarget(host="a.example.com", server="127.0.0.1", port=unused_port), timeout=1)
+    monkeypatch.setattr(agent, "DNS_PORT", unused_port)
+    monkeypatch.setattr(agent, "own_name_server", lambda: "127.0.0.1")
+    own = await looked(DnsTarget(host="a.example.com"), timeout=1)
+    monkeypatch.setattr(agent, "own_name_server", lambda: None)
+    none = await looked(DnsTarget(host="a.example.com"), timeout=1)
+    assert (named.level, named.cause) == (Level.FAILED, Cause.SILENT)
+    assert [(one.level, one.cause) for one in (own, none)] == [(None, Cause.OUR_RESOLVER)] * 2
+
+
+@pytest.mark.parametrize(("root_fails", "cause"), [(True, Cause.OUR_RESOLVER), (False, Cause.RESOLVING)])
+async def test_that_its_own_name_server_fails_counts_only_if_it_knows_the_root(
+    monkeypatch: pytest.MonkeyPatch, *, root_fails: bool, cause: Cause
+) -> None:
+    def reply(asked: bytes) -> bytes:
+        return answer(code=0 if asked[12] == 0 and not root_fails else 2)(asked)
+
+    async with name_server(reply) as port:
+        monkeypatch.setattr(agent, "DNS_PORT", port)
+        monkeypatch.setattr(agent, "own_name_server", lambda: "127.0.0.1")
+        assert (await looked(DnsTarget(host="a.example.com"))).cause is cause
+
+
+def test_the_agents_own_name_server_is_the_first_of_its_machine(tmp_path: Path) -> None:
+    file = tmp_path / "resolv.conf"
+    assert agent.own_name_server(str(file)) is None
+    file.write_text("# nameserver 192.0.2.9\nnameserver\nnameserver 192.0.2.1\nnameserver 192.0.2.2\n")
+    assert agent.own_name_server(str(file)) == "192.0.2.1"
+
+
+async def test_echoes_are_counted_and_where_none_may_be_sent_it_connects(monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:
+    """Whether this machine lets its users send echo requests or not: both ways end well on loopback."""
+    by_echo = await looked(PingTarget(host="127.0.0.1", count=2, port=unused_port))
+    monkeypatch.setattr(agent, "echo_socket", lambda _: None)
+    refused = await looked(PingTarget(host="127.0.0.1", port=unused_port))
+    assert (by_echo.level, by_echo.heard) == (Level.OK, True)
+    assert (refused.level, refused.evidence) == (Level.OK, {"by": "tcp", "address": "127.0.0.1"})
+
+
+def test_an_echo_request_is_the_servers_own() -> None:
+    for family in (agent.socket.AF_INET, agent.socket.AF_INET6):
+        assert agent.echo_request(family, 3, b"12345678") == ping._packet(family, 3, b"12345678")
+
+
+async def test_what_comes_back_is_counted_once_and_what_is_lost_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = agent.socket.socketpair(agent.socket.AF_UNIX, agent.socket.SOCK_DGRAM)
+
+    class Wire:
+        """Stands where the ICMP socket would: answers the first of three, twice."""
+
+        def connect(self, _address: object) -> None:
+            """There is one place only."""
+
+        def send(self, packet: bytes) -> None:
+            if packet[6:8] == b"\0\0":
+                for _ in range(2):
+                    theirs.send(b"\0" + packet[1:])
+                theirs.send(b"\0" + packet[1:8] + b"xxxxxxxx")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ours, name)
+
+    monkeypatch.setattr(agent, "echo_socket", lambda _: Wire())
+    found = await looked(PingTarget(host="127.0.0.1", count=3), timeout=1)
+    theirs.close()
+    assert (found.level, found.cause, found.words) == (Level.WARNING, Cause.LOSS, "2 of 3 packets were lost")

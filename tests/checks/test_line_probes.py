@@ -17,8 +17,9 @@ from hypothesis import given, strategies as st
 
 from tests.checks import engines
 from tests.checks.servers import Authority, Speak, asked, http, serving
+from tocsin.checks import dns_wire
 from tocsin.checks.model import BannerTarget, Cause, DnsTarget, DomainTarget, Level, PingTarget, ScriptTarget
-from tocsin.checks.probes import dns, dns_wire, ping
+from tocsin.checks.probes import dns, ping
 from tocsin.checks.probes.dns import own_server
 from tocsin.checks.probes.kit import Means
 
@@ -326,7 +327,7 @@ async def test_what_comes_back_is_counted_once_for_each_packet(
 def test_lost_packets_are_a_warning_and_none_at_all_is_silence(took: list[float], level: Level) -> None:
     from tocsin.checks.probes.kit import Kit
 
-    found = ping._judged(PingTarget(host="a", loss_percent=50), took, Kit(Means(), within=1, allow_private=True))
+    found = ping.judged(PingTarget(host="a", loss_percent=50), took, Kit(Means(), within=1, allow_private=True))
     assert found.level is level
     assert found.heard is bool(took)
 

@@ -16,6 +16,7 @@ from tocsin.checks.model import (
     Finding,
     HttpTarget,
     Level,
+    ScriptTarget,
     TcpTarget,
     TlsTarget,
     Vote,
@@ -227,7 +228,12 @@ def test_an_agent_is_told_where_to_look_and_nothing_of_what_is_expected() -> Non
             "Authorization proves who you are, and would be told to the servers whose agents look: leave it out, or ask from server alone",
         ),
         (HttpTarget(url="https://a.example.com/", method="POST", body="p=1"), "target.body", "must be empty where agents look: what it"),
-        (DnsTarget(host="a.example.com"), "locations", "agents look at http, tcp, tls; a check of the kind dns is asked from server alone"),
+        (
+            ScriptTarget(script="x"),
+            "locations",
+            "agents look at http, tcp, tls, dns, ping, banner; a check of the kind script is asked from",
+        ),
+        (DnsTarget(host="a" * 64 + ".example.com"), "target.host", "a" * 64 + ".example.com cannot be a name"),
         (TlsTarget(host="a.example.com", starttls="smtp"), "locations", "STARTTLS is spoken by the server alone: agents look at http, tcp"),
     ],
 )

@@ -1,6 +1,7 @@
 """Checks: what is asked, what was found, and where a check stands."""
 
 import enum
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -140,6 +141,16 @@ class DnsTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     )
     port: Port = 53
 
+    @property
+    def name(self) -> str:
+        """What is asked for: of an address, where its name is looked up, its place in the reverse tree."""
+        if self.record != "PTR":
+            return self.host
+        try:
+            return ip_address(self.host).reverse_pointer
+        except ValueError:
+            return self.host
+
 
 class PingTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="ping"):
     """A machine that must answer: to ICMP, or where that is not possible to an attempt to connect."""
@@ -150,6 +161,9 @@ class PingTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     port: Annotated[Port, Meta(description="Where to connect if this machine may send no ICMP.")] = 443
 
 
+_PORTS = {"smtp": (25, 465), "imap": (143, 993), "pop3": (110, 995), "ftp": (21, 990), "ssh": (22, 22)}  # without and with TLS
+
+
 class BannerTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="banner"):
     """A server that must greet as its protocol demands."""
 
@@ -158,6 +172,11 @@ class BannerTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     port: Annotated[Port, Meta(description="Default: the usual one of the protocol.")] | None = None
     tls: Annotated[bool, Meta(description="Whether TLS comes first, as on the ports 465, 993 and 995.")] = False
     keyword: Annotated[Text, Meta(min_length=1, description="Must stand in the greeting.")] | None = None
+
+    @property
+    def own_port(self) -> int:
+        """The port that was given, or the usual one."""
+        return self.port or _PORTS[self.protocol][self.tls]
 
 
 class DomainTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="domain"):
@@ -335,9 +354,13 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     host: str = ""
     port: int = 0
     name: str = ""
+    count: int = 0
+    protocol: str = ""
+    secure: bool = False
+    asked: bytes = b""
 
 
-Phase = Literal["", "dns", "connect", "tls", "first byte", "body"]
+Phase = Literal["", "dns", "connect", "tls", "first byte", "body", "greeting", "ping", "query"]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -367,6 +390,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             "timeout",
             "redirects",
             "not_http",
+            "garbled",
         ]
         | None
     ) = None
@@ -378,6 +402,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[int, Meta(ge=100, le=999)] | None = None
     headers: Annotated[list[tuple[Annotated[str, Meta(max_length=100)], Annotated[str, Meta(max_length=500)]]], Meta(max_length=40)] = []
     body: Annotated[bytes, Meta(max_length=65_536)] = b""
+    echoes: Annotated[list[Annotated[float, Meta(ge=0, le=600_000)]], Meta(max_length=10)] | None = None
     is_cut: bool = False
     trace: Annotated[list[tuple[Annotated[float, Meta(ge=0, le=600_000)], Annotated[str, Meta(max_length=300)]]], Meta(max_length=60)] = []
 

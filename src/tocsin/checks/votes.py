@@ -10,14 +10,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tocsin.checks import dns_wire
 from tocsin.checks.model import (
     SERVER,
+    BannerTarget,
     Cause,
     Definition,
+    DnsTarget,
     Errand,
     Finding,
     HttpTarget,
     Level,
+    PingTarget,
     TcpTarget,
     TlsTarget,
     Vote,
@@ -31,7 +35,7 @@ from tocsin.core.times import in_words
 MOST_LOCATIONS = 20
 SLACK = 30 * SECOND  # for the way of a report
 BODY_SEEN, BODY_SHOWN = 64 * 1024, 4 * 1024  # of an answer: where something is looked for in it, and where nothing is
-KINDS = ("http", "tcp", "tls")
+KINDS = ("http", "tcp", "tls", "dns", "ping", "banner")
 NOT_HERE = Finding(level=None, cause=Cause.FEW_VOTES, words="this location is not asked", heard=False)
 _SEEN_EVIDENCE, _SEEN_TRACE = 1_024, 20  # of each location, within the evidence of all
 
@@ -65,7 +69,12 @@ def _unfit(one: Definition) -> list[tuple[str, str]]:
         return found
     if isinstance(target, TlsTarget) and target.starttls != "none":
         return [("locations", f"STARTTLS is spoken by the server alone: agents look at {', '.join(KINDS)}, and TLS from the start")]
-    if not isinstance(target, TcpTarget | TlsTarget):
+    if isinstance(target, DnsTarget):
+        try:
+            dns_wire.question(0, target.name, target.record)
+        except dns_wire.Garbled as error:
+            return [("target.host", str(error))]
+    if one.kind not in KINDS:
         return [("locations", f"agents look at {', '.join(KINDS)}; a check of the kind {one.kind} is asked from {SERVER} alone")]
     return []
 
@@ -87,6 +96,12 @@ def errand(check_id: str, one: Definition, vote: Vote, now: int) -> Errand:
         told = {"host": target.host, "port": target.port, "name": target.name or target.host}
     elif isinstance(target, TcpTarget):
         told = {"host": target.host, "port": target.port}
+    elif isinstance(target, PingTarget):
+        told = {"host": target.host, "port": target.port, "count": target.count}
+    elif isinstance(target, BannerTarget):
+        told = {"host": target.host, "port": target.own_port, "protocol": target.protocol, "secure": target.tls}
+    elif isinstance(target, DnsTarget):
+        told = {"host": target.server or "", "port": target.port, "asked": dns_wire.question(0, target.name, target.record)}
     return Errand(
         id=check_id,
         mark=mark_of(one),

@@ -158,7 +158,7 @@ async def test_locations_are_chosen_in_the_form_and_each_says_what_it_found(sqli
     await service.sender.ask("POST", "/metrics", json=sample, headers={"X-Tocsin-Agent": card})
     await marta.get("/checks/new")
     assert "Asked from" in marta.text
-    await marta.get("/checks/new?kind=dns")
+    await marta.get("/checks/new?kind=domain")
     assert "Asked from" not in marta.text
     async with serving(http(200, b"hello")) as port:
         url = f"http://127.0.0.1:{port}/"

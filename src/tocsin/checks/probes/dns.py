@@ -6,9 +6,9 @@ import socket
 from ipaddress import ip_address
 from pathlib import Path
 
+from tocsin.checks import dns_wire
+from tocsin.checks.dns_wire import Answer, Garbled
 from tocsin.checks.model import Cause, DnsTarget, Finding
-from tocsin.checks.probes import dns_wire
-from tocsin.checks.probes.dns_wire import Answer, Garbled
 from tocsin.checks.probes.kit import Kit
 from tocsin.core.text import counted, cut
 from tocsin.net.dial import DialFault, Fault, refuse_forbidden, resolve
@@ -24,11 +24,10 @@ async def probe(target: DnsTarget, kit: Kit) -> Finding:
     own = None if target.server else own_server()
     if target.server is None and own is None:
         return kit.found(None, Cause.OUR_RESOLVER, "this machine has no name server: name one for the check")
-    name = _reversed(target.host) if target.record == "PTR" else target.host
     with kit.trace.phase("query"):
         try:
             server = own or await _address(target, kit)
-            answer = await _ask(server, target.port if own is None else PORT, name, target.record, kit)
+            answer = await _ask(server, target.port if own is None else PORT, target, kit)
             works = answer.rcode != 2 or own is None or await own_works(max(0.1, kit.within - kit.trace.ms / 1000 - 0.1))
         except Garbled as error:
             return kit.failed(Cause.PROTOCOL, str(error))
@@ -37,10 +36,11 @@ async def probe(target: DnsTarget, kit: Kit) -> Finding:
                 return kit.found(None, Cause.OUR_RESOLVER, f"our name server {own} did not answer")
             return kit.failed(Cause.SILENT, f"the name server {target.server} did not answer")
     kit.trace.heard = True
-    return _judged(target, answer, kit, server) if works else kit.found(None, Cause.OUR_RESOLVER, f"our name server {own} fails")
+    return judged(target, answer, kit, server) if works else kit.found(None, Cause.OUR_RESOLVER, f"our name server {own} fails")
 
 
-def _judged(target: DnsTarget, answer: Answer, kit: Kit, server: str) -> Finding:
+def judged(target: DnsTarget, answer: Answer, kit: Kit, server: str) -> Finding:
+    """What an answer of *server* comes to."""
     evidence = {"server": server, "code": answer.code, "values": [cut(one, 300) for one in answer.values[:MAX_SHOWN]]}
     if answer.rcode == 3:
         return kit.failed(Cause.NO_NAME, f"{target.host} does not exist (NXDOMAIN)", evidence)
@@ -63,13 +63,6 @@ def _plain(value: str) -> str:
         return str(ip_address(text))
     except ValueError:
         return text
-
-
-def _reversed(host: str) -> str:
-    try:
-        return ip_address(host).reverse_pointer
-    except ValueError:
-        return host
 
 
 def own_server(path: Path = RESOLV_CONF) -> str | None:
@@ -101,10 +94,10 @@ async def _address(target: DnsTarget, kit: Kit) -> str:
     return address
 
 
-async def _ask(server: str, port: int, name: str, record: str, kit: Kit) -> Answer:
+async def _ask(server: str, port: int, target: DnsTarget, kit: Kit) -> Answer:
     """Raises `Garbled`, and `TimeoutError` where nothing comes back."""
-    asked = dns_wire.question(secrets.randbelow(65_536), name, record)
-    kit.trace.note(f"> {record} {name}, asked at {server}")
+    asked = dns_wire.question(secrets.randbelow(65_536), target.name, target.record)
+    kit.trace.note(f"> {target.record} {target.name}, asked at {server}")
     answer = await _by_udp(server, port, asked, max(0.1, (kit.within - kit.trace.ms / 1000) * 0.8 / TRIES))
     if answer.is_cut:
         answer = await _by_tcp(server, port, asked, max(0.1, kit.within - kit.trace.ms / 1000 - 0.1))

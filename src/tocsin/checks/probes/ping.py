@@ -25,10 +25,11 @@ async def probe(target: PingTarget, kit: Kit) -> Finding:
         return await _connect(target, kit)
     with sock, kit.trace.phase("ping"):
         took = await _exchange(sock, family, address, target.count, kit)
-    return _judged(target, took, kit)
+    return judged(target, took, kit)
 
 
-def _judged(target: PingTarget, took: list[float], kit: Kit) -> Finding:
+def judged(target: PingTarget, took: list[float], kit: Kit) -> Finding:
+    """What came back, each after so many milliseconds."""
     lost = target.count - len(took)
     evidence = {"sent": target.count, "lost": lost, "ms": [round(one, 2) for one in took], "by": "icmp"}
     if not took:
@@ -120,4 +121,9 @@ async def _connect(target: PingTarget, kit: Kit) -> Finding:
             raise
     else:
         line.close()
+    return connected(target, kit)
+
+
+def connected(target: PingTarget, kit: Kit) -> Finding:
+    """It answered, if only to an attempt to connect."""
     return kit.fine(f"answers on port {target.port}", {"by": "tcp"})

@@ -2,10 +2,24 @@
 
 import msgspec
 
-from tocsin.checks import rules
-from tocsin.checks.model import Cause, Definition, Expiry, Finding, HttpTarget, Report, TcpTarget
-from tocsin.checks.probes import certificates, http
+from tocsin.checks import dns_wire, rules
+from tocsin.checks.model import (
+    BannerTarget,
+    Cause,
+    Definition,
+    DnsTarget,
+    Expiry,
+    Finding,
+    HttpTarget,
+    PingTarget,
+    Report,
+    Target,
+    TcpTarget,
+    TlsTarget,
+)
+from tocsin.checks.probes import banner, certificates, dns, http, ping
 from tocsin.checks.probes.kit import Kit, Means
+from tocsin.checks.probes.talk import Misspoken
 from tocsin.core.text import cut, one_line
 from tocsin.net.dial import DialFault, Fault, Trace
 from tocsin.net.exchange import Reply
@@ -44,16 +58,40 @@ def _judged(one: Definition, report: Report, kit: Kit) -> Finding:
     expiry: Expiry | None = None
     if report.certificate is not None:
         facts, expiry, flaw = certificates.looked_at(kit, report.certificate)
-        if flaw is not None and (not isinstance(one.target, HttpTarget) or (flaw.cause is Cause.UNREADABLE and one.target.trusted)):
+        if flaw is not None and _counts(flaw, one.target):
             return flaw
         evidence = {**evidence, **facts, "tls": report.tls}
     if isinstance(one.target, HttpTarget):
         if reply is None:
             return kit.found(None, Cause.OUR_FAULT, "the agent reports no answer, and no failure")
         return http.judged(one.target, reply, kit, evidence, expiry)
-    if isinstance(one.target, TcpTarget):
-        return kit.fine(f"port {one.target.port} takes connections")
-    return kit.fine("its certificate is valid", evidence, expiry)
+    return _of_its_kind(one.target, report, kit, evidence, expiry)
+
+
+def _counts(flaw: Finding, target: Target) -> bool:
+    """Whether what is wrong with a certificate is what the check is about."""
+    return isinstance(target, TlsTarget) or (isinstance(target, HttpTarget) and flaw.cause is Cause.UNREADABLE and target.trusted)
+
+
+def _of_its_kind(target: Target, report: Report, kit: Kit, evidence: dict[str, object], expiry: Expiry | None) -> Finding:
+    match target:
+        case TcpTarget():
+            return kit.fine(f"port {target.port} takes connections")
+        case PingTarget():
+            return ping.connected(target, kit) if report.echoes is None else ping.judged(target, report.echoes, kit)
+        case BannerTarget():
+            try:
+                return banner.judged(target, banner.greeting_in(report.body, target.protocol), kit, evidence, expiry)
+            except Misspoken as error:
+                return kit.failed(Cause.PROTOCOL, str(error), evidence, expiry)
+        case DnsTarget():
+            try:
+                answer = dns_wire.read(report.body, dns_wire.question(0, target.name, target.record))
+            except dns_wire.Garbled as error:
+                return kit.failed(Cause.PROTOCOL, str(error))
+            return dns.judged(target, answer, kit, report.address or "")
+        case _:
+            return kit.fine("its certificate is valid", evidence, expiry)
 
 
 def _reply(report: Report) -> Reply | None:
@@ -70,7 +108,7 @@ def _failed(report: Report, kit: Kit, evidence: dict[str, object]) -> Finding:
             return msgspec.structs.replace(found := kit.of_timeout(), evidence={**evidence, **found.evidence})
         case "redirects":
             return kit.failed(Cause.REDIRECTS, words, evidence)
-        case "not_http":
+        case "not_http" | "garbled":
             return kit.failed(Cause.PROTOCOL, words, evidence)
         case "certificate":
             return certificates.fault_of(kit, DialFault(Fault.CERTIFICATE, words, report.code), report.certificate)

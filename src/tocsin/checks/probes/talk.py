@@ -4,6 +4,8 @@ from tocsin.core.text import cut, one_line
 from tocsin.net.dial import Line, Trace
 
 MAX_LINES = 50  # of one answer
+ENDED, ENDED_IN_A_LINE = "it closed the connection without a word", "it closed the connection in the middle of a line"
+ENDLESS = "its answer does not end"
 
 
 class Misspoken(Exception):
@@ -19,10 +21,15 @@ async def said(line: Line, trace: Trace) -> str:
     except OSError:
         raw = b""
     if not raw.endswith(b"\n"):
-        raise Misspoken("it closed the connection in the middle of a line" if raw else "it closed the connection without a word")
-    text = cut(one_line(raw.decode("utf-8", "replace")), 500)
+        raise Misspoken(ENDED_IN_A_LINE if raw else ENDED)
+    text = as_text(raw)
     trace.note(f"< {text}")
     return text
+
+
+def as_text(raw: bytes) -> str:
+    """A line that was said, fit to be shown."""
+    return cut(one_line(raw.decode("utf-8", "replace")), 500)
 
 
 def say(line: Line, text: str, trace: Trace) -> None:
@@ -39,7 +46,7 @@ async def reply(line: Line, trace: Trace) -> str:
             raise Misspoken(f"it says {cut(text, 80)!r}, which is no answer of its protocol")
         if text[3:4] != "-":
             return text
-    raise Misspoken("its answer does not end")
+    raise Misspoken(ENDLESS)
 
 
 async def start_tls(line: Line, protocol: str, trace: Trace) -> None:
