@@ -891,14 +891,32 @@ class Link:
     def _encrypted(self, plain):
         import ssl  # noqa: PLC0415 - four megabytes that a plain address does not need
 
-        if self._context is None:
-            self._context = trust(ssl, self._ca_file)
         try:
-            return self._context.wrap_socket(plain, server_hostname=self._host)
+            return self.context(ssl).wrap_socket(plain, server_hostname=self._host)
         except ssl.SSLError:
             if self._ca_file is None:  # it may be in the system's bundle alone: all of that from now on
                 self._context.load_default_certs()
             raise
+
+    def trust_as(self, other):
+        """Trusts whom the link *other* trusts, to the same server: what is read of authorities is kept once."""
+        if self._tls:
+            import ssl  # noqa: PLC0415 - the same
+
+            self._context = other.context(ssl)
+
+    def context(self, ssl):
+        """Whom it trusts, read once."""
+        self._context = self._context or trust(ssl, self._ca_file)
+        return self._context
+
+    def whole_context(self):
+        """Its context with all that the system trusts; None if it has none, or trusts nobody but an authority of its own."""
+        if self._context is None or self._ca_file is not None:
+            return None
+        if self._context.cert_store_stats()["x509_ca"] < FEW:  # those alone that were looked up in a folder
+            self._context.load_default_certs()
+        return self._context
 
     def close(self):
         """Ends the connection."""
@@ -1018,6 +1036,7 @@ class Link:
             self.drift = 0 if abs(drift) <= SECOND else drift  # the header has whole seconds
 
 
+FEW = 20  # authorities: a system has a hundred
 HASHED = re.compile(r"[0-9a-f]{8}\.\d$")
 
 
@@ -1406,11 +1425,37 @@ class Unseen(Exception):
         self.kind, self.words, self.code = kind, words, code
 
 
+class Authorities:
+    """Whom looks trust: what the system does, read once for all of them, since it is two megabytes; if it can be, with the link
+    to the server. What is added to the system is known when the agent is started again.
+    """
+
+    def __init__(self, link=None):
+        import threading  # noqa: PLC0415 - only who looks needs it
+
+        self._link, self._lock, self._kept = link, threading.Lock(), {}
+
+    def context(self, ssl, trusted):
+        """A context for TLS; with *trusted* False it takes any certificate."""
+        with self._lock:  # who comes meanwhile waits, and does not read them, too
+            if trusted not in self._kept:
+                self._kept[trusted] = self._trusting(ssl) if trusted else self._careless(ssl)
+            return self._kept[trusted]
+
+    def _trusting(self, ssl):
+        return (self._link and self._link.whole_context()) or ssl.create_default_context()
+
+    def _careless(self, ssl):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+
 class Look:
     """One look at what the server has named. It brings facts; what they mean is judged there. Never longer than it may take."""
 
-    def __init__(self, errand, may_go_private):
-        self.errand = errand
+    def __init__(self, errand, may_go_private, authorities=None):
+        self.errand, self._authorities = errand, authorities or Authorities()
         self._may_go_private = may_go_private and bool(errand.get("private"))
         self._began = time.monotonic()
         self._until = self._began + errand["timeout_seconds"]
@@ -1541,9 +1586,7 @@ class Look:
     def _secure(self, name, trusted):
         import ssl  # noqa: PLC0415 - four megabytes that a plain address does not need
 
-        context = ssl.create_default_context()
-        if not trusted:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = self._authorities.context(ssl, trusted)
         self._socket.settimeout(self._left())
         try:
             self._socket = context.wrap_socket(self._socket, server_hostname=name)
@@ -1899,6 +1942,7 @@ class Looks:
         import threading  # noqa: PLC0415 - only who looks needs it
 
         self._threading, self._link, self._card, self._may_go_private = threading, link, card, may_go_private
+        self._authorities = Authorities(link)
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._stopping, self._said = False, None
@@ -1942,7 +1986,7 @@ class Looks:
                 return
             del self._errands[key]
             if key not in self._under_way:
-                look = Look(errand, self._may_go_private)
+                look = Look(errand, self._may_go_private, self._authorities)
                 self._under_way[key] = look
                 self._threading.Thread(target=self._make, args=(look,), name="look", daemon=True).start()
 
@@ -2188,7 +2232,9 @@ def main(words=None):
             if settings.once:
                 return 0 if agent.run_once() else 1
             if settings.checks != "no":
-                looks = Looks(Link(settings.server, settings.key(), settings.ca_file), agent.card, settings.checks == "all")
+                beside = Link(settings.server, settings.key(), settings.ca_file)
+                beside.trust_as(link)
+                looks = Looks(beside, agent.card, settings.checks == "all")
                 looks.start()
             agent.run()
         finally:

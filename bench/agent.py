@@ -1,10 +1,14 @@
 """What the server agent costs a server, beside node_exporter, which is asked as often."""
 
+import base64
+import gzip
 import json
 import os
 import re
 import shutil
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -57,9 +61,11 @@ def measure(work: Path, options: Options) -> list[Part]:
     peer = _exporter(seconds) if shutil.which(EXPORTER) else None
     others = {name: path for name in ALSO if (path := _interpreter(name))}
     more = {name: _agent(work / name, path, min(seconds, 15), tls=True) for name, path in others.items()}
+    looking = _agent(work / "looking", python, min(seconds, 30), tls=True, looks=True)
     rows = [
         _row("memory by HTTPS, MiB", secure.most, None if peer is None else peer.most, MEMORY),
         *(_row(f"the same on {name}", cost.most, None if peer is None else peer.most, MEMORY) for name, cost in more.items()),
+        _row("memory by HTTPS, with checks made from there", looking.most, None, MEMORY),
         _row("memory by HTTP, MiB", plain.most, None if peer is None else peer.most),
         _row("memory by HTTPS that no other program shares in, MiB (PSS)", secure.pss, None if peer is None else peer.pss),
         _row("processor for a round, ms", secure.cpu_ms, None if peer is None else peer.cpu_ms),
@@ -69,8 +75,9 @@ def measure(work: Path, options: Options) -> list[Part]:
         f"{seconds} rounds, one a second, on the system's own {_version(python)}, the program as it is installed; what is asked once"
         " a minute is asked every sixth round. A round ends with what was measured sent and answered. Memory is the most that it ever"
         " had (VmHWM), with all authorities of the system loaded, more than it does on Debian. Programs that it asks (systemctl) count."
+        f" Checks from there: {len(_errands(1))} a second, one of each kind, eight at once."
     )
-    record = [vars(cost) for cost in (plain, secure, *more.values(), *([] if peer is None else [peer]))]
+    record = [vars(cost) for cost in (plain, secure, looking, *more.values(), *([] if peer is None else [peer]))]
     return [Part("The server agent", "node_exporter", rows, [note], record)]
 
 
@@ -90,7 +97,7 @@ def _row(what: str, ours: float, peer: float | None, bound: Bound | None = None)
     return Row(what, f"{ours:.2f}", said, ratio, "" if bound is None else bound.text, None if bound is None else bound.is_met(ours))
 
 
-def _agent(folder: Path, python: str, seconds: int, *, tls: bool) -> Cost:
+def _agent(folder: Path, python: str, seconds: int, *, tls: bool, looks: bool = False) -> Cost:
     folder.mkdir()
     program = AGENT.read_text()
     for text, instead in SLOWLY:
@@ -98,17 +105,48 @@ def _agent(folder: Path, python: str, seconds: int, *, tls: bool) -> Cost:
             raise BenchError(f"the agent has no {text!r} any more")
         program = program.replace(text, instead)
     (folder / "agent.py").write_text(program)
-    with _sink(folder, tls=tls) as (url, ca_file, taken):
+    with _sink(folder, tls=tls) as (url, ca_file, taken, found):
         bundle = folder / "bundle"
         bundle.write_text("".join(Path(path).read_text() for path in (ca_file, AUTHORITIES) if path and Path(path).exists()))
         command = [python, str(folder / "agent.py"), "--server", url, "--interval", "1s", "--state", str(folder / "state")]
-        environment = {**os.environ, "TOCSIN_AGENT_KEY": "tocsin_bench", "SSL_CERT_FILE": str(bundle)}
-        process = subprocess.Popen([*command, "--config", "/nonexistent"], stdin=subprocess.DEVNULL, env=environment)
+        environment = {**os.environ, "TOCSIN_AGENT_KEY": "tocsin_bench", "SSL_CERT_FILE": str(bundle), "MALLOC_ARENA_MAX": "1"}
+        more = ["--checks", "all"] if looks else []
+        process = subprocess.Popen([*command, "--config", "/nonexistent", *more], stdin=subprocess.DEVNULL, env=environment)
         try:
-            return _cost(process, seconds, lambda: len(taken))
+            cost = _cost(process, seconds, lambda: len(taken))
         finally:
             process.kill()
             process.wait()
+    missing = {str(one["id"]) for one in _errands(1)} - {str(one["check"]) for one in found if one["heard"]}
+    if looks and missing:
+        raise BenchError(f"the agent has made {len(found)} checks, and none of these that reached anything: {sorted(missing)}")
+    return cost
+
+
+def _errands(port: int) -> list[dict[str, object]]:
+    """What an agent is told to look at: the sink itself, as often as it asks."""
+    kinds: dict[str, dict[str, object]] = {
+        "http": {"url": f"https://127.0.0.1:{port}/", "method": "GET", "redirects": 2, "trusted": True},
+        "tls": {"host": "127.0.0.1", "port": port, "name": "127.0.0.1"},
+        "tcp": {"host": "127.0.0.1", "port": port},
+        "ping": {"host": "127.0.0.1", "port": port, "count": 2},
+        "banner": {"host": "127.0.0.1", "port": port, "protocol": "smtp", "secure": True},  # which never comes
+        "dns": {"host": "127.0.0.1", "port": port, "asked": base64.b64encode(_QUESTION).decode()},
+    }
+    usual = {"mark": "1", "in_ms": 0, "timeout_seconds": 5, "private": True}
+    return [{"id": kind, "kind": kind, **usual, **told} for kind, told in kinds.items()]
+
+
+_QUESTION = struct.pack(">6H", 0, 0x100, 1, 0, 0, 0) + b"\x05bench\x07example\0\0\1\0\1"
+
+
+def _answer_names(port: int) -> None:
+    """Says of each name that it is not there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
+        names.bind(("127.0.0.1", port))
+        while True:
+            asked, sender = names.recvfrom(512)
+            names.sendto(asked[:2] + b"\x81\x83" + asked[4:], sender)
 
 
 def _exporter(seconds: int) -> Cost:
@@ -168,16 +206,21 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def _sink(folder: Path, *, tls: bool) -> Iterator[tuple[str, str, list[int]]]:
-    """A server that takes all and keeps nothing but the count."""
+def _sink(folder: Path, *, tls: bool) -> Iterator[tuple[str, str, list[int], list[dict[str, object]]]]:
+    """A server that takes all and keeps nothing but the count, and what was found where it had the agent look."""
     taken: list[int] = []
+    found: list[dict[str, object]] = []
 
     class Sink(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             """Takes it."""
-            self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.endswith("/agents/checks"):
+                found.extend(json.loads(gzip.decompress(body))["looks"])
+                self._say(200, json.dumps({"ask_again_ms": 1_000, "checks": _errands(port)}).encode())
+                return
             if self.path.endswith("/metrics"):
                 taken.append(1)
             self._say(202, json.dumps({"accepted": 1, "repeated": 0, "rejected": []}).encode())
@@ -196,6 +239,7 @@ def _sink(folder: Path, *, tls: bool) -> Iterator[tuple[str, str, list[int]]]:
             """Says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    port = server.server_port
     server.daemon_threads = True
     ca_file = ""
     if tls:
@@ -204,8 +248,9 @@ def _sink(folder: Path, *, tls: bool) -> Iterator[tuple[str, str, list[int]]]:
         context.load_cert_chain(ca_file)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=_answer_names, args=(port,), daemon=True).start()
     try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}", ca_file, taken
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}", ca_file, taken, found
     finally:
         server.shutdown()
         server.server_close()

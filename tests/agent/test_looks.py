@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import ssl
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -340,3 +341,19 @@ async def test_what_comes_back_is_counted_once_and_what_is_lost_is_missed(monkey
     found = await looked(PingTarget(host="127.0.0.1", count=3), timeout=1)
     theirs.close()
     assert (found.level, found.cause, found.words) == (Level.WARNING, Cause.LOSS, "2 of 3 packets were lost")
+
+
+def test_all_looks_share_what_the_system_trusts_and_with_the_link_if_they_can(tmp_path: Path) -> None:
+    link, beside = (agent.Link("https://alarm.example.com", "k") for _ in range(2))
+    beside.trust_as(link)
+    shared = agent.Authorities(beside)
+    assert shared.context(ssl, True) is shared.context(ssl, True) is beside.context(ssl) is link.context(ssl)
+    assert shared.context(ssl, False) is shared.context(ssl, False)
+    assert (shared.context(ssl, False).verify_mode, shared.context(ssl, True).verify_mode) == (ssl.CERT_NONE, ssl.CERT_REQUIRED)
+    assert shared.context(ssl, True).cert_store_stats()["x509_ca"] >= ssl.create_default_context().cert_store_stats()["x509_ca"]
+    strict = agent.Link("https://alarm.example.com", "k", str(Authority(tmp_path).ca_file))
+    own = agent.Authorities(strict).context(ssl, True)
+    assert own is not strict.context(ssl), "an authority of our own server's is nobody whom looks should trust"
+    plain = agent.Link("http://alarm.example.com", "k")
+    beside.trust_as(plain)
+    assert agent.Authorities(plain).context(ssl, True).verify_mode is ssl.CERT_REQUIRED
