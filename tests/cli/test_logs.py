@@ -4,6 +4,8 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
@@ -98,3 +100,12 @@ def test_at_a_terminal_an_entry_is_readable_words() -> None:
     assert "started" in out.getvalue()
     assert not out.getvalue().startswith("{")
     assert KEY not in out.getvalue()
+
+
+def test_a_log_that_cannot_be_written_ends_nothing() -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - it cannot be closed well
+    logs.configure("production", full)
+    structlog.get_logger().error("write failed", reason="the disk is full")
+    with suppress(OSError):
+        full.close()
+    structlog.get_logger().error("and nobody reads it any more")

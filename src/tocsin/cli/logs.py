@@ -3,7 +3,8 @@
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -30,10 +31,28 @@ def configure(environment: str, stream: TextIO | None = None, *, quiet: bool = F
             *_writers(out),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(out))),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
+
+
+class _Unfailing:
+    """A log that cannot be written (its disk is full, who read it has gone) must end nothing that is at work, the writer least."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Writes, if that is possible."""
+        with suppress(OSError, ValueError):
+            return self._out.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Passes on what was written, if that is possible."""
+        with suppress(OSError, ValueError):
+            self._out.flush()
 
 
 def _writers(out: TextIO) -> list[Any]:

@@ -6,7 +6,6 @@ on the disk. It never waits for more. See docs/adr/0003-writer-thread.md.
 
 import asyncio
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -323,7 +322,7 @@ class Writer:
     def _flush(self, log_file: Log, landed: "list[_Landed]") -> None:
         try:
             log_file.flush()
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it and the thread must live
             for one in landed:
                 self._fail(one.works, error)
             return
