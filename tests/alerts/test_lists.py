@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.build import a_report
@@ -58,16 +59,37 @@ async def test_in_a_storm_the_same_is_found_as_on_any_day(world: World, monkeypa
     assert list(everything(world)) == usual
 
 
-async def test_the_dearest_come_first_and_pages_follow_each_other(sqlite_world: World) -> None:
-    await a_storm(sqlite_world)
+DEAR = [f"disk-{n}" for n in range(15) if n % 3]
+
+
+@pytest.mark.parametrize("names", [None, DEAR, ["dïsk-1", *DEAR], [*DEAR, *map(str, range(1_000))]])
+@pytest.mark.parametrize("size", [1, 4, 30])
+async def test_the_dearest_come_first_and_pages_follow_each_other(world: World, names: list[str] | None, size: int) -> None:
+    await a_storm(world)
     seen: list[int] = []
     place: tuple[int, int] | None = None
-    with sqlite_world.core.database.read() as connection:
-        while page := queries.page(connection, Filter(), Sort.HEAVIEST, place, 4, weigh):
+    with world.core.database.read() as connection:
+        while page := queries.page(connection, Filter(), Sort.HEAVIEST, place, size, weigh, names):
             seen += [alert.number for alert in page]
             place = Sort.HEAVIEST.place(page[-1], weigh)
     assert seen == sorted(seen, key=lambda number: (-(number % 3), -number))
     assert len(seen) == 11
+
+
+async def test_where_nothing_is_known_but_gateways_only_these_are_weighed(world: World) -> None:
+    for n in range(1, 5):
+        await world.report(a_report(f"disk-{n}", at=world.clock.now(), attributes=msgspec.Raw(b'{"gateway":"stripe"}' if n == 2 else b"")))
+    await world.report(a_report("gateway:PayPal", at=world.clock.now()))
+    weighed: list[str | None] = []
+
+    def weigh_gateways(_site: int, _host: str | None, subject: str | None, attributes: str | None) -> int:
+        weighed.append(subject)
+        return 7 if attributes or (subject or "").startswith("gateway:") else 0
+
+    with world.core.database.read() as connection:
+        found = queries.page(connection, Filter(), Sort.HEAVIEST, None, 9, weigh_gateways, ())
+    assert [alert.number for alert in found] == [5, 2, 4, 3, 1]
+    assert sorted(map(str, weighed)) == ["disk-2", "gateway:PayPal"]
 
 
 @pytest.mark.parametrize("look", [queries.tally, queries.groups, queries.loudest])

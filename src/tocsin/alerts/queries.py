@@ -19,6 +19,8 @@ _COLUMNS = [_TABLE.c[name] for name in Alert.__struct_fields__]
 _HISTORY = tables.alert_history
 MANY = 500  # alerts that are not resolved: with fewer it does not matter how they are found
 PLACES = 64  # bits of an alert's number
+_NUMBER = (1 << PLACES) - 1
+MAX_NAMES = 500  # that are worth naming in a statement
 SPARSE = 3  # of so many alerts one is not resolved: fewer, and they are better found by their index
 _UNRESOLVED = sa.text("status <> 'resolved'")
 _UNRESOLVED_BY_NUMBER = sa.text("+status <> 'resolved'")  # the sign keeps SQLite from the index
@@ -83,11 +85,20 @@ class Sort(enum.StrEnum):
 
 
 def page(
-    connection: sa.Connection, wanted: Filter, sort: Sort, after: tuple[int, int] | None, limit: int, weigh: Weigh = no_weight
+    connection: sa.Connection,
+    wanted: Filter,
+    sort: Sort,
+    after: tuple[int, int] | None,
+    limit: int,
+    weigh: Weigh = no_weight,
+    names: Collection[str] | None = None,
 ) -> list[Alert]:
-    """One page of the alerts that are *wanted*: *limit* after the place *after*. *weigh*: how much hangs on an alert."""
+    """One page of the alerts that are *wanted*: *limit* after the place *after*. *weigh*: how much hangs on an alert.
+
+    *names*: the hosts and subjects, in lower case, on which anything can hang, besides gateways; None: on any.
+    """
     if sort is Sort.HEAVIEST:
-        return _those(connection, _heaviest(connection, wanted, weigh, after, limit))
+        return _those(connection, _heaviest(connection, wanted, weigh, names, after, limit))
     return _in_order(connection, _first(connection, wanted, sort, after, limit))
 
 
@@ -115,19 +126,29 @@ def _first(connection: sa.Connection, wanted: Filter, sort: Sort, after: tuple[i
     return query.order_by(*order if sort.column != "number" else order[:1]).limit(limit)
 
 
-def _heaviest(connection: sa.Connection, wanted: Filter, weigh: Weigh, after: tuple[int, int] | None, limit: int) -> list[int]:
-    """The same of the alerts that are not resolved, those on which most hangs first."""
-    c = _TABLE.c
+def _heaviest(
+    connection: sa.Connection, wanted: Filter, weigh: Weigh, names: Collection[str] | None, after: tuple[int, int] | None, limit: int
+) -> list[int]:
+    """The same of the alerts that are not resolved, those on which most hangs first; then those on which nothing does."""
+    c, conditions = _TABLE.c, (*_unresolved(connection), *_conditions(wanted, ()))
     find = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
-    attributes = sa.case((find(c.attributes, '"gateway"') > 0, c.attributes))  # nothing else in them has a weight
-    query = sa.select(c.number, c.site_id, c.host, c.subject, attributes).where(*_unresolved(connection), *_conditions(wanted, ()))
+    of_gateway = find(c.attributes, '"gateway"') > 0
+    query = sa.select(c.number, c.site_id, c.host, c.subject, sa.case((of_gateway, c.attributes))).where(*conditions)
+    if names is not None and len(names) <= MAX_NAMES and all(map(str.isascii, names)):  # SQLite knows the case of ASCII alone
+        known = [sa.func.lower(column).in_(names) for column in (c.host, c.subject)] if names else []
+        query = query.where(sa.or_(*known, of_gateway, c.subject.like("gateway:%")))
     rows = connection.execute(query).cursor.fetchall()  # as the driver gives them: there may be ten thousand
     # Weight and number in one whole number: it is compared faster than two.
     places = [weigh(site_id, host, subject, said) << PLACES | number for number, site_id, host, subject, said in rows]
-    if after is not None:
-        last = after[0] << PLACES | after[1]
-        places = [place for place in places if place < last]
-    return [place & (1 << PLACES) - 1 for place in heapq.nlargest(limit, places)]
+    heavy = {place & _NUMBER: place for place in places if place > _NUMBER}
+    last = None if after is None else after[0] << PLACES | after[1]
+    found = [place & _NUMBER for place in heapq.nlargest(limit, (place for place in heavy.values() if last is None or place < last))]
+    if len(found) < limit:
+        light = sa.select(c.number).where(*conditions).order_by(c.number.desc()).limit(limit + len(heavy))
+        if last is not None and last <= _NUMBER:
+            light = light.where(c.number < last)
+        found += [number for number in connection.execute(light).scalars() if number not in heavy][: limit - len(found)]
+    return found
 
 
 def _unresolved(connection: sa.Connection) -> list[Condition]:

@@ -159,7 +159,7 @@ class AlertsApi(Controller):
             raise InvalidInput.of("sort", "by -impact there are only alerts that are not resolved. Example: status=open&sort=-impact")
         after = read_cursor(asked.cursor, f"alerts{asked.sort.value}", (int, int))
         with core.database.read() as connection:
-            found = queries.page(connection, wanted, asked.sort, after, asked.limit + 1, weigh)
+            found = queries.page(connection, wanted, asked.sort, after, asked.limit + 1, weigh, core.impacts.names)
             items, cursor = cut_page(found, asked.limit, f"alerts{asked.sort.value}", lambda alert: asked.sort.place(alert, weigh))
             escalations = standings(core, connection, items)
         return shapes.AlertPage(cursor, [_out(server, alert, escalations.get(alert.number)) for alert in items])

@@ -1,6 +1,6 @@
 """What hangs on what, kept in memory, so that a message that is just being written need not ask."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ class ImpactBook:
         self._servers: Mapping[tuple[int, str], Impact] = {}
         self._gateways: Mapping[tuple[int, str], Impact] = {}
         self._weights: Mapping[tuple[int, str], int] = {}  # of the servers
+        self._names: Collection[str] = ()
 
     def load(self, connection: sa.Connection) -> None:
         """Reads what the last survey has found."""
@@ -36,6 +37,7 @@ class ImpactBook:
                 servers[site_id, f"server:{impact.key}"] = impact
                 for name in impact.names:
                     servers.setdefault((site_id, name), impact)
+        self._names = frozenset(name for _, name in servers)
         self._weights = {place: rules.weight(impact) for place, impact in servers.items()}
         self._servers, self._gateways = servers, gateways
 
@@ -45,6 +47,11 @@ class ImpactBook:
             if name and (found := self._servers.get((site_id, name.lower()))) is not None:
                 return found
         return self._gateways.get((site_id, _gateway_of(subject, attributes)))
+
+    @property
+    def names(self) -> Collection[str]:
+        """The hosts and subjects, in lower case, that weigh anything; gateways are not among them."""
+        return self._names
 
     def weight(self, site_id: int, host: str | None, subject: str | None, attributes: str | None) -> int:
         """How much hangs on such an alert. It is asked of ten thousand alerts for one list."""

@@ -69,7 +69,7 @@ class AlertsPage(Controller):
         after = read_cursor(asked.cursor, kind, (int, int))
         limit = min(asked.limit, asking.PAGE)
         with core.database.read() as connection:
-            found = queries.page(connection, wanted, asked.sort, after, limit + 1, core.impacts.weight)
+            found = queries.page(connection, wanted, asked.sort, after, limit + 1, core.impacts.weight, core.impacts.names)
             tally = desk.tally(connection, viewer.site_ids)
             filters = asking.filters(asked)
             counts = rules.counts(
