@@ -901,7 +901,7 @@ class Link:
     def trust_as(self, other):
         """Trusts whom the link *other* trusts, to the same server: what is read of authorities is kept once."""
         if self._tls:
-            import ssl  # noqa: PLC0415 - the same
+            import ssl  # noqa: PLC0415 - four megabytes that a plain address does not need
 
             self._context = other.context(ssl)
 
