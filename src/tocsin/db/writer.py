@@ -237,8 +237,12 @@ class Writer:
     def _connect(self, works: list[_Work]) -> sa.Connection | None:
         try:
             connection = self._database.writer_connection(create=False)
-            if self._log is not None:
-                self._log.adopt(connection)
+            try:
+                if self._log is not None:
+                    self._log.adopt(connection)
+            except BaseException:
+                connection.close()
+                raise
             return connection
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it and the thread must live
             self._fail(works, error)
