@@ -66,6 +66,7 @@ class World:
         self.node = node
         self._journal = self.settings.data_dir / f"departures-{node}"
         self.delivery = self._deliver()
+        self.core.writer.call(self.delivery.settle_past)
 
     def _deliver(self) -> Delivery:
         self.departures = Departures(self._journal)
@@ -135,8 +136,11 @@ class World:
         """Any work in a transaction."""
         return await self.core.writer.run(work)
 
-    async def restart(self, *, killed: bool = True) -> None:
-        """The sender's process ends (*killed*: in the middle of whatever it does) and starts again on the same data."""
+    async def restart(self, *, killed: bool = True, recovers: bool = True) -> None:
+        """The sender's process ends (*killed*: in the middle of whatever it does) and starts again on the same data.
+
+        Without *recovers* it has not come to settle its past yet.
+        """
         if killed:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 if getattr(task.get_coro(), "__qualname__", "") == "Delivery._carry":
@@ -145,7 +149,8 @@ class World:
         await self.delivery.drain(5)
         self.departures.close()
         self.delivery = self._deliver()
-        await self.delivery.recover()
+        if recovers:
+            await self.delivery.recover()
 
     # Time.
 

@@ -745,6 +745,31 @@ async def test_a_start_with_a_clock_that_went_back_settles_what_was_under_way_to
     assert statuses(world) == ["sent"]
 
 
+@pytest.mark.claim("P3", "N5")
+async def test_what_this_life_has_under_way_is_no_past_to_settle(world: World) -> None:
+    """The engine makes sure of the recovery once more, when the first requests have been answered."""
+    await world.people(ONCALL_PHONE)
+    world.ntfy.hangs_for = {"oncall-phone"}
+    await world.report(a_report(severity=5))
+    await world.delivery.recover()
+    assert statuses(world) == ["sending"]
+    world.ntfy.free()
+    await world.turn()
+    assert (world.ntfy.told, statuses(world)) == (["opened Disk full"], ["sent"])
+
+
+@pytest.mark.claim("P3", "N5")
+async def test_what_is_born_before_the_past_is_settled_waits_for_that(world: World) -> None:
+    """The database could not be reached at the start, and is there again before the engine tries anew."""
+    await world.people(ONCALL_PHONE)
+    await world.restart(recovers=False)
+    await world.report(a_report(severity=5))
+    assert statuses(world) == ["pending"]
+    await world.delivery.recover()
+    await world.turn()
+    assert (world.ntfy.told, statuses(world)) == (["opened Disk full"], ["sent"])
+
+
 async def test_after_a_start_what_waited_for_a_retry_is_tried_at_once(world: World) -> None:
     """Whoever puts a token right and restarts need not wait ten minutes."""
     await world.people(ONCALL_PHONE, ONCALL_MAIL)

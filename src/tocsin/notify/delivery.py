@@ -109,14 +109,19 @@ class Delivery:
         self.asking: dict[str, asyncio.Task[None]] = {}  # by contact: its provider is asked about messages of unknown outcome
         self._ended: list[tuple[tuple[Leased, Outcome], asyncio.Future[None]]] = []  # and not handed in to be written down
         self._news = asyncio.Event()
+        self._is_past_settled = False
         self.sent = 0
 
     # What the transactions see (any thread).
 
     def may_send_now(self, contact_id: str, site_id: int, severity: int, now: int) -> bool:
-        """Whether a message born now may be leased to this node at birth."""
+        """Whether a message born now may be leased to this node at birth.
+
+        Before the past is settled none may: it would be taken for one that an earlier life left, and go a second time.
+        """
         return (
-            contact_id not in self.faults
+            self._is_past_settled
+            and contact_id not in self.faults
             and self._under_way.total() < MAX_UNDER_WAY
             and self._under_way[contact_id] < MAX_PER_CONTACT
             and (self._is_program(contact_id) or self._limits.take(contact_id, site_id, severity, now))
@@ -158,11 +163,12 @@ class Delivery:
         self._news.set()
 
     async def recover(self) -> None:
-        """Once, before anything is sent: settles what an earlier life of this node had under way, and retries what waited."""
-        await self._writer.run(self._recover)
-        self._departures.forget_earlier()
+        """Before anything is sent; when that has been done, there is nothing more to do. See `settle_past`."""
+        if not self._is_past_settled:
+            await self._writer.run(self.settle_past)
 
-    def _recover(self, tx: Tx) -> None:
+    def settle_past(self, tx: Tx) -> None:
+        """Settles what an earlier life of this node had under way, and has what waited tried at once. Only then may this life send."""
         now = self._clock.now()
         since = now - self._limits.reach
         self._limits.recall(store.departures(tx, self.node, since), store.said(tx, since), self._whose, now)
@@ -170,6 +176,11 @@ class Delivery:
             left = (message.id, message.fence) in self._departures.earlier
             self._settle(tx, message, _DIED_AFTER if left else _DIED_BEFORE, now)
         store.retry_at_once(tx, now)
+        tx.after_commit(self._past_is_settled)
+
+    def _past_is_settled(self) -> None:
+        self._is_past_settled = True
+        self._departures.forget_earlier()
 
     async def cycle(self) -> int:
         """Claims what is due and starts sending it; settles what other nodes left behind. Returns how many were started."""
