@@ -1,5 +1,6 @@
 """The description of the API: it is there, for programs and for people, and names every call with who may make it."""
 
+import json
 import re
 
 import pytest
@@ -56,6 +57,21 @@ async def test_the_reference_page_names_every_call(sqlite_service: Service) -> N
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert f'id="{operation["operationId"]}"' in page.text, path
+
+
+async def test_white_space_is_no_document_where_a_body_may_be_left_out(sqlite_service: Service) -> None:
+    document = (await sqlite_service.nobody.ask("GET", "/api/openapi.json")).json()
+    card = json.dumps({"id": "a1", "host": "web-1", "version": "1", "interval_seconds": 60, "at": 1})
+    seen = 0
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if operation.get("requestBody", {}).get("required", True) or {"key": []} not in operation["security"]:
+                continue
+            seen += 1
+            sent = {"content": b" \r\n\t", "headers": {"Content-Type": "application/json", "X-Tocsin-Agent": card}}
+            problem = await sqlite_service.admin.refused(method.upper(), re.sub(r"{\w+}", "1", path), 422, **sent)
+            assert [error["field"] for error in problem["errors"]] == ["body"], (method, path)
+    assert seen > 20
 
 
 @pytest.mark.parametrize("path", ["//login", "/api/docs", "/a/nothing", "//robots.txt", "//metrics", "/events.csv", "/audit.csv"])

@@ -72,7 +72,7 @@ def read_form(raw: bytes, shape: type[Shape], *, ignored: frozenset[str] = froze
 
 
 def read_body(raw: bytes, shape: type[Shape]) -> Shape:
-    """The JSON object *raw* as a *shape*; an empty body is an empty object. Raises `InvalidInput` naming each field."""
+    """The JSON object *raw* as a *shape*; no body at all is an empty object. Raises `InvalidInput` naming each field."""
     fields = _fields(shape)
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -150,7 +150,7 @@ def _from_text(name: str, text: str | list[str], field: _Field, errors: list[Fie
 
 
 def _members(raw: bytes) -> dict[str, msgspec.Raw]:
-    if not raw.strip():
+    if not raw:
         return {}
     try:
         return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
