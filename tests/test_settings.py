@@ -29,7 +29,7 @@ HUSH = {
 }
 
 
-@pytest.mark.claim("origin:A3", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
+@pytest.mark.claim("O2", "origin:A3", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
 @pytest.mark.parametrize("name", OF_THE_ORIGIN)
 def test_the_environment_wins_over_a_named_file_over_a_credential_over_the_configuration_file(tmp_path: Path, name: str) -> None:
     in_environment, in_file, in_credential, in_toml = OF_THE_ORIGIN[name]
@@ -61,6 +61,17 @@ def test_without_any_setting_it_is_a_production_on_this_machine_alone(tmp_path: 
     settings = load({"TOCSIN_DATA_DIR": str(tmp_path)})
     assert (settings.whmcs_env, settings.listen_host, settings.public_url) == ("production", "127.0.0.1", "http://127.0.0.1:8400")
     assert settings.database_url == f"sqlite:///{tmp_path}/tocsin.db"
+
+
+@pytest.mark.claim("O2")
+@pytest.mark.parametrize("environment", ["development", "staging", "production"])
+def test_what_is_not_set_is_what_whoever_moves_here_is_used_to(environment: str) -> None:
+    settings = load({"WHMCS_ENV": environment})
+    assert settings.ntfy_topic == "whmcs-alerts"
+    assert (settings.response_time_warning, settings.response_time_critical) == (3_000, 5_000)
+    assert (settings.cpu_warning, settings.memory_warning, settings.disk_warning) == (80, 90, 85)
+    assert settings.ssl_expiry_warning_days == 30
+    assert (settings.ntfy_server_url, settings.ntfy_token, settings.notification_email, settings.whmcs_url) == (None,) * 4
 
 
 @pytest.mark.claim("origin:A3", "Q3")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.program import Inside
+from tests.conftest import Databases
 
 pytestmark = pytest.mark.claim("A10")
 
@@ -44,6 +45,24 @@ def test_rules_go_out_and_in_and_what_is_the_same_stays(ready: Inside, file: Pat
     again.write_text(ready.run("rules", "export").out)
     assert "hold already" in ready.run("rules", "import", str(again)).err
     assert [rule["version"] for rule in json.loads(ready.run("rules", "list", "--json").out)] == [1, 1]
+
+
+@pytest.mark.claim("origin:H4")
+def test_what_one_house_gives_away_holds_in_another(ready: Inside, file: Path, tmp_path: Path, databases: Databases) -> None:
+    loud = {**DISKS, "name": "Gateways", "actions": {"severity": 5, "policy": "default", "dedup_key": "{site}: {attributes.gateway}"}}
+    ready.run("rules", "import", str(file))
+    ready.run("rules", "import", str(written(tmp_path / "loud.json", {**loud, "enabled": False})))
+    given = tmp_path / "given.json"
+    given.write_text(ready.run("rules", "export").out)
+    here = ready.run("rules", "list", "--json").json
+    assert {name for rule in json.loads(given.read_text())["rules"] for name in rule if name.endswith(("_at", "_by", "id"))} == set()
+    databases.sqlite(tmp_path / "other.db")
+    ready.set(TOCSIN_DATABASE_URL=f"sqlite:///{tmp_path / 'other.db'}")
+    assert names(ready) == []
+    assert ready.run("rules", "import", str(given)).code == 0
+    there = ready.run("rules", "list", "--json").json
+    own = ("id", "created_at", "updated_at")
+    assert [{**rule, **dict.fromkeys(own)} for rule in there] == [{**rule, **dict.fromkeys(own)} for rule in here]
 
 
 def test_a_file_changes_by_name_orders_and_removes_only_if_told_to(ready: Inside, file: Path, tmp_path: Path) -> None:

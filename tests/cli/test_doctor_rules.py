@@ -137,7 +137,8 @@ def test_each_trouble_is_named_with_its_cure(name: str) -> None:
     assert rules.worst(findings) is verdict
 
 
-@pytest.mark.claim("K26", "origin:A4")
-def test_in_development_no_public_address_is_asked_for() -> None:
-    at_home = replace(REACH, environment="development", host_is_loopback=True)
+@pytest.mark.claim("K26", "origin:A4", "O2")
+@pytest.mark.parametrize("environment", ["development", "staging"])
+def test_before_production_no_public_address_is_asked_for(environment: str) -> None:
+    at_home = replace(REACH, environment=environment, host_is_loopback=True)
     assert rules.worst(rules.reach(at_home)) is Verdict.OK

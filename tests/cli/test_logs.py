@@ -69,7 +69,7 @@ def test_an_entry_is_one_line_of_json_without_the_secret_in_its_traceback() -> N
     assert "ValueError: refused (hidden)" in entry["exception"]
 
 
-@pytest.mark.claim("K26", "origin:A4")
+@pytest.mark.claim("K26", "origin:A4", "O2")
 def test_in_development_details_are_logged_and_libraries_speak_through_the_same_log() -> None:
     out = io.StringIO()
     logs.configure("development", out)
