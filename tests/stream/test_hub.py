@@ -147,6 +147,33 @@ async def test_silence_is_broken_by_a_sign_of_life(sqlite_world: World, sqlite_h
     await chunks.aclose()  # type: ignore[attr-defined]
 
 
+async def test_what_is_told_goes_past_the_task_that_waits_and_past_nothing_else(sqlite_world: World, sqlite_hub: Hub) -> None:
+    past, open_to = list[bytes](), True
+
+    def write(chunk: bytes) -> bool:
+        if open_to:
+            past.append(chunk)
+        return open_to
+
+    listener = Listener(None, EVERYTHING, past=write)
+    chunks = await sqlite_hub.listen(listener, None)
+    listener.put(b"1")  # the greeting was not sent yet
+    await anext(chunks)
+    assert await anext(chunks) == b"1"
+    assert past == []
+    following: asyncio.Task[bytes] = asyncio.create_task(anext(chunks))  # type: ignore[arg-type]  # it is a coroutine
+    await asyncio.sleep(0)
+    listener.put(b"2")
+    assert past == [b"2"]
+    open_to = False  # the connection is full
+    listener.put(b"3")
+    open_to = True
+    listener.put(b"4")  # and 3 is still on its way
+    assert await following == b"34"
+    assert past == [b"2"]
+    await chunks.aclose()  # type: ignore[attr-defined]
+
+
 async def test_who_may_no_longer_listen_is_let_go(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubs, "BEAT", 0.03)
     monkeypatch.setattr(hubs, "CHECKED_EVERY", 0.0)

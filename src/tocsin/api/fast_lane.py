@@ -5,6 +5,8 @@ length, no compression and no signature. Every other request, and every error on
 
 Programs send the same headers again and again. A head that has been parsed once and found fit is recognised by its bytes
 the next time, and not parsed again; its key is looked up each time.
+
+What is sent to many that listen has a short way too: past the tasks of their answers.
 """
 
 import asyncio
@@ -13,8 +15,9 @@ from typing import Any, ClassVar
 
 import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from tocsin.api.chunks import extension, framed
 from tocsin.api.intake import PATH, Intake
 from tocsin.api.problems import Answer
 from tocsin.identity.model import ApiKey
@@ -95,6 +98,17 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.between = False
         super().on_message_begin()
+        self.scope["extensions"] = extension(self._write_past)
+
+    def _write_past(self, piece: bytes) -> bool:
+        """Writes one piece of the answer under way, whose task waits for something to send. False: nothing was written."""
+        cycle: Any = self.cycle
+        if type(cycle) is not RequestResponseCycle or not cycle.chunked_encoding or cycle.response_complete or cycle.disconnected:
+            return False  # it has not begun, has ended, or another request waits behind it
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        self.transport.write(framed(piece))
+        return True
 
     def on_headers_complete(self) -> None:
         head, self.head = self.head, None

@@ -11,6 +11,7 @@ from litestar.datastructures import State
 from litestar.response import Stream
 from msgspec import Meta
 
+from tocsin.api.chunks import write_past
 from tocsin.api.context import Given, TheCaller, TheServer, visible_sites
 from tocsin.api.fields import Slug
 from tocsin.stream.hub import Hub, Listener
@@ -59,6 +60,7 @@ class StreamApi(Controller):
             visible_sites(server.core.sites, caller, asked.site),
             _topics(asked.topics),
             lambda: request.app.state.guard(request, request.route_handler),
+            write_past(request.scope),
         )
         chunks = await hub.listen(listener, request.headers.get("last-event-id") or asked.last_event_id)
         return Stream(_until_gone(chunks), media_type="text/event-stream", headers=HEADERS)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 Sites = frozenset[int] | None  # those that a listener may see; None: all
+Group = tuple[Sites, frozenset[Topic]]
 
 LOOK = 1.0  # seconds after which it looks although nobody woke it
 BEAT = 15.0  # seconds of silence after which a listener gets a sign of life, so that proxies keep the connection
@@ -52,11 +53,16 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(eq=False)
 class Listener:
-    """Somebody at the other end. ``may``: raises when they may no longer listen."""
+    """Somebody at the other end. ``may``: raises when they may no longer listen.
+
+    ``past``: writes to the connection at once, or answers False. While the task that sends waits for something to send, chunks go past
+    it: to wake a thousand of them costs several times what the writing does.
+    """
 
     sites: Sites
     topics: frozenset[Topic]
     may: Callable[[], Awaitable[None]] | None = None
+    past: Callable[[bytes], bool] | None = None
     waiting: deque[bytes] = field(default_factory=deque)
     size: int = 0
     over: bool = False
@@ -64,9 +70,16 @@ class Listener:
     checked_at: float = 0.0
     wake: "asyncio.Future[None] | None" = None
 
+    @property
+    def group(self) -> Group:
+        """Who has the same one is told the same."""
+        return self.sites, self.topics
+
     def put(self, chunk: bytes) -> None:
         """Hands *chunk* over; who has too much before them gets the last word instead."""
         if self.over:
+            return
+        if self.past is not None and self._is_idle() and self.past(chunk):
             return
         if len(self.waiting) >= QUEUE or self.size + len(chunk) > QUEUE_BYTES:
             self.waiting.clear()
@@ -81,8 +94,12 @@ class Listener:
         self._ring()
 
     def _ring(self) -> None:
-        if self.wake is not None and not self.wake.done():
+        if self.wake is not None and self._is_idle():
             self.wake.set_result(None)
+
+    def _is_idle(self) -> bool:
+        """Whether all that was handed over before has been sent, and the task that sends waits."""
+        return self.wake is not None and not self.wake.done()
 
     async def next(self) -> bytes | None:
         """What is to be sent next; None at the end."""
@@ -111,6 +128,11 @@ class Batch:
     any_event: bool
     any_line: bool
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not (self.alerts or self.any_event or self.too_many_alerts or self.checks or self.too_many_checks)
+
 
 class Hub:
     """See the module. *write_alerts*, *write_event* and *write_check* give the JSON of the API."""
@@ -127,6 +149,7 @@ class Hub:
         self._database, self._now = database, now
         self._write_alerts, self._write_event, self._write_check, self._news = write_alerts, write_event, write_check, news
         self._listeners: set[Listener] = set()
+        self._groups: dict[Group, set[Listener]] = {}  # the same, with those together who are told the same
         self._heard: frozenset[Topic] = frozenset()  # what somebody listened to when the last look began; a thread may read it
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -164,7 +187,7 @@ class Hub:
             raise Unavailable("so many listen already that no more can; ask again in a while")
         await self._run()
         listener.heard_at = listener.checked_at = asyncio.get_running_loop().time()
-        self._listeners.add(listener)  # before it is greeted: what happens meanwhile waits for it
+        self._admit(listener)  # before it is greeted: what happens meanwhile waits for it
         try:
             greeting = await self._greet(listener, after)
         except BaseException:
@@ -180,8 +203,19 @@ class Hub:
         finally:
             self._forget(listener)
 
-    def _forget(self, listener: Listener) -> None:
+    def _admit(self, listener: Listener) -> None:
+        self._listeners.add(listener)
+        self._groups.setdefault(listener.group, set()).add(listener)
+
+    def _dismiss(self, listener: Listener) -> None:
         self._listeners.discard(listener)
+        alike = self._groups.get(listener.group, set())
+        alike.discard(listener)
+        if not alike:
+            self._groups.pop(listener.group, None)
+
+    def _forget(self, listener: Listener) -> None:
+        self._dismiss(listener)
         if not self._listeners:
             self._rest()
 
@@ -243,35 +277,42 @@ class Hub:
             except Exception:
                 log.exception("the stream could not be read on")
                 await asyncio.sleep(LOOK)
-            await asyncio.sleep(rules.pause(len(self._listeners) if has_read else 0))
+            await asyncio.sleep(rules.pause(len(self._listeners) if has_read or self._told_too_much else 0))
 
     async def _look(self) -> bool:
         """Tells what is new; whether there was anything to read."""
         now = asyncio.get_running_loop().time()
-        self._heard = frozenset[Topic]().union(*{listener.topics for listener in self._listeners})
+        self._heard = frozenset[Topic]().union(*(topics for _, topics in self._groups))
         is_patient = now < self._told_at + rules.waits(len(self._listeners), is_storm=self._told_too_much)
-        if is_patient and not await asyncio.to_thread(self._has_pressing):
+        to_sum_up = {sites for sites, topics in self._groups if Topic.SUMMARY in topics}
+        found = await asyncio.to_thread(self._find, to_sum_up, is_patient=is_patient)
+        if found is None:
             return False  # what else there is, is read when it is told
-        batch, events, lines = await asyncio.to_thread(self._read, self._events, self._lines, None)
-        nothing = not (batch.alerts or batch.any_event or batch.too_many_alerts or batch.checks or batch.too_many_checks)
-        if not nothing and is_patient and not self._is_pressing(batch):
-            return True  # it stands where it stood, and reads all of it again
-        self._events, self._lines = events, lines
-        if nothing:
+        batch, summaries, self._events, self._lines = found
+        if batch.is_empty:
             return False
         self._told_at, self._told_too_much = now, batch.too_many_alerts
-        groups: dict[tuple[Sites, frozenset[Topic]], list[Listener]] = {}
-        for listener in self._listeners:
-            groups.setdefault((listener.sites, listener.topics), []).append(listener)
-        summaries = await self._summaries({sites for sites, topics in groups if Topic.SUMMARY in topics}, batch)
-        for (sites, topics), listeners in groups.items():
+        for (sites, topics), alike in list(self._groups.items()):
             chunk = _chunk(batch, sites, topics, summaries.get(sites, b""))
-            for listener in listeners:
+            for listener in list(alike):
                 listener.heard_at = now
                 listener.put(chunk)
                 if listener.over:
-                    self._listeners.discard(listener)
+                    self._dismiss(listener)
         return True
+
+    def _find(self, to_sum_up: Iterable[Sites], *, is_patient: bool) -> tuple[Batch, dict[Sites, bytes], Tail, Tail] | None:
+        """What is to be told now, and where the logs end then; None if all that there is can wait."""
+        if is_patient and not self._has_pressing():
+            return None
+        batch, events, lines = self._read(self._events, self._lines, None)
+        if batch.is_empty:
+            return batch, {}, events, lines
+        if is_patient and not self._is_pressing(batch):
+            return None  # it stands where it stood, and reads all of it again
+        with self._database.read() as connection:
+            summaries = {sites: self._summary(connection, sites, batch) for sites in to_sum_up}
+        return batch, summaries, events, lines
 
     def _has_pressing(self) -> bool:
         """Whether there is a line of history, or a change of a check, that was not told yet: found without reading the events.
@@ -279,8 +320,8 @@ class Hub:
         In a storm that was told, lines of so many alerts that they would not be sent one by one press nobody.
         """
         with self._database.read() as connection:
-            lines = store.lines_after(connection, self._lines, LINES_AT_ONCE if self._told_too_much else 1)
-            is_storm = self._told_too_much and _are_many(lines)
+            lines, alerts = store.count_after(connection, self._lines, LINES_AT_ONCE if self._told_too_much else 1)
+            is_storm = self._told_too_much and _are_many(lines, alerts)
             return bool(lines and not is_storm) or bool(self._fresh_checks(connection)[0])
 
     def _is_pressing(self, batch: Batch) -> bool:
@@ -293,7 +334,7 @@ class Hub:
         """What was committed after these ends of the logs; for somebody who was away *until* now, also which checks changed *since*."""
         with self._database.read() as connection:
             steps = store.lines_after(connection, lines, LINES_AT_ONCE)
-            is_storm = _are_many(steps)  # then the events need not all be read
+            is_storm = _are_many(len(steps), len({alert for _, alert in steps}))  # then the events need not all be read
             fresh = store.events_after(connection, events, MAX_EVENTS + 1 if is_storm else AT_ONCE)
             changed = sorted({alert for _, alert in fresh if alert is not None} | {alert for _, alert in steps})
             numbers = [number for number, _ in fresh]
@@ -339,16 +380,8 @@ class Hub:
         new, seen = rules.fresh(self._checks, found, self._now())
         return [found[one] for one in new], seen
 
-    async def _summaries(self, wanted: Iterable[Sites], batch: Batch) -> dict[Sites, bytes]:
-        """For each set of sites: how many alerts need somebody; and that an event has just come, if one has."""
-
-        def count() -> dict[Sites, bytes]:
-            with self._database.read() as connection:
-                return {sites: self._summary(connection, sites, batch) for sites in wanted}
-
-        return await asyncio.to_thread(count)
-
     def _summary(self, connection: sa.Connection, sites: Sites, batch: Batch) -> bytes:
+        """How many alerts of *sites* need somebody; and that an event has just come, if one has."""
         said: dict[str, Any] = {"needs_action": alert_queries.count_open(connection, sites), "listeners": len(self._listeners)}
         if batch.any_event:
             said["last_event_at"] = self._now()
@@ -371,9 +404,9 @@ class Hub:
                     await _check(listener, listener.may)
 
 
-def _are_many(lines: Sequence[tuple[int, int]]) -> bool:
-    """Whether *lines* of history are of more alerts than are sent one by one, or so many that they were not all read."""
-    return len(lines) >= LINES_AT_ONCE or len({alert for _, alert in lines}) > MAX_ALERTS
+def _are_many(lines: int, alerts: int) -> bool:
+    """Whether so many lines of history are of more alerts than are sent one by one, or so many that they were not all read."""
+    return lines >= LINES_AT_ONCE or alerts > MAX_ALERTS
 
 
 def _checks_since(connection: sa.Connection, since: int) -> list[Check]:

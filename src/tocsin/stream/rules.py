@@ -10,7 +10,7 @@ from tocsin.stream.model import Place
 PATIENCE = 5 * SECOND  # a number that is not there after so long belongs to a transaction that was rolled back
 PAUSE = 0.1  # seconds between two looks at least
 LONGEST_PAUSE, LONGEST_WAIT = 0.2, 1.0
-IN_A_STORM = 2  # times as long until listeners are told once more that there is too much to tell: whoever hears it reads a page anew
+IN_A_STORM = 4  # times as long until listeners are told once more that there is too much to tell: whoever hears it reads a page anew
 MAX_HOLES = 500  # numbers that are waited for at the same time
 
 

@@ -36,6 +36,14 @@ def lines_after(connection: sa.Connection, tail: Tail, limit: int) -> list[tuple
     return [(row[0], row[1]) for row in rows]
 
 
+def count_after(connection: sa.Connection, tail: Tail, limit: int) -> tuple[int, int]:
+    """How many lines of history, up to *limit*, are after *tail* or are waited for; and of how many alerts they are."""
+    c = _HISTORY.c
+    lines = sa.select(c.alert_number).where(_after(c.number, tail)).order_by(c.number).limit(limit).subquery()
+    row = connection.execute(sa.select(sa.func.count(), sa.func.count(lines.c.alert_number.distinct())).select_from(lines)).one()
+    return row[0], row[1]
+
+
 def _after(number: sa.Column[int], tail: Tail) -> sa.ColumnElement[bool]:
     beyond = number > tail.last
     return sa.or_(beyond, number.in_(tail.waited_for)) if tail.holes else beyond
