@@ -12,9 +12,14 @@ import msgspec
 
 from bench.noise import Run, Watch
 from bench.servers import BenchError, Target
+from tocsin.bootstrap import build_core
+from tocsin.settings import Settings
+from tocsin.whmcs import store as whmcs
+from tocsin.whmcs.model import Impact
 
 SCRIPT = Path(__file__).with_name("events.lua")
 SENDERS = 4
+HOSTS = 200
 TEXT = "This file system has less than five percent of its space left; writes will soon fail. Clean old journals or grow it."
 
 
@@ -39,7 +44,7 @@ def event(number: int, status: str) -> bytes:
         {
             "type": f"disk.full_{number % 5}",
             "subject": f"disk:/{number}",
-            "host": f"web-{number % 200}.example.com",
+            "host": f"web-{number % HOSTS}.example.com",
             "severity": 2 + number % 4,
             "status": status,
             "title": f"Disk {number} almost full",
@@ -49,11 +54,25 @@ def event(number: int, status: str) -> bytes:
     )
 
 
+def be_dear(folder: Path) -> None:
+    """As a survey of WHMCS would: says of each host of `event` what hangs on it, so that every alert weighs something."""
+    core = build_core(Settings(data_dir=folder, database_url=f"sqlite:///{folder}/tocsin.db"))
+    try:
+        core.writer.call(lambda tx: whmcs.replace(tx, core.sites.get("main").id, [_impact(number) for number in range(HOSTS)]))
+    finally:
+        core.close()
+
+
+def _impact(number: int) -> Impact:
+    names = (f"web-{number}.example.com", f"192.0.2.{number}")
+    return Impact("server", f"{number}", names, f"web-{number}", 20 + number, 10 + number, money={"EUR": 90_000 + 317 * number})
+
+
 def alert(number: int) -> bytes:
     """The same as Alertmanager takes it."""
     labels = {
         "alertname": f"DiskFull{number % 5}",
-        "instance": f"web-{number % 200}.example.com",
+        "instance": f"web-{number % HOSTS}.example.com",
         "disk": f"{number}",
         "severity": "warning",
         "job": "node",

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from bench.figures import Bound, Options, Part, Row
+from bench.load import HOSTS, be_dear
 from bench.memory import fill
 from bench.noise import Watch, percentile
 from bench.servers import TOCSIN, BenchError, Target, Tocsin, environment
@@ -83,6 +84,7 @@ def measure(tocsin: Tocsin, work: Path, options: Options) -> Part:
     events, problems = round(EVENTS * options.scale), round(OPEN * options.scale)
     folder = work / "pages"
     tocsin.copy_to(folder)
+    be_dear(folder)
     _watch(folder)
     with tocsin.on(folder) as target:
         fill(target, events, problems)
@@ -92,6 +94,7 @@ def measure(tocsin: Tocsin, work: Path, options: Options) -> Part:
             times = _look(target, _known(folder))
     rows = [_row(page, took) for page, took in times.items()]
     note = f"{events:,} events, {problems:,} open alerts, {WATCHED} checks with {OUTAGES} outages each, hosts and jobs;"
+    note += f" something hangs on each of {HOSTS} hosts, so that every alert has an impact."
     note += f" {TIMES} requests a page, one at a time over one connection."
     return Part("Pages of the dashboard, p95 in ms", "", rows, [note], {"noise": watch.noise, "times_ms": times})
 
