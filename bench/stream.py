@@ -25,8 +25,8 @@ LONGEST = 10.0  # seconds after which an alert counts as not shown
 QUESTION = "/api/v1/stream?topics=alert,summary"  # as a page asks
 MEMORY = Bound(100, at_least=False, unit="MiB")
 SHOWN = Bound(500, at_least=False, unit="ms")
-KEPT = Bound(0.9, at_least=True, unit="x")
-COST = Bound(1.1, at_least=False, unit="x")
+KEPT = Bound(0.95, at_least=True, unit="x")
+COST = Bound(1.05, at_least=False, unit="x")
 CASES = (
     ("new problems, arrays of 100, 4 connections", "distinct", 100, 4),
     ("repeats of one alert, one a request, 64 connections", "repeat", 1, 64),

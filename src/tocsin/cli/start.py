@@ -151,11 +151,16 @@ def first_line(what: str) -> str:
 # back after 5 ms each time; at 200 new alerts a second on a busy machine that doubled the slowest pushes, and saved no CPU.
 SWITCH_SECONDS = 0.0005
 
+# Objects that there are more of than at the last collection until the next one: a transaction holds thousands for a moment, and by
+# default (700) each had the collector look through all that lives long, a thousand open dashboards for instance, again and again.
+YOUNG = 10_000
+
 
 def settle() -> None:
     """For what runs long: garbage is collected from here on; what has been loaded stays for ever and is not looked through; and
     threads take turns more often.
     """
     gc.freeze()
+    gc.set_threshold(YOUNG)
     gc.enable()
     sys.setswitchinterval(SWITCH_SECONDS)

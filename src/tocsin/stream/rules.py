@@ -9,7 +9,7 @@ from tocsin.stream.model import Place
 
 PATIENCE = 5 * SECOND  # a number that is not there after so long belongs to a transaction that was rolled back
 PAUSE = 0.1  # seconds between two looks at least
-LONGEST_PAUSE, LONGEST_WAIT = 0.2, 1.0
+LONGEST_PAUSE, WAIT, LONGEST_WAIT = 0.2, 0.2, 1.0
 IN_A_STORM = 4  # times as long until listeners are told once more that there is too much to tell: whoever hears it reads a page anew
 MAX_HOLES = 500  # numbers that are waited for at the same time
 
@@ -23,7 +23,7 @@ def waits(listeners: int, *, is_storm: bool) -> float:
     """Seconds since they were last told something until listeners are told what is not pressing: that a known alert came once more,
     that there is still too much to tell.
     """
-    return min(LONGEST_WAIT, listeners * 0.001) * (IN_A_STORM if is_storm else 1)
+    return min(LONGEST_WAIT, WAIT + listeners * 0.001) * (IN_A_STORM if is_storm else 1)
 
 
 class Tail(msgspec.Struct, frozen=True):
