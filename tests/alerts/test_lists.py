@@ -59,12 +59,16 @@ async def test_in_a_storm_the_same_is_found_as_on_any_day(world: World, monkeypa
     assert list(everything(world)) == usual
 
 
-DEAR = [f"disk-{n}" for n in range(15) if n % 3]
+DEAR = {f"disk-{n}": weigh(1, None, f"disk-{n}", None) for n in sorted(range(15), key=lambda n: -(n % 3)) if n % 3}
 
 
-@pytest.mark.parametrize("names", [None, DEAR, ["dïsk-1", *DEAR], [*DEAR, *map(str, range(1_000))]])
+@pytest.mark.parametrize("names", [None, DEAR, {"dïsk-1": 10**21} | DEAR, DEAR | dict.fromkeys(map(str, range(1_000)), 1)])
 @pytest.mark.parametrize("size", [1, 4, 30])
-async def test_the_dearest_come_first_and_pages_follow_each_other(world: World, names: list[str] | None, size: int) -> None:
+@pytest.mark.parametrize("dearest", [2, 5, 100])
+async def test_the_dearest_come_first_and_pages_follow_each_other(
+    world: World, names: dict[str, int] | None, size: int, dearest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "DEAREST", dearest)
     await a_storm(world)
     seen: list[int] = []
     place: tuple[int, int] | None = None
@@ -87,9 +91,25 @@ async def test_where_nothing_is_known_but_gateways_only_these_are_weighed(world:
         return 7 if attributes or (subject or "").startswith("gateway:") else 0
 
     with world.core.database.read() as connection:
-        found = queries.page(connection, Filter(), Sort.HEAVIEST, None, 9, weigh_gateways, ())
+        found = queries.page(connection, Filter(), Sort.HEAVIEST, None, 9, weigh_gateways, {})
     assert [alert.number for alert in found] == [5, 2, 4, 3, 1]
     assert sorted(map(str, weighed)) == ["disk-2", "gateway:PayPal"]
+
+
+async def test_what_is_less_dear_is_not_looked_at_where_the_dearest_fill_a_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "DEAREST", 4)
+    await a_storm(world)
+    weighed: list[str | None] = []
+
+    def note(site: int, host: str | None, subject: str | None, attributes: str | None) -> int:
+        weighed.append(subject)
+        return weigh(site, host, subject, attributes)
+
+    names = {f"disk-{n}": weigh(1, None, f"disk-{n}", None) for n in (2, 5, 8, 11, 1, 7)}
+    with world.core.database.read() as connection:
+        found = queries.page(connection, Filter(), Sort.HEAVIEST, None, 3, note, names)
+    assert [alert.number for alert in found] == [11, 8, 5]
+    assert sorted(map(str, weighed)) == ["disk-11", "disk-2", "disk-5", "disk-8"]
 
 
 @pytest.mark.parametrize("look", [queries.tally, queries.groups, queries.loudest])

@@ -3,7 +3,7 @@
 import enum
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ MANY = 500  # alerts that are not resolved: with fewer it does not matter how th
 PLACES = 64  # bits of an alert's number
 _NUMBER = (1 << PLACES) - 1
 MAX_NAMES = 500  # that are worth naming in a statement
+DEAREST = 100  # names that are asked for first
 SPARSE = 3  # of so many alerts one is not resolved: fewer, and they are better found by their index
 _UNRESOLVED = sa.text("status <> 'resolved'")
 _UNRESOLVED_BY_NUMBER = sa.text("+status <> 'resolved'")  # the sign keeps SQLite from the index
@@ -91,11 +92,12 @@ def page(
     after: tuple[int, int] | None,
     limit: int,
     weigh: Weigh = no_weight,
-    names: Collection[str] | None = None,
+    names: Mapping[str, int] | None = None,
 ) -> list[Alert]:
     """One page of the alerts that are *wanted*: *limit* after the place *after*. *weigh*: how much hangs on an alert.
 
-    *names*: the hosts and subjects, in lower case, on which anything can hang, besides gateways; None: on any.
+    *names*: the hosts and subjects, in lower case, on which anything can hang, besides gateways, and how much at most, the dearest
+    first; None: on any.
     """
     if sort is Sort.HEAVIEST:
         return _those(connection, _heaviest(connection, wanted, weigh, names, after, limit))
@@ -127,28 +129,41 @@ def _first(connection: sa.Connection, wanted: Filter, sort: Sort, after: tuple[i
 
 
 def _heaviest(
-    connection: sa.Connection, wanted: Filter, weigh: Weigh, names: Collection[str] | None, after: tuple[int, int] | None, limit: int
+    connection: sa.Connection, wanted: Filter, weigh: Weigh, names: Mapping[str, int] | None, after: tuple[int, int] | None, limit: int
 ) -> list[int]:
     """The same of the alerts that are not resolved, those on which most hangs first; then those on which nothing does."""
     c, conditions = _TABLE.c, (*_unresolved(connection), *_conditions(wanted, ()))
     find = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
     of_gateway = find(c.attributes, '"gateway"') > 0
     query = sa.select(c.number, c.site_id, c.host, c.subject, sa.case((of_gateway, c.attributes))).where(*conditions)
-    if names is not None and len(names) <= MAX_NAMES and all(map(str.isascii, names)):  # SQLite knows the case of ASCII alone
-        known = [sa.func.lower(column).in_(names) for column in (c.host, c.subject)] if names else []
-        query = query.where(sa.or_(*known, of_gateway, c.subject.like("gateway:%")))
-    rows = connection.execute(query).cursor.fetchall()  # as the driver gives them: there may be ten thousand
-    # Weight and number in one whole number: it is compared faster than two.
-    places = [weigh(site_id, host, subject, said) << PLACES | number for number, site_id, host, subject, said in rows]
-    heavy = {place & _NUMBER: place for place in places if place > _NUMBER}
     last = None if after is None else after[0] << PLACES | after[1]
-    found = [place & _NUMBER for place in heapq.nlargest(limit, (place for place in heavy.values() if last is None or place < last))]
+    heavy, found = dict[int, int](), list[int]()
+    for some, others in _dearest_first(names):
+        known = [sa.func.lower(column).in_(some) for column in (c.host, c.subject)] if some else []
+        asked = query if some is None else query.where(sa.or_(*known, of_gateway, c.subject.like("gateway:%")))
+        rows = connection.execute(asked).cursor.fetchall()  # as the driver gives them: there may be ten thousand
+        # Weight and number in one whole number: it is compared faster than two.
+        places = [weigh(site_id, host, subject, said) << PLACES | number for number, site_id, host, subject, said in rows]
+        heavy = {place & _NUMBER: place for place in places if place > _NUMBER}
+        found = heapq.nlargest(limit, (place for place in heavy.values() if last is None or place < last))
+        if len(found) == limit and found[-1] >> PLACES > others:
+            break
+    found = [place & _NUMBER for place in found]
     if len(found) < limit:
         light = sa.select(c.number).where(*conditions).order_by(c.number.desc()).limit(limit + len(heavy))
         if last is not None and last <= _NUMBER:
             light = light.where(c.number < last)
         found += [number for number in connection.execute(light).scalars() if number not in heavy][: limit - len(found)]
     return found
+
+
+def _dearest_first(names: Mapping[str, int] | None) -> Iterator[tuple[list[str] | None, int]]:
+    """The names to ask for (None: for any), and how much hangs on all others at most: the dearest mostly fill a page."""
+    known = list(names or ())
+    dearest = known[:DEAREST]
+    if names is not None and len(known) > DEAREST and all(map(str.isascii, dearest)):  # SQLite knows the case of ASCII alone
+        yield dearest, names[known[DEAREST]]
+    yield (known if names is not None and len(known) <= MAX_NAMES and all(map(str.isascii, known)) else None), 0
 
 
 def _unresolved(connection: sa.Connection) -> list[Condition]:

@@ -1,6 +1,6 @@
 """What hangs on what, kept in memory, so that a message that is just being written need not ask."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import sqlalchemy as sa
@@ -23,7 +23,7 @@ class ImpactBook:
         self._servers: Mapping[tuple[int, str], Impact] = {}
         self._gateways: Mapping[tuple[int, str], Impact] = {}
         self._weights: Mapping[tuple[int, str], int] = {}  # of the servers
-        self._names: Collection[str] = ()
+        self._names: Mapping[str, int] = {}
 
     def load(self, connection: sa.Connection) -> None:
         """Reads what the last survey has found."""
@@ -37,8 +37,10 @@ class ImpactBook:
                 servers[site_id, f"server:{impact.key}"] = impact
                 for name in impact.names:
                     servers.setdefault((site_id, name), impact)
-        self._names = frozenset(name for _, name in servers)
         self._weights = {place: rules.weight(impact) for place, impact in servers.items()}
+        # Of the same name at several sites the dearest stays: it comes last.
+        by_weight = {name: weight for (_, name), weight in sorted(self._weights.items(), key=lambda item: item[1])}
+        self._names = dict(sorted(by_weight.items(), key=lambda item: -item[1]))
         self._servers, self._gateways = servers, gateways
 
     def of(self, site_id: int, host: str | None, subject: str | None, attributes: str | None) -> Impact | None:
@@ -49,8 +51,8 @@ class ImpactBook:
         return self._gateways.get((site_id, _gateway_of(subject, attributes)))
 
     @property
-    def names(self) -> Collection[str]:
-        """The hosts and subjects, in lower case, that weigh anything; gateways are not among them."""
+    def names(self) -> Mapping[str, int]:
+        """The hosts and subjects, in lower case, that weigh anything, and how much at most, the dearest first. No gateways."""
         return self._names
 
     def weight(self, site_id: int, host: str | None, subject: str | None, attributes: str | None) -> int:
