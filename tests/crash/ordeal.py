@@ -101,9 +101,12 @@ class Ordeal:
 
     # Lives and deaths.
 
-    async def kill_at(self, boundary: str) -> None:
-        """A server that dies when it reaches *boundary*, a few times into its life; a claim is of all that waits, and comes seldom."""
-        most = 6 if boundary.startswith("claim.") else 30
+    async def kill_at(self, boundary: str, *, young: bool = False) -> None:
+        """A server that dies when it reaches *boundary*, a few times into its life; a claim is of all that waits, and comes seldom.
+
+        *young*: while what it does first, such as settling the past, has only just happened.
+        """
+        most = 6 if young or boundary.startswith("claim.") else 30
         process = self._start("tests.crash.victim", boundary, str(self._random.randint(1, most)))
         await self._death_of(process)
 

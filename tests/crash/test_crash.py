@@ -99,9 +99,9 @@ async def _reckon(url: str, folder: Path) -> int:
 @pytest.mark.parametrize("seed", range(5))
 async def test_hundreds_of_kills_lose_nothing(program: Program, seed: int) -> None:
     async with Ordeal.begin(program, seed=100 + seed) as ordeal:
-        for _ in range(3):
+        for turn in range(3):
             for boundary in failpoints.NAMES:
-                await ordeal.kill_at(boundary)
+                await ordeal.kill_at(boundary, young=turn == 1)
             for _ in range(10):
                 await ordeal.kill_at_random()
         await ordeal.settle()
