@@ -26,7 +26,7 @@ from tests.world import Result, World
 from tocsin.alerts import rules as alert_rules
 from tocsin.alerts.model import Alert
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
-from tocsin.core.errors import Conflict, Unavailable
+from tocsin.core.errors import Conflict, InvalidInput, Unavailable
 from tocsin.db import tables
 from tocsin.db.writer import Tx
 from tocsin.escalation import rules, service
@@ -258,11 +258,16 @@ class Life:
         await self.crew.refresh()
 
     async def cover(self, wanted: tuple[OverrideKind, str, int]) -> None:
-        """Somebody is on call for a while too, or not, or alone."""
+        """Somebody is on call for a while too, or not, or alone; who has left cannot be."""
         kind, name, minutes = wanted
         now = self.world.clock.at
         made = Override("", self.rota, kind, self.crew.ids[name], None, now, now + minutes * MINUTE)
-        await self.world.write(lambda tx: oncall.add_override(tx, BOSS, made, now))
+        try:
+            await self.world.write(lambda tx: oncall.add_override(tx, BOSS, made, now))
+        except InvalidInput:
+            assert name in self.gone
+            return
+        assert name not in self.gone
         self.covers.append(replace(made, user=name))
         await self.crew.refresh()
 
