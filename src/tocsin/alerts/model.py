@@ -99,7 +99,7 @@ class Action(enum.StrEnum):
     NOTIFIED = "notified"  # a message reached its provider, or did not: the details say which
 
 
-class HistoryLine(msgspec.Struct, frozen=True):
+class HistoryLine(msgspec.Struct, frozen=True, gc=False):
     """One step in an alert's life: who, what, why. ``details`` is small JSON."""
 
     at: int
@@ -156,7 +156,7 @@ UNDOABLE = (
 )
 
 
-class AlertChange(msgspec.Struct, frozen=True):
+class AlertChange(msgspec.Struct, frozen=True, gc=False):
     """A decision: the alert as it shall be, which of its columns that changes, what to write down and what to tell.
 
     ``changed`` is empty for an alert that does not exist yet (``is_new``). ``silence_pending``: messages that are

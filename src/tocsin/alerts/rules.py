@@ -8,6 +8,7 @@ A person's action that already holds changes nothing; one that the state forbids
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -50,14 +51,18 @@ def open_alert(event: Event, previous: Alert | None, new_identity: Callable[[], 
         event.attributes,
         previous_alert_id=None if previous is None else previous.id,
     )
-    return AlertChange(alert, (), (_opened(event, previous, now),), Notice.OPENED, False, True)
+    return AlertChange(
+        alert, (), (_opened(event.severity, None if previous is None else previous.number, now),), Notice.OPENED, False, True
+    )
 
 
-def _opened(event: Event, previous: Alert | None, now: int) -> HistoryLine:
-    details = {"severity": event.severity}
-    if previous is not None:
-        return HistoryLine(now, SYSTEM, "opened", Reason.FIRST_EVENT.value, {**details, "previous_alert": previous.number})
-    return HistoryLine(now, SYSTEM, "opened", Reason.FIRST_EVENT.value, details)
+@lru_cache(maxsize=8)
+def _opened(severity: int, previous: int | None, now: int) -> HistoryLine:
+    """Alerts that open at the same moment share their line, if it says the same."""
+    details = {"severity": severity}
+    return HistoryLine(
+        now, SYSTEM, "opened", Reason.FIRST_EVENT.value, details if previous is None else {**details, "previous_alert": previous}
+    )
 
 
 def _reopen(alert: Alert, event: Event, now: int) -> AlertChange:

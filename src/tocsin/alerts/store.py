@@ -112,16 +112,21 @@ def next_numbers(tx: Tx, count: int) -> Sequence[int]:
 def save(tx: Tx, changes: Sequence[AlertChange]) -> None:
     """Writes what was decided: new alerts, changed columns, history lines."""
     # A new alert's later columns are mostly empty: it is inserted without those that are.
-    fresh = [msgspec.structs.astuple(change.alert) for change in changes if change.is_new]
-    plain = [row[:_FIRST] for row in fresh if row[_FIRST:] == _EMPTY]
-    bulk.insert(tx, tables.alerts, COLUMNS[:_FIRST], plain)
-    bulk.insert(tx, tables.alerts, COLUMNS, [row for row in fresh if row[_FIRST:] != _EMPTY])
+    plain: list[tuple[object, ...]] = []
+    full: list[tuple[object, ...]] = []
     by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
     for change in changes:
-        if change.changed and not change.is_new:
-            alert = change.alert
-            row = (*[getattr(alert, column) for column in change.changed], alert.number)
-            by_columns.setdefault(change.changed, []).append(row)
+        alert = change.alert
+        if change.is_new:
+            row = msgspec.structs.astuple(alert)
+            if row[_FIRST:] == _EMPTY:
+                plain.append(row[:_FIRST])
+            else:
+                full.append(row)
+        elif change.changed:
+            by_columns.setdefault(change.changed, []).append((*[getattr(alert, column) for column in change.changed], alert.number))
+    bulk.insert(tx, tables.alerts, COLUMNS[:_FIRST], plain)
+    bulk.insert(tx, tables.alerts, COLUMNS, full)
     for columns, rows in by_columns.items():
         bulk.update(tx, tables.alerts, columns, rows)
     add_history(tx, [(change.alert.number, line) for change in changes for line in change.history])
@@ -129,10 +134,14 @@ def save(tx: Tx, changes: Sequence[AlertChange]) -> None:
 
 def add_history(tx: Tx, lines: Sequence[tuple[int, HistoryLine]]) -> None:
     """Appends lines to the history of alerts given by number."""
-    rows = [
-        (number, line.at, line.actor, str(line.action), str(line.reason), None if line.details is None else _encode(line.details).decode())
-        for number, line in lines
-    ]
+    rows: list[tuple[object, ...]] = []
+    last: HistoryLine | None = None
+    said: tuple[object, ...] = ()
+    for number, line in lines:
+        if line is not last:  # many alerts that open together share theirs
+            details = None if line.details is None else _encode(line.details).decode()
+            last, said = line, (line.at, line.actor, str(line.action), str(line.reason), details)
+        rows.append((number, *said))
     bulk.insert(tx, tables.alert_history, _HISTORY, rows)
 
 

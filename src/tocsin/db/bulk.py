@@ -4,7 +4,6 @@ SQLite: prepared statements through the driver. PostgreSQL: one JSON document fo
 updates (docs/adr/0003-writer-thread.md: `executemany` of psycopg is half as fast).
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -102,7 +101,7 @@ def fetch(
         return []
     if tx.is_sqlite:
         select = f"SELECT {', '.join(columns)} FROM {table.name} WHERE {where} IN (SELECT value FROM json_each(?))"  # noqa: S608
-        return list(tx.driver.execute(select, (*parameters, json.dumps(wanted))).fetchall())
+        return list(tx.driver.execute(select, (*parameters, _encode(wanted).decode())).fetchall())
     # Key by key, fenced by OFFSET 0: left to choose, PostgreSQL's planner (which has no figures of a table that was
     # empty a minute ago) walks the whole index, or the whole table, and stays with that plan.
     kind = _pg_type(table, where.rpartition(" ")[2])

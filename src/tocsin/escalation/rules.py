@@ -52,11 +52,12 @@ _BUILT_IN = EscalationPolicy(
 )
 # Every version that was ever shipped stays here: alerts that were opened with it keep to it.
 BUILT_IN_VERSIONS: Mapping[int, EscalationPolicy] = {1: _BUILT_IN}
+_NEWEST = BUILT_IN_VERSIONS[max(BUILT_IN_VERSIONS)]
 
 
 def built_in() -> EscalationPolicy:
     """The policy of an installation that has made none (A3, A4)."""
-    return BUILT_IN_VERSIONS[max(BUILT_IN_VERSIONS)]
+    return _NEWEST
 
 
 # --- Going on --------------------------------------------------------------------------------------------------------

@@ -83,10 +83,9 @@ class Announcer:
         progress = replace(plan.progress, alert_number=alert.number, generation=alert.generation)
         (post.begun if change.is_new else post.moved).append(progress)
         kind = _kind_of(change.notice)
-        post.carry_out(alert, [(kind if step.first else _kind(step, alert), step) for step in plan.steps], {})
-        if beginning.told is not None:
-            change = _with_details(change, beginning.told)
-        return replace(change, history=(*change.history, *beginning.further)) if beginning.further else change
+        if beginning.reaches:
+            post.carry_out(alert, [(kind if step.first else _kind(step, alert), step) for step in plan.steps], {})
+        return replace(change, history=beginning.noted(change.history))
 
     def _beginning(self, alert: Alert, policy: EscalationPolicy, now: int) -> "_Beginning":
         """The plan, and what the history must say of it: nobody was told, or not all who were meant; and a line for each further level."""
@@ -243,12 +242,22 @@ class Announcer:
         return True
 
 
-class _Beginning(msgspec.Struct, frozen=True):
-    """How alerts that are alike begin: ``told`` goes into the line of what happened, ``further`` are lines of their own."""
+class _Beginning:
+    """How alerts that are alike begin: *told* goes into the line of what happened, *further* are lines of their own."""
 
-    plan: Plan
-    told: dict[str, object] | None
-    further: tuple[HistoryLine, ...] = ()
+    def __init__(self, plan: Plan, told: dict[str, object] | None, further: tuple[HistoryLine, ...] = ()) -> None:
+        self.plan, self._told, self._further = plan, told, further
+        self.reaches = any(step.reached.promises for step in plan.steps)
+        self._seen: HistoryLine | None = None
+        self._shared: tuple[HistoryLine, ...] = ()
+
+    def noted(self, history: tuple[HistoryLine, ...]) -> tuple[HistoryLine, ...]:
+        """*history* with what is to be said of it. Alerts that open together share their line, and go on sharing it."""
+        line = history[-1]
+        if line is not self._seen:
+            told = line if self._told is None else _more_said(line, self._told)
+            self._seen, self._shared = line, (told, *self._further)
+        return (*history[:-1], *self._shared)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -289,9 +298,11 @@ def _quieten(tx: Tx, change: AlertChange) -> set[str]:
 
 def _with_details(change: AlertChange, details: dict[str, object]) -> AlertChange:
     """The change with more in the line that says what happened."""
-    last = change.history[-1]
-    line = HistoryLine(last.at, last.actor, last.action, last.reason, {**(last.details or {}), **details})
-    return replace(change, history=(*change.history[:-1], line))
+    return replace(change, history=(*change.history[:-1], _more_said(change.history[-1], details)))
+
+
+def _more_said(line: HistoryLine, details: Mapping[str, object]) -> HistoryLine:
+    return HistoryLine(line.at, line.actor, line.action, line.reason, {**(line.details or {}), **details})
 
 
 def _step_line(step: Done, policy: EscalationPolicy, actor: str, why: str, now: int) -> HistoryLine:

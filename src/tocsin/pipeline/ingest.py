@@ -192,9 +192,9 @@ def _understand(
     """What was sent, described; the key of its own problem, and the keys of those that it ends."""
     known = catalogue.get(event_type) is not None
     values = msgspec.json.decode(raw) if known and raw and raw != b"null" else None
-    found = catalogue.describe(event_type, values, message, host, subject)
-    if severity is not None or status is not None or title:
-        found = found.given(severity, status, title or None)
+    found = catalogue.describe(event_type, values, message, host, subject, title or None)
+    if severity is not None or status is not None:
+        found = found.given(severity, status)
     return found, *_keys(found, host, dedup_key)
 
 

@@ -237,7 +237,7 @@ class TestRecovery:
 
 class TestWhatTheSenderSays:
     def test_severity_and_title_of_the_sender_win(self) -> None:
-        found = describe("invoice.paid", {"invoiceid": 1042}).given(severity=5, title="Paid at last")
+        found = describe("invoice.paid", {"invoiceid": 1042}, title="Paid at last").given(severity=5)
         assert (found.severity, found.title, found.status) == (5, "Paid at last", "recovery")
         assert "invoice.payment_failed" in found.recovers
 

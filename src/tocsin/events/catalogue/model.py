@@ -155,13 +155,13 @@ class Description(msgspec.Struct, frozen=True, gc=False):
     recovers: tuple[str, ...]
     recovery_subject: str | None = None
 
-    def given(self, severity: int | None = None, status: str | None = None, title: str | None = None) -> "Description":
+    def given(self, severity: int | None = None, status: str | None = None) -> "Description":
         """The same with what the sender said outright, which wins."""
         return Description(
             self.type,
             self.severity if severity is None else severity,
             self.status if status is None else status,
-            self.title if title is None else title,
+            self.title,
             self.subject,
             self.problem,
             self.recovers if status is None else _recovers_as(status, self.recovers, self.problem),

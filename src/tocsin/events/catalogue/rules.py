@@ -289,18 +289,22 @@ class Catalogue(msgspec.Struct, frozen=True, eq=False):
         message: str | None = None,
         host: str | None = None,
         subject: str | None = None,
+        title: str | None = None,
     ) -> Description:
-        """What this event is: severity, status, title, subject, and what it resolves. Takes whatever attributes hold."""
+        """What this event is: severity, status, title, subject, and what it resolves. Takes whatever attributes hold.
+
+        *title*: how the sender calls it, which wins.
+        """
         plan = self.plans.get(type)
         if plan is None:
-            return _describe_unknown(type, host, subject)
+            return _describe_unknown(type, host, subject, title)
         fields: dict[str, object] = {key.lower(): value for key, value in attributes.items()} if attributes else {}
         if plan.reads_log:
             plan = self.plans[self.reader.read(fields, message) or type]
         verdict = plan.predicate(fields) if plan.predicate else None
         if verdict and plan.becomes:
             plan, verdict = self.plans[plan.becomes], None
-        return _describe(plan, fields, host, subject, verdict=verdict)
+        return _describe(plan, fields, host, subject, title, verdict=verdict)
 
 
 def all_patterns(patterns: Iterable[ActivityPattern]) -> tuple[ActivityPattern, ...]:
@@ -310,7 +314,9 @@ def all_patterns(patterns: Iterable[ActivityPattern]) -> tuple[ActivityPattern, 
     return (*own, *(pattern for pattern in DEFAULT_PATTERNS if pattern.name not in names))
 
 
-def _describe(plan: _Plan, fields: dict[str, object], host: str | None, subject: str | None, *, verdict: bool | None) -> Description:
+def _describe(
+    plan: _Plan, fields: dict[str, object], host: str | None, subject: str | None, title: str | None, *, verdict: bool | None
+) -> Description:
     outcome = plan.yes if verdict else plan.unclear if verdict is None else plan.no
     if subject is None:
         subject = _subject(plan.subjects, fields)
@@ -322,7 +328,7 @@ def _describe(plan: _Plan, fields: dict[str, object], host: str | None, subject:
         plan.type,
         outcome.severity,
         outcome.status,
-        fill(outcome.title, fields) or _words(plan.type),
+        title or fill(outcome.title, fields) or _words(plan.type),
         subject,
         plan.problem,
         outcome.recovers,
@@ -340,11 +346,16 @@ def _subject(places: tuple[tuple[str, tuple[str, ...]], ...], fields: Fields) ->
     return None
 
 
-def _describe_unknown(event_type: str, host: str | None, subject: str | None) -> Description:
+def _describe_unknown(event_type: str, host: str | None, subject: str | None, title: str | None) -> Description:
     """A type that is not in the catalogue: somebody thought it worth an event."""
+    title = title or _title_of_unknown(event_type, host, subject)
+    return Description(event_type, int(_UNKNOWN_SEVERITY), "problem", title, subject, event_type, (), subject)
+
+
+def _title_of_unknown(event_type: str, host: str | None, subject: str | None) -> str:
     title = _words(event_type)
     if subject and (about := short_text(subject.replace(":", " ", 1))):
         title = f"{title}: {about}"
     if host and (where := short_text(host)):
         title = f"{title} on {where}"
-    return Description(event_type, int(_UNKNOWN_SEVERITY), "problem", cut(title, TITLE_LIMIT), subject, event_type, (), subject)
+    return cut(title, TITLE_LIMIT)
