@@ -1,13 +1,16 @@
 """The add-on in the WHMCS admin area: activation, settings, connection test, queue view."""
 
+import io
 import json
 import re
 from html.parser import HTMLParser
+from zipfile import ZipFile
 
 import pytest
 
 from tests.bridge.server import KEY, TocsinStandIn, problem
 from tests.bridge.whmcs import Step, Whmcs, fire, invoices
+from tocsin.web import bridge
 
 pytestmark = pytest.mark.claim("E1")
 
@@ -41,6 +44,18 @@ class Balance(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.stack.pop() == tag
+
+
+def test_a_downloaded_add_on_brings_its_address_and_key_along_once(whmcs: Whmcs) -> None:
+    with ZipFile(io.BytesIO(bridge.archive("https://tocsin.example", "a key"))) as file:
+        file.extractall(whmcs.root)
+    whmcs.load = "modules/addons/tocsin/hooks.php"
+    [answer] = whmcs.page(ADDON, ACTIVATE)["called"]
+    assert answer["status"] == "success"
+    assert "came with the download" in answer["description"]
+    kept = json.loads((whmcs.folder / "config.json").read_text())
+    assert (kept["server_url"], kept["api_key"]) == ("https://tocsin.example", "a key")
+    assert not (whmcs.root / "modules/addons/tocsin/brought.php").exists()
 
 
 def test_whmcs_learns_the_add_ons_name_and_version(admin: Whmcs) -> None:

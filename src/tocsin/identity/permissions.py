@@ -503,7 +503,13 @@ TABLE: tuple[Row, ...] = (
         scope=Scope.ADMIN,
         whole=True,
         calls=("GET /api/v1/keys", "POST /api/v1/keys", "DELETE /api/v1/keys/{key_id}", "POST /api/v1/agents/tokens"),
-        pages=("GET /settings/keys", "POST /settings/keys", "POST /settings/keys/{key_id}/revoke", "POST /welcome/key"),
+        pages=(
+            "GET /settings/keys",
+            "POST /settings/keys",
+            "POST /settings/keys/{key_id}/revoke",
+            "POST /welcome/bridge",
+            "POST /welcome/key",
+        ),
     ),
     Row(
         permission=Permission.AUDIT,

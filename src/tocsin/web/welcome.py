@@ -16,12 +16,14 @@ from tocsin.bootstrap import Server
 from tocsin.core.severity import Severity
 from tocsin.events import queries as event_queries
 from tocsin.events.queries import StoredEvent
+from tocsin.events.sites import Site
 from tocsin.identity import service
 from tocsin.identity.model import Scope, Viewer
 from tocsin.pipeline.actions import TEST_TYPE
+from tocsin.web import bridge
 from tocsin.web.access import AnyRequest, NoFields, address_of, form, go
 from tocsin.web.desk import Desk
-from tocsin.web.pages import screen
+from tocsin.web.pages import HEADERS, screen
 from tocsin.web.start import TheServer
 from tocsin.web.viewer import TheViewer
 
@@ -84,13 +86,16 @@ class WelcomePages(Controller):
     @post("/key", status_code=200)
     async def make_key(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
         """Makes the bridge's key; this answer is the only place where it is ever shown."""
-        sent = await form(request, KeyForm)
-        caller = viewer.calling(address_of(request))
-        site = visible_site(server.core.sites, caller, sent.site)
-        now, name = server.core.clock.now(), f"bridge {site.slug}"
-        place = (site.id, site.slug)
-        made = await server.core.writer.run(lambda tx: service.make_key(tx, caller.who, name, frozenset({Scope.INGEST}), place, None, now))
-        return await asyncio.to_thread(_page, request, server, viewer, "whmcs", made.secret, site.slug)
+        site, key = await _new_key(request, server, viewer)
+        return await asyncio.to_thread(_page, request, server, viewer, "whmcs", key, site.slug)
+
+    @post("/bridge", status_code=200)
+    async def download(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
+        """Gives the bridge with this server's address and a new key in it."""
+        _, key = await _new_key(request, server, viewer)
+        packed = await asyncio.to_thread(bridge.archive, server.core.settings.public_url, key)
+        headers = {**HEADERS, "Content-Disposition": 'attachment; filename="tocsin-bridge.zip"'}
+        return Response(packed, media_type="application/zip", headers=headers)
 
     @post("/test", status_code=200)
     async def test(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
@@ -100,6 +105,17 @@ class WelcomePages(Controller):
         site = server.core.sites.all()[0].slug
         await server.core.writer.run(server.core.actions.test_alert(Severity.HIGH, site, caller.who))
         return go("/welcome?step=test", depth=1)
+
+
+async def _new_key(request: AnyRequest, server: Server, viewer: Viewer) -> tuple[Site, str]:
+    """A new key for the bridge of the site that the form names."""
+    sent = await form(request, KeyForm)
+    caller = viewer.calling(address_of(request))
+    site = visible_site(server.core.sites, caller, sent.site)
+    now, name = server.core.clock.now(), f"bridge {site.slug}"
+    place = (site.id, site.slug)
+    made = await server.core.writer.run(lambda tx: service.make_key(tx, caller.who, name, frozenset({Scope.INGEST}), place, None, now))
+    return site, made.secret
 
 
 def _look(server: Server, viewer: Viewer) -> Progress:

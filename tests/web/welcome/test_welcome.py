@@ -1,12 +1,50 @@
 """The first run, from an account to an acknowledged alert."""
 
+import io
 import re
+from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from tests.api.service import OTHER_SITE, Service
 from tests.web.browser import Browser, a_person, sees_only
+from tocsin.core.errors import NotFound
 from tocsin.identity.model import Role
+from tocsin.web import bridge
+
+
+@pytest.mark.claim("U7")
+async def test_the_downloaded_bridge_has_the_address_and_a_key_that_works(service: Service) -> None:
+    marta = await log_in(service)
+    await marta.get("/welcome?step=whmcs")
+    await marta.post("/welcome/bridge", csrf=marta.csrf, site="main")
+    assert marta.page.headers["content-disposition"] == 'attachment; filename="tocsin-bridge.zip"'
+    assert marta.page.headers["cache-control"] == "no-store"
+    with ZipFile(io.BytesIO(marta.page.content)) as file:
+        names = file.namelist()
+        brought = file.read("modules/addons/tocsin/brought.php").decode()
+    assert {"modules/addons/tocsin/tocsin.php", "modules/addons/tocsin/lib/Bridge.php"} < set(names)
+    assert all(name.startswith("modules/addons/tocsin/") for name in names)
+    found = re.fullmatch(r"<\?php return \['server_url' => '([^']+)', 'api_key' => '([^']+)'\];\n", brought)
+    assert found
+    assert found[1] == service.world.core.settings.public_url
+    event = {"type": "order.paid", "title": "Order 4711 paid"}
+    sent = await service.client.post("/api/v1/events", json=event, headers={"Authorization": f"Bearer {found[2]}"})
+    assert sent.status_code == 202
+
+
+def test_a_quote_in_an_address_stays_in_its_text() -> None:
+    with ZipFile(io.BytesIO(bridge.archive("https://o'neill.example/\\", "key"))) as file:
+        brought = file.read("modules/addons/tocsin/brought.php").decode()
+    assert "'https://o\\'neill.example/\\\\'" in brought
+
+
+def test_an_installation_without_the_bridge_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bridge, "_BESIDE", tmp_path / "none")
+    monkeypatch.setattr(bridge, "_SOURCE", tmp_path / "none")
+    with pytest.raises(NotFound, match="lacks the bridge"):
+        bridge.archive("https://tocsin.example", "key")
 
 
 async def log_in(service: Service, role: Role = Role.ADMIN) -> Browser:

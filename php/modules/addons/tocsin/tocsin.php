@@ -35,12 +35,23 @@ function tocsin_config(): array
 
 function tocsin_activate(): array
 {
+    $brought = tocsin_brought();
     try {
-        Settings::save(tocsin_root(), Settings::saved(tocsin_root()));
+        Settings::save(tocsin_root(), $brought + Settings::saved(tocsin_root()));
+        @unlink(__DIR__ . '/brought.php'); // it holds a key, and is taken once
     } catch (\Throwable $fault) {
         return ['status' => 'error', 'description' => $fault->getMessage()];
     }
-    return ['status' => 'success', 'description' => 'Now open Addons > Tocsin and enter the server address and the API key.'];
+    return ['status' => 'success', 'description' => $brought === []
+        ? 'Now open Addons > Tocsin and enter the server address and the API key.'
+        : 'Server address and API key came with the download. Now open Addons > Tocsin and test the connection.'];
+}
+
+/** Where Tocsin is and the key for it, if this add-on was downloaded there. */
+function tocsin_brought(): array
+{
+    $values = is_file(__DIR__ . '/brought.php') ? include __DIR__ . '/brought.php' : [];
+    return array_intersect_key((array) $values, ['server_url' => '', 'api_key' => '']);
 }
 
 function tocsin_deactivate(): array

@@ -1,0 +1,31 @@
+"""The bridge for WHMCS as a download, with this server's address and a key filled in."""
+
+import io
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from tocsin.core.errors import NotFound
+
+PLACE = "modules/addons/tocsin"  # in the folder of WHMCS
+BROUGHT = "brought.php"  # what the add-on takes over once, when it is activated
+_BESIDE = Path(__file__).parents[1] / "bridge"  # where an installation has it
+_SOURCE = Path(__file__).parents[3] / "php" / PLACE
+
+
+def archive(server_url: str, key: str) -> bytes:
+    """A ZIP to be unpacked in the folder of WHMCS. Raises `NotFound` if this installation lacks the bridge."""
+    folder = next((one for one in (_BESIDE, _SOURCE) if one.is_dir()), None)
+    if folder is None:
+        raise NotFound("this installation lacks the bridge's files; they come with the source, in php/modules/addons/tocsin")
+    packed = io.BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as file:
+        for one in sorted(folder.rglob("*.php")):
+            if one.name != BROUGHT:
+                file.write(one, f"{PLACE}/{one.relative_to(folder)}")
+        file.writestr(f"{PLACE}/{BROUGHT}", f"<?php return ['server_url' => {_php(server_url)}, 'api_key' => {_php(key)}];\n")
+    return packed.getvalue()
+
+
+def _php(text: str) -> str:
+    """*text* as PHP writes it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
