@@ -12,36 +12,37 @@ from bench.servers import Subject
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of traffic. ``peer_connections``: the peer is taken at its best of these; empty: it has nothing alike."""
+    """One kind of traffic. ``connections``: each server is taken at its best of these. ``has_peer``: Alertmanager does something alike."""
 
     name: str
     title: str
     mode: str
     batch: int
     lines: bool
-    connections: int
-    peer_connections: tuple[int, ...]
+    connections: tuple[int, ...]
     bound: Bound
+    has_peer: bool = True
 
 
 def _ratio(limit: float) -> Bound:
     return Bound(limit, at_least=True, unit="x")
 
 
+ARRAYS = (4, 16, 32)  # connections
 CASES = (
-    Case("distinct", "new problems, one a request, 64 connections", "distinct", 1, False, 64, (64,), _ratio(0.8)),
-    Case("distinct-100", "new problems, arrays of 100, 4 connections", "distinct", 100, False, 4, (4,), _ratio(1.5)),
-    Case("repeat", "repeats of an open alert, one a request, 64 connections", "repeat", 1, False, 64, (16, 64), _ratio(0.8)),
-    Case("repeat-100", "repeats of 100 open alerts, arrays of 100, 4 connections", "repeat", 100, False, 4, (4,), _ratio(1.0)),
+    Case("distinct", "new problems, one a request, 64 connections", "distinct", 1, False, (64,), _ratio(0.8)),
+    Case("distinct-100", "new problems, arrays of 100", "distinct", 100, False, ARRAYS, _ratio(1.5)),
+    Case("repeat", "repeats of an open alert, one a request", "repeat", 1, False, (16, 64, 256), _ratio(0.8)),
+    Case("repeat-100", "repeats of 100 open alerts, arrays of 100", "repeat", 100, False, ARRAYS, _ratio(1.0)),
     Case(
         "recorded",
         "recorded only (info), NDJSON of 1,000 lines, 4 connections",
         "recorded",
         1000,
         True,
-        4,
-        (),
+        (4,),
         Bound(100_000, at_least=True, unit="/s"),
+        has_peer=False,
     ),
 )
 
@@ -74,6 +75,15 @@ class Rates:
         medians = [median(runs, "events_s") for (c, s, _), runs in self.runs.items() if (c, s) == (case, subject)]
         return max(medians, default=None)
 
+    def by_connections(self, subject: str) -> str:
+        """What a server took at each number of connections, where there are several, as one sentence."""
+        found = []
+        for case in self._cases:
+            rates = [(n, self.runs.get((case.name, subject, n))) for n in case.connections]
+            if len(rates) > 1:
+                found.append(f"{case.title}: " + ", ".join(f"{median(runs, 'events_s'):,.0f} ({n})" for n, runs in rates if runs))
+        return f"{subject} by connections: {'; '.join(found)}."
+
     def record(self) -> list[dict[str, object]]:
         """Every run, for the record."""
         return [
@@ -90,11 +100,12 @@ class Rates:
         return [
             in_words([run for runs in self.runs.values() for run in runs]),
             f"Failed requests in all intake runs together: {faults}.",
+            *[self.by_connections(subject) for subject in dict.fromkeys(subject for _, subject, _ in self.runs)],
         ]
 
 
 def _connections(case: Case, subject: Subject) -> tuple[int, ...]:
-    return case.peer_connections if subject.name == "alertmanager" else (case.connections,)
+    return () if subject.name == "alertmanager" and not case.has_peer else case.connections
 
 
 def _one(case: Case, subject: Subject, connections: int, seconds: float) -> Run:

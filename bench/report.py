@@ -91,7 +91,8 @@ Alertmanager runs without a cluster, with `group_by: ['...']`, `group_wait: 0s`,
   disturbed by more than 0.2 cores is repeated, at most twice. Medians are over the undisturbed runs, or over all where there
   was none.
 - Intake: `wrk`, one thread, kept connections, each sending its next request when it has the last answer. An event has about
-  400 bytes, the same information for both.
+  400 bytes, the same information for both. Where a row names no number of connections, each server is taken at its best of the
+  numbers that stand below the table, with what it took at each.
 - POST to push: the sender posts at a fixed rate over 8 connections, whatever the answers do. The sink that stands in for the
   ntfy server (Alertmanager: its webhook) is in the same process, so both ends have one clock. An event of which the sink never
   hears counts as infinitely late. The limit on messages a minute is out of the way.
