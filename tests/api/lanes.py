@@ -29,11 +29,12 @@ class Lanes:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, service: Service) -> AsyncIterator["Lanes"]:
-        """Listens on loopback."""
+    async def open(cls, service: Service, *, keep_alive: float = 5.0) -> AsyncIterator["Lanes"]:
+        """Listens on loopback. *keep_alive*: after so many seconds without a request a connection is closed."""
         intake = service.app.intake
         config = uvicorn.Config(service.app, http=protocol_for(intake), ws="none", lifespan="off", log_config=None)
         config.load()
+        config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # less than a second, too
         state, loop = ServerState(), asyncio.get_running_loop()
         make: Any = config.http_protocol_class
         listening = await loop.create_server(lambda: make(config=config, server_state=state, app_state={}), "127.0.0.1", 0)

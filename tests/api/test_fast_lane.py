@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.api.lanes import ORDINARY, PLAIN, Lanes
-from tests.api.service import Caller
+from tests.api.service import Caller, Service
+from tocsin.api.fast_lane import MAX_BODY
 from tocsin.audit.model import Who
 from tocsin.identity import service as identity
 
@@ -90,6 +91,13 @@ class Wire:
             self._writer.write(packet)
             await self._writer.drain()
             await asyncio.sleep(0.02)  # so that they do not arrive as one
+
+    async def is_ended(self, within: float) -> bool:
+        """Whether the server closes the connection, which has nothing more to say."""
+        try:
+            return await asyncio.wait_for(self._reader.read(), within) == b""
+        except TimeoutError:
+            return False
 
     async def hear(self) -> tuple[int, object]:
         """Status and content of the next answer."""
@@ -186,3 +194,23 @@ async def test_a_key_in_use_that_is_revoked_elsewhere_works_no_longer_than_two_s
             await asyncio.sleep(0.001)
     assert heard[0] == 202
     assert heard[-1] == 401
+
+
+async def test_a_connection_is_kept_while_it_is_used_and_ended_when_it_has_been_idle(sqlite_service: Service) -> None:
+    async with Lanes.open(sqlite_service, keep_alive=0.3) as lanes, Wire.open(lanes) as wire:
+        for _ in range(8):
+            await wire.send(wire.post(FIRST))
+            assert (await wire.hear())[0] == 202
+            await asyncio.sleep(0.08)
+        assert len(lanes.short) == 7
+        assert not await wire.is_ended(within=0.05)
+        assert await wire.is_ended(within=5)
+
+
+async def test_a_connection_that_went_the_ordinary_way_last_is_ended_when_it_has_been_idle_too(sqlite_service: Service) -> None:
+    async with Lanes.open(sqlite_service, keep_alive=0.3) as lanes, Wire.open(lanes) as wire:
+        for body in (FIRST, FIRST, b"x" * (MAX_BODY + 1)):
+            await wire.send(wire.post(body))
+            assert (await wire.hear())[0] == (202 if body is FIRST else 422)
+        assert len(lanes.short) == 1
+        assert await wire.is_ended(within=5)

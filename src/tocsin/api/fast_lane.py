@@ -4,7 +4,8 @@ A request takes it when it is ``POST /api/v1/events`` with a key seen in the las
 length, no compression and no signature. Every other request, and every error on the way there, takes the ordinary one.
 
 Programs send the same headers again and again. A head that has been parsed once and found fit is recognised by its bytes
-the next time, and not parsed again; its key is looked up each time.
+the next time, and not parsed again; its key is looked up each time. Nor has each of their answers a timer of its own for
+the connection that is idle after it: one goes on, and looks when it ends how long the connection has been idle by then.
 
 What is sent to many that listen has a short way too: past the tasks of their answers.
 """
@@ -71,6 +72,13 @@ class _Protocol(HttpToolsProtocol):
     heads: ClassVar[dict[bytes, _Head]]
     between = True  # nothing of the next request has been seen
     head: bytes | None = None  # of the request that is being parsed, where it may be worth remembering
+    idle_since = 0.0  # by the loop's clock
+    idle_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self.between and (self.cycle is None or self.cycle.response_complete):  # type: ignore[redundant-expr]  # None before the first request
@@ -176,9 +184,31 @@ class _Protocol(HttpToolsProtocol):
             self.transport.write(b"".join([*head, b"content-length: %d\r\n\r\n" % len(answer.body), answer.body]))
             if not request.keep_alive:
                 self.transport.close()
-            self.on_response_complete()
+            self._rest()
 
         return respond
+
+    def _rest(self) -> None:
+        """An answer has left. What uvicorn does then, but that a timer which runs is let run."""
+        if self.pipeline or self.transport.is_closing():
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self.idle_since = self.loop.time()
+        if self.idle_timer is None:
+            self.idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        self.idle_timer = None
+        cycle: Any = self.cycle
+        if type(cycle) is not _Request or not cycle.response_complete or not self.between:
+            return  # another request is under way, or was the last: whoever answers it sets a timer
+        left = self.idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.idle_timer = self.loop.call_later(left, self._end_if_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
 
 _NEEDS_MORE = frozenset({b"content-encoding", b"transfer-encoding", b"x-tocsin-signature", b"upgrade"})
