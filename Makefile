@@ -6,8 +6,8 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell scripts/python)
-# Three processes for two cores, since some tests wait for programs and clocks; `make test JOBS=6` where there are more.
-JOBS ?= 3
+# Four processes for two cores, since some tests wait for programs and clocks; `make test JOBS=6` where there are more.
+JOBS ?= 4
 UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .PHONY: help
