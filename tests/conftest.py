@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+import structlog
 from hypothesis import HealthCheck, settings as hypothesis_settings
 
 from tests import cluster
@@ -28,7 +29,11 @@ FOLDER = pytest.StashKey[Path]()
 _names = count()
 
 hypothesis_settings.register_profile(
-    "tocsin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    "tocsin",
+    max_examples=50,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis_settings.register_profile("soak", hypothesis_settings.get_profile("tocsin"), max_examples=2_000)
 hypothesis_settings.load_profile(os.environ.get("TOCSIN_HYPOTHESIS", "tocsin"))
@@ -265,12 +270,19 @@ def _compiled_once() -> Iterator[None]:
                 return make(url, **options)
             kin[kind] = first
         engine = make(url, **options)
+        vars(engine.dialect)["initialize"] = lambda _connection: None  # the first has asked
         engine.dialect, engine._compiled_cache = kin[kind].dialect, kin[kind]._compiled_cache
         return engine
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sa, "create_engine", make_akin)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_log() -> None:
+    """What is logged is plain text: to paint one traceback in colours costs more than many a test."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 @pytest.fixture(scope="session")

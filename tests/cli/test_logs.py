@@ -20,8 +20,9 @@ TOKEN = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdEf"
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     root, level = logging.getLogger().handlers[:], logging.getLogger().level
+    kept = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**kept)
     logging.basicConfig(handlers=root, level=level, force=True)
 
 
