@@ -16,10 +16,10 @@ let lastKnown = now();
 const REST = 2000; // ms between two renewals while things change all the time: a new alert has its row at once anyway
 const MOST_FRESH = 20; // such rows; the next renewal shows what is below
 
-// A thousand open pages must not all ask at the same moment: the more listen, the longer each waits its turn.
+// However many pages are open, all together ask for some thirty a second: the more listen, the longer each waits its turn.
 function renewSoon() {
   if (renewing) return;
-  const wait = Math.max(400, renewedAt + REST - performance.now()) + Math.random() * Math.min(20000, others * 20);
+  const wait = Math.max(400, renewedAt + REST - performance.now()) + Math.random() * Math.min(60000, others * 60);
   renewing = setTimeout(() => {
     renewing = 0;
     if (document.hidden || busy()) return void (stale = true);
