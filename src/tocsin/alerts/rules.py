@@ -51,18 +51,15 @@ def open_alert(event: Event, previous: Alert | None, new_identity: Callable[[], 
         event.attributes,
         previous_alert_id=None if previous is None else previous.id,
     )
-    return AlertChange(
-        alert, (), (_opened(event.severity, None if previous is None else previous.number, now),), Notice.OPENED, False, True
-    )
+    line = _opened(event.severity, None if previous is None else previous.number, now)
+    return AlertChange(alert, (), (line,), Notice.OPENED, False, True)
 
 
 @lru_cache(maxsize=8)
 def _opened(severity: int, previous: int | None, now: int) -> HistoryLine:
     """Alerts that open at the same moment share their line, if it says the same."""
-    details = {"severity": severity}
-    return HistoryLine(
-        now, SYSTEM, "opened", Reason.FIRST_EVENT.value, details if previous is None else {**details, "previous_alert": previous}
-    )
+    details = {"severity": severity} if previous is None else {"severity": severity, "previous_alert": previous}
+    return HistoryLine(now, SYSTEM, "opened", Reason.FIRST_EVENT.value, details)
 
 
 def _reopen(alert: Alert, event: Event, now: int) -> AlertChange:
