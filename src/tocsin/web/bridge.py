@@ -12,11 +12,16 @@ _BESIDE = Path(__file__).parents[1] / "bridge"  # where an installation has it
 _SOURCE = Path(__file__).parents[3] / "php" / PLACE
 
 
-def archive(server_url: str, key: str) -> bytes:
-    """A ZIP to be unpacked in the folder of WHMCS. Raises `NotFound` if this installation lacks the bridge."""
-    folder = next((one for one in (_BESIDE, _SOURCE) if one.is_dir()), None)
-    if folder is None:
-        raise NotFound("this installation lacks the bridge's files; they come with the source, in php/modules/addons/tocsin")
+def find() -> Path:
+    """The folder with the bridge's files. Raises `NotFound` if this installation lacks it."""
+    for folder in (_BESIDE, _SOURCE):
+        if folder.is_dir():
+            return folder
+    raise NotFound("this installation lacks the bridge's files; they come with the source, in php/modules/addons/tocsin")
+
+
+def archive(folder: Path, server_url: str, key: str) -> bytes:
+    """A ZIP of what is in *folder*, to be unpacked in the folder of WHMCS."""
     packed = io.BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as file:
         for one in sorted(folder.rglob("*.php")):

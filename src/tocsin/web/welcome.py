@@ -92,8 +92,9 @@ class WelcomePages(Controller):
     @post("/bridge", status_code=200)
     async def download(self, request: AnyRequest, server: TheServer, viewer: TheViewer) -> Response[bytes]:
         """Gives the bridge with this server's address and a new key in it."""
+        folder = bridge.find()  # before a key is made that nobody would get
         _, key = await _new_key(request, server, viewer)
-        packed = await asyncio.to_thread(bridge.archive, server.core.settings.public_url, key)
+        packed = await asyncio.to_thread(bridge.archive, folder, server.core.settings.public_url, key)
         headers = {**HEADERS, "Content-Disposition": 'attachment; filename="tocsin-bridge.zip"'}
         return Response(packed, media_type="application/zip", headers=headers)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.service import OTHER_SITE, Service
 from tests.web.browser import Browser, a_person, sees_only
-from tocsin.core.errors import NotFound
+from tocsin.db import tables
 from tocsin.identity.model import Role
 from tocsin.web import bridge
 
@@ -34,17 +34,24 @@ async def test_the_downloaded_bridge_has_the_address_and_a_key_that_works(servic
     assert sent.status_code == 202
 
 
+async def test_an_installation_without_the_bridge_says_so_and_makes_no_key(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for place in ("_BESIDE", "_SOURCE"):
+        monkeypatch.setattr(bridge, place, tmp_path / "not-there")
+    marta = await log_in(service)
+    await marta.get("/welcome?step=whmcs")
+    before = service.world.count(tables.api_keys)
+    await marta.post("/welcome/bridge", csrf=marta.csrf, site="main")
+    assert marta.page.status_code == 404
+    assert "lacks the bridge" in marta.page.text
+    assert service.world.count(tables.api_keys) == before
+
+
 def test_a_quote_in_an_address_stays_in_its_text() -> None:
-    with ZipFile(io.BytesIO(bridge.archive("https://o'neill.example/\\", "key"))) as file:
+    with ZipFile(io.BytesIO(bridge.archive(bridge.find(), "https://o'neill.example/\\", "key"))) as file:
         brought = file.read("modules/addons/tocsin/brought.php").decode()
     assert "'https://o\\'neill.example/\\\\'" in brought
-
-
-def test_an_installation_without_the_bridge_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bridge, "_BESIDE", tmp_path / "none")
-    monkeypatch.setattr(bridge, "_SOURCE", tmp_path / "none")
-    with pytest.raises(NotFound, match="lacks the bridge"):
-        bridge.archive("https://tocsin.example", "key")
 
 
 async def log_in(service: Service, role: Role = Role.ADMIN) -> Browser:
