@@ -47,7 +47,7 @@ class Balance(HTMLParser):
 
 
 def test_a_downloaded_add_on_brings_its_address_and_key_along_once(whmcs: Whmcs) -> None:
-    with ZipFile(io.BytesIO(bridge.archive("https://tocsin.example", "a key"))) as file:
+    with ZipFile(io.BytesIO(bridge.archive(bridge.find(), "https://tocsin.example", "a key"))) as file:
         file.extractall(whmcs.root)
     whmcs.load = "modules/addons/tocsin/hooks.php"
     [answer] = whmcs.page(ADDON, ACTIVATE)["called"]
