@@ -12,7 +12,7 @@
 const LIB = __DIR__ . '/modules/addons/tocsin/lib/';
 
 /** The settings page belongs to the add-on only; the loader is not needed in a single file. */
-const NOT_IN_SINGLE_FILE = ['autoload.php', 'AdminPage.php', 'AdminActions.php', 'Queue.php', 'SettingsTable.php'];
+const NOT_IN_SINGLE_FILE = ['autoload.php', 'AdminPage.php', 'AdminActions.php', 'Brought.php', 'Queue.php', 'SettingsTable.php'];
 
 function hook_table(array $contract): string
 {

@@ -56,6 +56,35 @@ def test_a_downloaded_add_on_brings_its_address_and_key_along_once(whmcs: Whmcs)
     kept = json.loads((whmcs.folder / "config.json").read_text())
     assert (kept["server_url"], kept["api_key"]) == ("https://tocsin.example", "a key")
     assert not (whmcs.root / "modules/addons/tocsin/brought.php").exists()
+    assert "brought.php" not in answer["description"]
+
+
+def test_what_a_download_brought_is_taken_once_even_if_the_file_stays(whmcs: Whmcs, tocsin: TocsinStandIn) -> None:
+    whmcs.install_addon()
+    brought = whmcs.root / "modules/addons/tocsin/brought.php"
+    brought.write_text("<?php return ['server_url' => 'https://first.example', 'api_key' => 'first'];\n")
+    (whmcs.root / "stubborn.php").write_text("<?php namespace Tocsin\\Bridge; function unlink($path) { return false; }\n")
+    stubborn = {"load": "stubborn.php"}
+
+    def activate() -> tuple[str, dict[str, str]]:
+        [answer] = whmcs.page(stubborn, ADDON, ACTIVATE)["called"]
+        return answer["description"], json.loads((whmcs.folder / "config.json").read_text())
+
+    told, kept = activate()
+    assert told.startswith("Server address and API key came with the download. Now open Addons > Tocsin and test the connection. The file ")
+    assert told.endswith("brought.php holds a key, and the web server may not delete it. It is not needed any more: delete it yourself.")
+    page = whmcs.page(stubborn, ADDON, saved(tocsin), PAGE)["page"]
+    assert "brought.php holds a key, and the web server may not delete it." in page
+    told, kept = activate()
+    assert told.startswith("Now open Addons > Tocsin and test the connection. The file ")
+    assert (kept["server_url"], kept["api_key"]) == (tocsin.url, KEY), "what was chosen later stays"
+    brought.write_text("<?php return ['server_url' => 'https://second.example', 'api_key' => 'second'];\n")
+    assert "holds an address and a key that are not used yet" in whmcs.page(stubborn, ADDON, PAGE)["page"]
+    told, kept = activate()
+    assert (kept["server_url"], kept["api_key"]) == ("https://second.example", "second"), "another download brings another key"
+    brought.write_text("<?php return ['server_url' => 'https://thi")
+    told, kept = activate()
+    assert kept["api_key"] == "second", "half a file brings nothing"
 
 
 def test_whmcs_learns_the_add_ons_name_and_version(admin: Whmcs) -> None:

@@ -13,6 +13,7 @@ require_once __DIR__ . '/lib/autoload.php';
 use Tocsin\Bridge\AdminActions;
 use Tocsin\Bridge\AdminPage;
 use Tocsin\Bridge\Bridge;
+use Tocsin\Bridge\Brought;
 use Tocsin\Bridge\Places;
 use Tocsin\Bridge\Settings;
 
@@ -35,23 +36,15 @@ function tocsin_config(): array
 
 function tocsin_activate(): array
 {
-    $brought = tocsin_brought();
     try {
-        Settings::save(tocsin_root(), $brought + Settings::saved(tocsin_root()));
-        @unlink(__DIR__ . '/brought.php'); // it holds a key, and is taken once
+        $brought = new Brought(__DIR__);
+        $told = $brought->takeOver(tocsin_root()) ? 'Server address and API key came with the download. ' : '';
+        $next = Settings::load(tocsin_root())->isComplete() ? 'test the connection' : 'enter the server address and the API key';
+        $told .= "Now open Addons > Tocsin and $next. " . $brought->warning(tocsin_root());
+        return ['status' => 'success', 'description' => rtrim($told)];
     } catch (\Throwable $fault) {
         return ['status' => 'error', 'description' => $fault->getMessage()];
     }
-    return ['status' => 'success', 'description' => $brought === []
-        ? 'Now open Addons > Tocsin and enter the server address and the API key.'
-        : 'Server address and API key came with the download. Now open Addons > Tocsin and test the connection.'];
-}
-
-/** Where Tocsin is and the key for it, if this add-on was downloaded there. */
-function tocsin_brought(): array
-{
-    $values = is_file(__DIR__ . '/brought.php') ? include __DIR__ . '/brought.php' : [];
-    return array_intersect_key((array) $values, ['server_url' => '', 'api_key' => '']);
 }
 
 function tocsin_deactivate(): array
@@ -71,5 +64,9 @@ function tocsin_output(array $vars): void
 {
     $isPost = ($_SERVER['REQUEST_METHOD'] ?? '') === 'POST';
     $notices = $isPost ? (new AdminActions(tocsin_root()))->perform($_POST) : [];
+    $warning = (new Brought(__DIR__))->warning(tocsin_root());
+    if ($warning !== '') {
+        $notices[] = ['warning', $warning];
+    }
     echo (new AdminPage(tocsin_root(), $vars['modulelink'] ?? 'addonmodules.php?module=tocsin'))->html($notices);
 }

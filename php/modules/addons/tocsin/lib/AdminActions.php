@@ -77,6 +77,7 @@ final class AdminActions
             'max_bytes' => (int) $text('max_megabytes') * 1000000 ?: Settings::DEFAULTS['max_bytes'],
             'flush_seconds' => (int) $text('flush_seconds') ?: Settings::DEFAULTS['flush_seconds'],
             'ca_file' => $text('ca_file'),
+            Brought::MARK => $earlier[Brought::MARK] ?? '',
         ];
     }
 
@@ -101,7 +102,7 @@ final class AdminActions
     }
 
     /** New settings deserve a new attempt at once, and old faults are no news any more. */
-    private static function startAfresh(Folder $folder): void
+    public static function startAfresh(Folder $folder): void
     {
         Faults::forget($folder);
         $state = FlushState::load($folder);

@@ -30,7 +30,7 @@ final class SettingsTable
         }
         $values = [];
         foreach (Capsule::table('tbladdonmodules')->where(['module' => self::MODULE])->get() as $row) {
-            if (array_key_exists($row->setting, Settings::DEFAULTS)) {
+            if (array_key_exists($row->setting, Settings::DEFAULTS + [Brought::MARK => ''])) {
                 $values[$row->setting] = self::decoded($row->setting, $row->value);
             }
         }
