@@ -42,6 +42,17 @@ async def test_every_call_is_described_in_sentences_with_its_parameters_and_refu
             assert all(one["description"] for one in in_path), name
 
 
+async def test_the_header_that_agents_send_stands_where_it_is_read(sqlite_service: Service) -> None:
+    document = (await sqlite_service.nobody.ask("GET", "/api/openapi.json")).json()
+    found = {
+        path: one["required"]
+        for path, methods in document["paths"].items()
+        for one in methods.get("post", {}).get("parameters", ())
+        if one["name"] == "X-Tocsin-Agent" and one["in"] == "header"
+    }
+    assert found == {"/api/v1/agents/checks": True, "/api/v1/metrics": False}
+
+
 async def test_nothing_is_referred_to_that_is_not_there_and_nothing_lies_there_unused(sqlite_service: Service) -> None:
     answer = await sqlite_service.nobody.ask("GET", "/api/openapi.json")
     used = set(re.findall(r'"#/components/schemas/([^"]+)"', answer.text))

@@ -183,7 +183,7 @@ class HistoryApi(Controller):
     path = "/metrics"
     tags = ("Metrics",)
 
-    @post(status_code=202, request_max_body_size=MAX_BODY, opt={"reads": Samples})
+    @post(status_code=202, request_max_body_size=MAX_BODY, opt={"reads": Samples, "card": False})
     async def send_samples(self, server: TheServer, caller: TheCaller, request: AnyRequest) -> SamplesTaken:
         """Takes samples, and answers once they are stored.
 

@@ -165,7 +165,7 @@ class AgentsApi(Controller):
         made = AgentTokenOut(token.id, secret, site.slug, to_text(token.expires_at))
         return Response(made, headers={"Cache-Control": "no-store"})
 
-    @post("/checks", status_code=200, request_max_body_size=MAX_FOUND, opt={"reads": Found})
+    @post("/checks", status_code=200, request_max_body_size=MAX_FOUND, opt={"reads": Found, "card": True})
     async def exchange_checks(self, request: AnyRequest, server: TheServer, caller: TheCaller) -> Work:
         """Takes what an agent has found for checks that name its host as a location, and answers what it is to look at next.
 

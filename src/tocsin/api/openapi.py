@@ -13,6 +13,8 @@ from tocsin import __version__
 from tocsin.api.intake import Accepted
 from tocsin.api.problems import CONTENT_TYPE, Problem
 from tocsin.events.model import MAX_ARRAY, MAX_LINES, EventInput
+from tocsin.hosts.model import MAX_CARD, Card
+from tocsin.hosts.rules import HEADER as AGENT_HEADER
 from tocsin.identity import permissions
 from tocsin.identity.model import Permission
 from tocsin.identity.permissions import Row
@@ -165,7 +167,11 @@ def _operation(
         "tags": list(handler.resolve_tags()) if hasattr(handler, "resolve_tags") else sorted(handler.tags or ()),
         "summary": summary,
         "description": "\n\n".join([*([_dedent(more)] if more.strip() else []), _who(row)]),
-        "parameters": [*_path_parameters(path), *_query_parameters(schemas.get(_shape(handler, "asked")), components)],
+        "parameters": [
+            *_path_parameters(path),
+            *_query_parameters(schemas.get(_shape(handler, "asked")), components),
+            *_header_parameters(handler),
+        ],
         "responses": _responses(path, handler, schemas, row),
         "security": ([{}, {"key": []}] if handler.opt.get("details") else [])
         if is_open
@@ -238,6 +244,16 @@ def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     parameter = {"name": name, "in": "query", "required": False, "schema": plain}
     description = plain.pop("description", None)
     return {**parameter, "description": description} if description else parameter
+
+
+def _header_parameters(handler: HTTPRouteHandler) -> list[dict[str, Any]]:
+    """An agent's card where a handler reads one: ``card`` says whether it must be there."""
+    if "card" not in handler.opt:
+        return []
+    fields = ", ".join(f"`{field.name}`" for field in msgspec.structs.fields(Card))
+    described = f"A header: which agent sends, in JSON ({fields}); `at` is its own clock in milliseconds."
+    schema = {"type": "string", "maxLength": MAX_CARD, "contentMediaType": "application/json"}
+    return [{"name": AGENT_HEADER, "in": "header", "required": handler.opt["card"], "description": described, "schema": schema}]
 
 
 def _responses(path: str, handler: HTTPRouteHandler, schemas: Mapping[Any, Any], row: Row) -> dict[str, Any]:
