@@ -5,18 +5,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tocsin.core.errors import NotFound
-
-_BESIDE = Path(__file__).parents[1] / "tocsin_agent.py"  # where an installation has it
-_SOURCE = Path(__file__).parents[3] / "agent" / "tocsin_agent.py"
+from tocsin import shipped
 
 
 def file() -> Path:
     """The agent's one file. Raises `NotFound` if this installation lacks it."""
-    for path in (_BESIDE, _SOURCE):
-        if path.is_file():
-            return path
-    raise NotFound("this installation lacks the agent's file, tocsin_agent.py; it comes with the source")
+    return shipped.place("tocsin_agent.py", "agent/tocsin_agent.py", "the agent's file")
 
 
 def run(words: Sequence[str]) -> None:

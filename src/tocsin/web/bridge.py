@@ -4,20 +4,15 @@ import io
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from tocsin.core.errors import NotFound
+from tocsin import shipped
 
 PLACE = "modules/addons/tocsin"  # in the folder of WHMCS
 BROUGHT = "brought.php"  # what the add-on takes over once, when it is activated
-_BESIDE = Path(__file__).parents[1] / "bridge"  # where an installation has it
-_SOURCE = Path(__file__).parents[3] / "php" / PLACE
 
 
 def find() -> Path:
     """The folder with the bridge's files. Raises `NotFound` if this installation lacks it."""
-    for folder in (_BESIDE, _SOURCE):
-        if folder.is_dir():
-            return folder
-    raise NotFound("this installation lacks the bridge's files; they come with the source, in php/modules/addons/tocsin")
+    return shipped.place("bridge", f"php/{PLACE}", "the bridge's files")
 
 
 def archive(folder: Path, server_url: str, key: str) -> bytes:

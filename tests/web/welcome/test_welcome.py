@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.service import OTHER_SITE, Service
 from tests.web.browser import Browser, a_person, sees_only
+from tocsin import shipped
 from tocsin.db import tables
 from tocsin.identity.model import Role
 from tocsin.web import bridge
@@ -37,8 +38,7 @@ async def test_the_downloaded_bridge_has_the_address_and_a_key_that_works(servic
 async def test_an_installation_without_the_bridge_says_so_and_makes_no_key(
     service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for place in ("_BESIDE", "_SOURCE"):
-        monkeypatch.setattr(bridge, place, tmp_path / "not-there")
+    monkeypatch.setattr(shipped, "_PACKAGE", tmp_path / "src/tocsin")
     marta = await log_in(service)
     await marta.get("/welcome?step=whmcs")
     before = service.world.count(tables.api_keys)
