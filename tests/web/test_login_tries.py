@@ -34,8 +34,8 @@ async def test_after_five_wrong_passwords_an_account_rests_whether_it_exists_or_
         (401, "That email and password do not fit together. Three tries left before a pause of one minute."),
         (401, "That email and password do not fit together. Two tries left before a pause of one minute."),
         (401, "That email and password do not fit together. One try left before a pause of one minute."),
-        (401, "That email and password do not fit together. The next try is possible in 1 min."),
-        (429, "Too many tries failed. The next one is possible in 1 min."),
+        (401, "That email and password do not fit together. The next try is possible in 1\u00a0min."),
+        (429, "Too many tries failed. The next one is possible in 1\u00a0min."),
     ]
     assert browser.page.headers["retry-after"] == "60"
     await browser.log_in(email)

@@ -11,7 +11,6 @@ from msgspec import Meta
 from tocsin.bootstrap import Server
 from tocsin.core.clock import MINUTE
 from tocsin.core.errors import NotAllowed, NotAuthenticated
-from tocsin.core.times import in_words
 from tocsin.identity import people, store
 from tocsin.identity.login import TICKET_LASTS, HalfIn, Knocker, NotIn, Refused
 from tocsin.identity.rules import is_own_page
@@ -19,6 +18,7 @@ from tocsin.identity.sessions import NewSession
 from tocsin.web.access import AnyRequest, address_of, drop, form, go, keep, local_path
 from tocsin.web.pages import page
 from tocsin.web.start import TheServer
+from tocsin.web.times import in_words
 from tocsin.web.viewer import TheViewer
 
 NUMBERS = ("no", "one", "two", "three", "four")

@@ -9,10 +9,11 @@ from tocsin.alerts.model import Action, Alert, HistoryLine, Status
 from tocsin.core.clock import DAY, SECOND
 from tocsin.core.severity import Severity
 from tocsin.core.text import counted, cut
-from tocsin.core.times import in_words, to_datetime
+from tocsin.core.times import to_datetime
 from tocsin.notify.render import clean, clean_line
 from tocsin.web.alerts.timeline import WAYS
 from tocsin.web.people import Name
+from tocsin.web.times import in_words
 
 MESSAGE_LIMIT = 1_200
 

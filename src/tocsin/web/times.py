@@ -1,12 +1,22 @@
 """Moments as a person reads them: in their own zone, short today and longer before."""
 
+import re
 from datetime import date, datetime, tzinfo
 from functools import lru_cache
 
 import msgspec
 
+from tocsin.core import times
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
-from tocsin.core.times import from_datetime, in_words, to_datetime, to_text
+from tocsin.core.times import from_datetime, to_datetime, to_text
+
+
+def in_words(ms: int) -> str:
+    """A length of time as `core.times` says it; no line ends between a number and its unit."""
+    return _BEFORE_A_UNIT.sub("\N{NO-BREAK SPACE}", times.in_words(ms))
+
+
+_BEFORE_A_UNIT = re.compile(r"(?<=\d) ")
 
 
 class Times(msgspec.Struct, frozen=True):

@@ -66,15 +66,15 @@ def test_messages_of_one_moment_are_one_step() -> None:
         "Raised as high",
     ]
     assert [(one.way, one.whom, one.word, one.more) for one in steps[1].told] == [
-        ("Push", "Marta", "Sent", "in 2 s"),
-        ("Email", "Jonas", "Sent", "in 2 s"),
+        ("Push", "Marta", "Sent", "in 2\u00a0s"),
+        ("Email", "Jonas", "Sent", "in 2\u00a0s"),
     ]
 
 
 @pytest.mark.parametrize(
     ("message", "state", "word", "more"),
     [
-        (sent("delivered"), "up", "Delivered", "in 2 s"),
+        (sent("delivered"), "up", "Delivered", "in 2\u00a0s"),
         (sent("failed", error="mailbox full", attempts=3), "down", "Failed", "mailbox full, tried 3 times"),
         (sent("unknown", maybe_repeated=True), "unknown", "Not sure", "perhaps twice"),
         (sent("cancelled", error="it was acknowledged"), "paused", "Not sent", "it was acknowledged"),

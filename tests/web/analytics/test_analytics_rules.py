@@ -18,8 +18,8 @@ def test_less_is_better_of_all_that_is_counted() -> None:
     said = [(one.value, one.beside, one.mood) for one in rules.figures(some(10, 2, 30), some(20, 2, 20))]
     assert said == [
         ("10", "50% fewer than before (20)", "better"),
-        ("30 min", "50% longer than before (20 min)", "worse"),
-        ("30 min", "50% longer than before (20 min)", "worse"),
+        ("30\u00a0min", "50% longer than before (20\u00a0min)", "worse"),
+        ("30\u00a0min", "50% longer than before (20\u00a0min)", "worse"),
         ("20%", "100% more than before (10%)", "worse"),
     ]
 
@@ -30,7 +30,7 @@ def test_a_small_change_is_none() -> None:
 
 def test_what_cannot_be_measured_or_compared_is_said() -> None:
     assert [one.value for one in rules.figures(some(), some())] == ["0", "none", "none", "none"]
-    assert rules.figures(some(), some(minutes=5))[1].beside == "before: 5 min"
+    assert rules.figures(some(), some(minutes=5))[1].beside == "before: 5\u00a0min"
     assert rules.figures(some(3, minutes=5), some())[1].beside == "nothing before to compare with"
 
 

@@ -37,9 +37,9 @@ def test_a_stretch_that_ends_at_the_edge_of_a_cell_does_not_colour_the_next() ->
 
 
 def test_the_bars_say_in_words_what_they_show() -> None:
-    assert rules.bar([span(Status.UP, 0)], NOW - HOUR, NOW, 6).says == "6 cells of 10 min: up throughout"
+    assert rules.bar([span(Status.UP, 0)], NOW - HOUR, NOW, 6).says == "6 cells of 10\u00a0min: up throughout"
     half = rules.bar([span(Status.UP, 0, NOW - 30 * MINUTE), span(Status.DOWN, NOW - 30 * MINUTE)], NOW - HOUR, NOW, 6)
-    assert half.says == "6 cells of 10 min: down in 3"
+    assert half.says == "6 cells of 10\u00a0min: down in 3"
 
 
 @pytest.mark.parametrize("kind", rules.kinds())

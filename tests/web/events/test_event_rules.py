@@ -32,8 +32,8 @@ def test_every_bar_of_the_time_is_there_once_and_nothing_is_counted_twice(
 
 def test_the_chart_in_words() -> None:
     drawn = rules.volume({NOW: (1_200, 40), NOW + HOUR: (4, 1)}, NOW, NOW + DAY, HOUR)
-    assert rules.volume_says(drawn) == "1,204 events, 41 of them problems; at most 1,200 in 1 h."
-    assert rules.volume_says(rules.volume({NOW: (1, 0)}, NOW, NOW + HOUR, HOUR)) == "1 event, no problem among them; at most 1 in 1 h."
+    assert rules.volume_says(drawn) == "1,204 events, 41 of them problems; at most 1,200 in 1\u00a0h."
+    assert rules.volume_says(rules.volume({NOW: (1, 0)}, NOW, NOW + HOUR, HOUR)) == "1 event, no problem among them; at most 1 in 1\u00a0h."
     assert rules.volume_says(rules.volume({}, NOW, NOW + DAY, HOUR)) == "Nothing came in this time."
 
 
@@ -51,7 +51,7 @@ def test_gaps_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("skew", "words"), [(None, "not known"), (900, "right"), (12 * SECOND, "12 s ahead"), (-3 * MINUTE, "3 min behind")]
+    ("skew", "words"), [(None, "not known"), (900, "right"), (12 * SECOND, "12\u00a0s ahead"), (-3 * MINUTE, "3\u00a0min behind")]
 )
 def test_clocks_in_words(skew: int | None, words: str) -> None:
     assert rules.skew_says(skew) == words

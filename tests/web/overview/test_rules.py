@@ -40,7 +40,7 @@ def test_nothing_ever_came() -> None:
 def test_all_quiet_names_who_watches_and_for_how_long_it_has_been_quiet() -> None:
     front = said(watch="Marta", quiet_since=NOW - 41 * HOUR)
     assert front.rest == "All quiet. Marta is on watch."
-    assert front.deck == "No open alert for 41 hours. Three sites; the last event came 4 s ago."
+    assert front.deck == "No open alert for 41 hours. Three sites; the last event came 4\u00a0s ago."
 
 
 def test_all_quiet_without_a_schedule_and_with_something_snoozed() -> None:
@@ -62,7 +62,7 @@ def test_the_worst_alert_is_the_sentence_and_its_owner_is_named() -> None:
     )
     front = said(open_group(5, status="acknowledged"), open_group(3, 4), worst=worst)
     assert (front.bad, front.rest) == ("srv-12 is down.", "Marta has it.")
-    assert front.kicker == "Critical since 23:46, for 14 min"
+    assert front.kicker == "Critical since 23:46, for 14\u00a0min"
     assert front.deck == "Four other alerts need an owner."
     assert front.figures[0] == rules.Figure("4", "without an owner")
 
@@ -161,7 +161,7 @@ def test_who_is_on_watch_and_who_follows() -> None:
     plans = [("Night", shifts(("u-marta", -HOUR, 8 * HOUR), ("u-jonas", 8 * HOUR, 16 * HOUR)))]
     now, later = rules.watchers(plans, name, clock, NOW)
     assert (now.name, now.says, now.when) == ("Marta Weiss", "now", "until 08:00")
-    assert (later.name, later.says, later.when) == ("Jonas Weber", "next, at 08:00", "in 8 h")
+    assert (later.name, later.says, later.when) == ("Jonas Weber", "next, at 08:00", "in 8\u00a0h")
     assert rules.on_watch(plans, name, NOW) == "Marta"
 
 

@@ -215,7 +215,7 @@ def test_a_rule_is_written_into_the_form_and_read_back_the_same() -> None:
         "Severity medium",
         "Policy Built-in policy",
         "Nobody is told for the first 90 seconds",
-        "Nobody is told before 3 events within 10 min",
+        "Nobody is told before 3 events within 10\u00a0min",
         "Title “{host} again”",
         "One alert for each {type}",
     )

@@ -71,7 +71,7 @@ def test_conditions_and_steps_are_told_as_their_pages_say_them() -> None:
     told = tell(an_entry("policy.made", "policy:1", None, fields), NAMES, WHEN)
     assert [one.after for one in told.changes] == [
         "host is srv-21, type begins with disk.",
-        "at once: who is on call, after 15 min: a team",
+        "at once: who is on call, after 15\u00a0min: a team",
     ]
 
 

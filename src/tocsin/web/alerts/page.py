@@ -13,7 +13,7 @@ from tocsin.api.fields import Name
 from tocsin.api.paging import cut_page, read_cursor
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.errors import InvalidInput
-from tocsin.core.times import from_datetime, in_words, to_text
+from tocsin.core.times import from_datetime, to_text
 from tocsin.db.writer import Tx
 from tocsin.identity import store as identity_store
 from tocsin.web import people, preferences
@@ -24,7 +24,7 @@ from tocsin.web.desk import Desk
 from tocsin.web.overview.rules import spelled
 from tocsin.web.pages import AnyRequest, screen
 from tocsin.web.start import TheServer
-from tocsin.web.times import Times
+from tocsin.web.times import Times, in_words
 from tocsin.web.viewer import TheViewer, zone_named
 
 TYPES = 20

@@ -8,7 +8,7 @@ from tocsin.alerts.model import Action, Alert, HistoryLine, Reason, Status
 from tocsin.core.clock import SECOND
 from tocsin.core.severity import Severity
 from tocsin.core.text import counted, cut, one_line
-from tocsin.core.times import in_words
+from tocsin.web.times import in_words
 
 Name = Callable[[str | None], str]
 SAME_MOMENT = 2 * SECOND

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tocsin.core.times import in_words
 from tocsin.reports.model import Figures
 from tocsin.reports.rules import change, percent
+from tocsin.web.times import in_words
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 SHADES = 5

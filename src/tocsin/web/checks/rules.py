@@ -12,8 +12,8 @@ from msgspec import inspect
 from tocsin.checks import votes
 from tocsin.checks.model import SERVER, Check, Definition, Finding, HttpTarget, Level, Span, Status, Target, Vote
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
-from tocsin.core.times import in_words
 from tocsin.web.groups import Fields, number, several, single
+from tocsin.web.times import in_words
 
 Range = Literal["1h", "24h", "30d", "90d"]
 

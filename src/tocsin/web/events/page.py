@@ -10,7 +10,7 @@ from tocsin.api.context import Given
 from tocsin.api.paging import read_cursor, write_cursor
 from tocsin.core.errors import NotFound
 from tocsin.core.ids import is_uuid
-from tocsin.core.times import from_datetime, in_words, to_text
+from tocsin.core.times import from_datetime, to_text
 from tocsin.events import counts, queries
 from tocsin.events.queries import StoredEvent
 from tocsin.notify.render import clean
@@ -20,6 +20,7 @@ from tocsin.web.events.asking import Asked, LogQuery
 from tocsin.web.events.rules import Volume
 from tocsin.web.pages import AnyRequest, chart_data, screen
 from tocsin.web.start import InPath, TheServer
+from tocsin.web.times import in_words
 from tocsin.web.viewer import TheViewer
 
 LOOKED_AT = 10_000  # events that one page looks through for what is wanted, and counts one by one where the counts kept do not say enough

@@ -6,8 +6,8 @@ import msgspec
 
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.text import counted
-from tocsin.core.times import in_words
 from tocsin.events.model import Gap
+from tocsin.web.times import in_words
 
 BUCKETS = 96
 WIDTHS = (5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY)

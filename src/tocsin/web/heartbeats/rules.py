@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from tocsin.core.clock import SECOND
-from tocsin.core.times import in_words
 from tocsin.heartbeats import rules
 from tocsin.heartbeats.model import Heartbeat, Kind, Ping, Schedule, Status
 from tocsin.web.groups import number
+from tocsin.web.times import in_words
 
 # How each status looks: the sign, and the words of a person.
 SIGNS = {

@@ -8,8 +8,8 @@ from tocsin.alerts.model import Action, Alert, Status
 from tocsin.core.clock import DAY, HOUR, MINUTE
 from tocsin.core.severity import Severity
 from tocsin.core.text import counted, cut, one_line
-from tocsin.core.times import in_words
 from tocsin.oncall.model import Shifts
+from tocsin.web.times import in_words
 
 CELL = 30 * MINUTE
 CELLS = DAY // CELL

@@ -6,13 +6,13 @@ import msgspec
 
 from tocsin.core.clock import SECOND
 from tocsin.core.errors import FieldError, InvalidInput
-from tocsin.core.times import in_words
 from tocsin.escalation.model import NAMED, EscalationPolicy, Step, Target, TargetKind
 from tocsin.escalation.rules import MAX_STEPS, MAX_TARGETS
 from tocsin.notify.plan import Done
 from tocsin.notify.reach import Directory, Promise
 from tocsin.web.alerts.timeline import WAYS
 from tocsin.web.groups import Fields, count, several, single, small
+from tocsin.web.times import in_words
 
 GROUPS = {
     TargetKind.ON_CALL: "Everybody on call",

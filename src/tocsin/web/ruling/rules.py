@@ -11,7 +11,6 @@ from tocsin.core.clock import SECOND
 from tocsin.core.errors import FieldError, InvalidInput
 from tocsin.core.severity import Severity
 from tocsin.core.text import counted
-from tocsin.core.times import in_words
 from tocsin.muting.matching import MAX_MATCHERS
 from tocsin.muting.model import ATTRIBUTE, Matcher, Op
 from tocsin.oncall.model import Restriction
@@ -20,6 +19,7 @@ from tocsin.ruling.rules import MAX_TIMES
 from tocsin.web.groups import Fields, count, single, small
 from tocsin.web.policies.rules import minutes_of, seconds_of
 from tocsin.web.quiet.rules import says
+from tocsin.web.times import in_words
 
 PLACES = 1  # empty conditions that the form has at least
 FIELDS = (

@@ -15,7 +15,6 @@ from tocsin.bootstrap import Server
 from tocsin.core.clock import SECOND
 from tocsin.core.errors import Conflict, InvalidInput
 from tocsin.core.text import sentence
-from tocsin.core.times import in_words
 from tocsin.db.writer import Tx
 from tocsin.identity import store
 from tocsin.identity.model import Viewer
@@ -28,6 +27,7 @@ from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, 
 from tocsin.web.devices import device
 from tocsin.web.pages import screen
 from tocsin.web.start import InPath, TheServer
+from tocsin.web.times import in_words
 from tocsin.web.viewer import TheViewer
 
 KINDS = {

@@ -10,7 +10,6 @@ from msgspec import Meta
 from tocsin.audit.model import Who
 from tocsin.bootstrap import Server
 from tocsin.core.errors import Conflict, InvalidInput
-from tocsin.core.times import in_words
 from tocsin.db.writer import Tx
 from tocsin.identity import logins, people, rules, store
 from tocsin.identity.model import PassKind, Role, User, Viewer
@@ -19,6 +18,7 @@ from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, 
 from tocsin.web.pages import screen
 from tocsin.web.settings.zones import zones
 from tocsin.web.start import InPath, TheServer
+from tocsin.web.times import in_words
 from tocsin.web.viewer import TheViewer
 
 DONE = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tocsin.core.clock import SECOND
-from tocsin.core.times import in_words
+from tocsin.web.times import in_words
 
 FEW = 4
 STATES = {"ok": "up", "degraded": "degraded", "down": "down"}

@@ -9,10 +9,11 @@ import msgspec
 
 from tocsin.audit.model import Entry
 from tocsin.core.clock import SECOND
-from tocsin.core.times import from_datetime, in_words
+from tocsin.core.times import from_datetime
 from tocsin.web.devices import device
 from tocsin.web.people import Name
 from tocsin.web.quiet.rules import SAYS
+from tocsin.web.times import in_words
 
 VERBS: Mapping[str, str] = {
     "login": "signed in",

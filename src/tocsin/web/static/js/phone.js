@@ -19,7 +19,7 @@ export function sayStale() {
   const words = document.createElement("span");
   const minutes = Math.max(1, Math.round((Date.now() - from) / 60000));
   const at = new Date(from).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  words.textContent = `You are offline. This is what was known at ${at}, ${minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`} ago. Buttons work again with the connection.`;
+  words.textContent = `You are offline. This is what was known at ${at}, ${minutes < 120 ? `${minutes}\u00a0min` : `${Math.round(minutes / 60)}\u00a0h`} ago. Buttons work again with the connection.`;
   banner.append(words);
   main.prepend(banner);
   addEventListener("online", () => location.reload(), { once: true });
