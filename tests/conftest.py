@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings as hypothesis_settings
 
 from tests import cluster
 from tests.fakes import FakeClock
+from tests.spares import Spares
 from tests.standins.beside import Beside
 from tests.world import World
 from tocsin.db import schema
@@ -137,8 +138,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 class Databases:
     """Makes empty databases by copying one that was migrated once."""
 
-    def __init__(self, folder: Path, owner: int) -> None:
-        self._folder, self._owner = folder, owner
+    def __init__(self, folder: Path, owner: int, spares: Spares) -> None:
+        self._folder, self._owner, self._spares = folder, owner, spares
         self._template = folder / "template.db"
         self._washed: list[str] = []
         self._schema = ""
@@ -176,16 +177,16 @@ class Databases:
                 _migrate(f"{server}/template_tocsin")
                 marker.touch()
         url = self._create("template_tocsin")
-        with psycopg.connect(url, autocommit=True) as connection:
+        with self._spares.open(url) as connection:
             self._schema = _schema_of(connection)
         return url
 
     def give_back(self, url: str) -> None:
         """Empties a database of `postgresql` for the next test, which costs a tenth of a new one; drops it if its schema was changed."""
-        with psycopg.connect(url, autocommit=True) as connection:
+        with self._spares.open(url) as connection:
             intact = _schema_of(connection) == self._schema
             if intact:
-                _wash(connection)
+                _wash(connection, self._spares.processes(url))
         if intact:
             self._washed.append(url)
         else:
@@ -203,6 +204,7 @@ class Databases:
 
     def drop(self, url: str) -> None:
         """Removes a database of `postgresql`."""
+        self._spares.forget(url)
         server, _, name = url.rpartition("/")
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -224,11 +226,10 @@ def _schema_of(connection: psycopg.Connection[Any]) -> str:
     return str(found)
 
 
-def _wash(connection: psycopg.Connection[Any]) -> None:
-    """Ends what a test left open, and takes out every row."""
-    connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
+def _wash(connection: psycopg.Connection[Any], kept: list[int]) -> None:
+    """Ends what a test left open, but for these processes, and takes out every row."""
+    others = "datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL(%s)"
+    connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}", (kept,))
     names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'").fetchall()
     deletes = "".join(f"DELETE FROM {name}{' WHERE name <> ' + repr('schema_oldest') if name == 'settings' else ''};" for (name,) in names)
     connection.execute(f"SET session_replication_role = replica; {deletes} SET session_replication_role = DEFAULT")
@@ -252,8 +253,15 @@ def beside() -> Iterator[Beside]:
     beside.close()
 
 
+@pytest.fixture(scope="session")
+def spares() -> Iterator[Spares]:
+    spares = Spares()
+    yield spares
+    spares.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_once() -> Iterator[None]:
+def _compiled_once(spares: Spares) -> Iterator[None]:
     """All engines of this process share what one of them has compiled: a third of the CPU that a `World` and a few requests need.
 
     The program makes two engines and keeps them; the tests make thousands, and each would compile every statement anew.
@@ -270,6 +278,8 @@ def _compiled_once() -> Iterator[None]:
                 return make(url, **options)
             kin[kind] = first
         engine = make(url, **options)
+        if kind != "sqlite":
+            sa.event.listen(engine, "do_connect", lambda _dialect, _record, _args, given: spares.connect(**given))
         vars(engine.dialect)["initialize"] = lambda _connection: None  # the first has asked
         engine.dialect, engine._compiled_cache = kin[kind].dialect, kin[kind]._compiled_cache
         return engine
@@ -286,9 +296,9 @@ def _plain_log() -> None:
 
 
 @pytest.fixture(scope="session")
-def databases(request: pytest.FixtureRequest) -> Databases:
+def databases(request: pytest.FixtureRequest, spares: Spares) -> Databases:
     owner = getattr(request.config, "workerinput", {}).get("tocsin_owner", os.getpid())
-    return Databases(request.config.stash[FOLDER], owner)
+    return Databases(request.config.stash[FOLDER], owner, spares)
 
 
 @pytest.fixture
@@ -301,6 +311,12 @@ def postgresql_url(databases: Databases) -> Iterator[str]:
     url = databases.postgresql()
     yield url
     databases.give_back(url)
+
+
+@pytest.fixture
+def own_connections(postgresql_url: str, spares: Spares) -> None:
+    """Each connection to the database is a new one, and none is kept: for tests that change what a new one finds, or spoil them."""
+    spares.forget(postgresql_url)
 
 
 @pytest.fixture(params=KINDS)

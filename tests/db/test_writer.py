@@ -294,6 +294,7 @@ async def test_a_database_file_that_was_taken_away_takes_no_more(sqlite_url: str
     database.close()
 
 
+@pytest.mark.usefixtures("own_connections")
 async def test_prepared_statements_that_a_pooler_loses_are_done_without(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     writer = Writer(database)
@@ -312,6 +313,7 @@ async def test_prepared_statements_that_a_pooler_loses_are_done_without(postgres
     database.close()
 
 
+@pytest.mark.usefixtures("own_connections")
 async def test_a_reader_whose_prepared_statement_was_lost_is_asked_to_try_again_and_then_succeeds(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     for _ in range(10):
@@ -322,6 +324,7 @@ async def test_a_reader_whose_prepared_statement_was_lost_is_asked_to_try_again_
     database.close()
 
 
+@pytest.mark.usefixtures("own_connections")
 async def test_a_server_that_was_made_read_only_is_named_and_works_again_when_it_is_not(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     writer = Writer(database)
