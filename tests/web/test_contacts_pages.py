@@ -11,6 +11,7 @@ from tocsin.core.clock import MINUTE
 from tocsin.identity.model import Role
 from tocsin.notify.codes import PAUSE
 from tocsin.notify.model import Outcome, Result
+from tocsin.web.settings.contacts import listening
 
 PAGE = "/settings/contacts"
 SUBSCRIPTION = (
@@ -88,6 +89,31 @@ async def test_what_goes_wrong_stands_on_the_page_with_what_was_typed(sqlite_ser
     await marta.post(f"{PAGE}/{contact}/verify", csrf=token, code=code_of(sqlite_service))
     await marta.post(f"{PAGE}/{contact}/test", csrf=token)
     assert "did not take the test message: the server does not answer." in marta.text
+
+
+@pytest.mark.claim("U7")
+async def test_a_phone_is_shown_what_to_listen_to(sqlite_service: Service) -> None:
+    object.__setattr__(sqlite_service.world.core.settings, "ntfy_server_url", "https://push.example.com/")  # it is frozen
+    marta = await marta_of(sqlite_service)
+    await marta.post(PAGE, csrf=marta.csrf, kind="ntfy", target=" ", label="Pocket")
+    await marta.get(PAGE)
+    topic = sqlite_service.world.ntfy.letters[-1].contact.target
+    assert re.fullmatch(r"whmcs-[a-z2-9]{16}", topic)
+    assert f'href="ntfy://push.example.com/{topic}"' in marta.page.text
+    assert f"Topic {topic} Server https://push.example.com" in marta.text
+    assert re.search(r'<svg [^>]*class="qr"', marta.page.text)
+    code = sqlite_service.world.ntfy.letters[-1].alert.title.split()[0]
+    await marta.post(f"{PAGE}/{contact_on(marta, topic)}/verify", csrf=marta.csrf, code=code)
+    await marta.get(PAGE)
+    assert topic in marta.text
+    assert "ntfy://" not in marta.page.text, "who has it need not be shown it again"
+
+
+def test_an_address_without_tls_says_so_to_the_app() -> None:
+    heard = listening("http://127.0.0.1:8080", "alerts-7f3k9q")
+    assert heard is not None
+    assert heard.link == "ntfy://127.0.0.1:8080/alerts-7f3k9q?secure=false"
+    assert listening(None, "alerts-7f3k9q") is None
 
 
 @pytest.mark.claim("N7")

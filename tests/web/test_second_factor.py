@@ -13,6 +13,7 @@ from tocsin.core.clock import HOUR, MINUTE, SECOND
 from tocsin.db import tables
 from tocsin.identity import totp
 from tocsin.identity.login import TICKET_LASTS
+from tocsin.web import qr
 
 
 class Phone:
@@ -223,7 +224,7 @@ def test_the_picture_holds_what_apps_read_and_no_style_of_its_own() -> None:
     address = totp.address(secret, "marta@example.com")
     assert address.startswith("otpauth://totp/Tocsin:marta%40example.com?")
     assert parse_qs(urlsplit(address).query)["secret"] == [secret]
-    picture = totp.picture(address)
+    picture = qr.picture(address)
     assert picture.startswith("<svg")
     assert "style" not in picture
     assert totp.spaced("ABCDEFGH") == "ABCD EFGH"

@@ -32,15 +32,6 @@ def address(secret: str, email: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=ISSUER)
 
 
-def picture(text: str) -> str:
-    """*text* as a QR code: an SVG element, dark on light in any scheme, without styles of its own."""
-    import segno  # noqa: PLC0415
-
-    return segno.make(text, error="m").svg_inline(
-        scale=4, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None, omitsize=True
-    )
-
-
 def spaced(secret: str) -> str:
     """The secret in groups of four, for typing."""
     return " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))

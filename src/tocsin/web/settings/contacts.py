@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -23,6 +25,7 @@ from tocsin.notify.contacts import read_directory
 from tocsin.notify.queries import Person as ContactRow
 from tocsin.notify.reach import Person, PersonRule, QuietHours, Urgency, person_promises
 from tocsin.notify.wishes import Wishes
+from tocsin.web import qr
 from tocsin.web.access import AnyRequest, NoFields, Problems, address_of, form, go, problems
 from tocsin.web.devices import device
 from tocsin.web.pages import screen
@@ -52,6 +55,7 @@ DONE = {
     "saved": "Saved.",
 }
 _CHOICE = re.compile(r"([0-9a-f-]{36}):([0-9]{1,6})")
+_EASY = "abcdefghjkmnpqrstuvwxyz23456789"  # what is read and typed without a doubt
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
@@ -101,6 +105,14 @@ class Urgent(msgspec.Struct, frozen=True):
     title: str
     said: str
     chosen: dict[str, int]
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """How a phone comes to hear a topic: the server that its app asks for, a link that says both, and the QR code of that."""
+
+    server: str
+    link: str
+    picture: str
 
 
 class OwnContactPages(Controller):
@@ -222,11 +234,10 @@ async def _add(request: AnyRequest, server: Server, viewer: Viewer, whose: Whose
     async def act(who: Who) -> str:
         nonlocal sent
         sent = await form(request, NewForm)
-        if not sent.target:
+        target = sent.target.strip() or (new_topic() if sent.kind == "ntfy" else "")
+        if not target:
             raise InvalidInput.of("target", "is missing")
-        made = await api.add(
-            server, who, whose.user_id, api.OwnNewContact(kind=sent.kind, target=sent.target.strip(), label=sent.label), verified=False
-        )
+        made = await api.add(server, who, whose.user_id, api.OwnNewContact(kind=sent.kind, target=target, label=sent.label), verified=False)
         if made.code is not None and not made.code.sent:
             raise Conflict(f"the contact is there, and its code could not be sent: {made.code.error}")
         return "code#contacts"
@@ -346,6 +357,21 @@ async def _done(
 # The page.
 
 
+def new_topic() -> str:
+    """The name of an ntfy topic that nobody guesses and a thumb can type."""
+    return "whmcs-" + "".join(secrets.choice(_EASY) for _ in range(16))
+
+
+def listening(server_url: str | None, topic: str) -> Listening | None:
+    """How the app comes to listen to *topic*; None without a server of ntfy."""
+    if not server_url:
+        return None
+    server = urlsplit(server_url)
+    plain = "?secure=false" if server.scheme == "http" else ""
+    link = f"ntfy://{server.netloc}/{topic}{plain}"
+    return Listening(server_url.rstrip("/"), link, qr.picture(link))
+
+
 def _page(
     request: AnyRequest,
     server: Server,
@@ -376,6 +402,7 @@ def _page(
         own=whose.user_id == viewer.user_id and whose.tab == "contacts",
         at=whose.path,
         contacts=contacts,
+        listening={one.id: listening(server.core.settings.ntfy_server_url, one.target) for one in contacts if _waits(one)},
         verified=[one for one in contacts if one.verified_at is not None],
         urgencies=_urgencies(person, wishes, contacts, now),
         wishes=wishes,
@@ -391,6 +418,11 @@ def _page(
         done=done,
         wrong=wrong or Problems(),
     )
+
+
+def _waits(one: ContactRow) -> bool:
+    """Whether a phone may still have to be told what to listen to."""
+    return one.kind == "ntfy" and one.verified_at is None
 
 
 def _push_key(server: Server) -> str:

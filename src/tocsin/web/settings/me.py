@@ -13,6 +13,7 @@ from tocsin.db.writer import Tx
 from tocsin.identity import logins, people, rules, store, totp
 from tocsin.identity.logins import Secrets
 from tocsin.identity.model import Contrast, Theme, Viewer
+from tocsin.web import qr
 from tocsin.web.access import AnyRequest, Problems, address_of, form, go, problems
 from tocsin.web.nav import SETTINGS
 from tocsin.web.pages import screen
@@ -250,7 +251,7 @@ def _secret_page(request: AnyRequest, server: Server, viewer: Viewer, error: str
         status=422 if error else 200,
         here="settings",
         tab="me",
-        picture=totp.picture(address),
+        picture=qr.picture(address),
         typed=totp.spaced(found.totp_secret),
         error=error,
     )
