@@ -4,6 +4,7 @@ import asyncio
 import gc
 import re
 from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import httptools
@@ -26,6 +27,11 @@ class Times:
     sent: dict[bytes, float] = field(default_factory=dict)
     answered: dict[bytes, float] = field(default_factory=dict)
     heard: dict[bytes, float] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Forgets all of them."""
+        for moments in (self.sent, self.answered, self.heard):
+            moments.clear()
 
     def answers_ms(self) -> list[float]:
         """From sending to the server's answer, for every event; infinite where none came."""
@@ -162,19 +168,23 @@ async def listen(times: Times, port: int) -> asyncio.Server:
     return await asyncio.get_running_loop().create_server(lambda: Sink(times), "127.0.0.1", port)
 
 
-async def exchange(target: Target, sink: asyncio.Server, times: Times, *, rate: float, count: int) -> None:
-    """A short warm-up, then *count* events at *rate*; *times* holds the latter when it ends."""
+async def exchange(target: Target, sink: asyncio.Server, times: Times, stages: Sequence[tuple[int, int]]) -> AsyncIterator[int]:
+    """A short warm-up, then one stage after another: a rate, and how many events; yields the rate when *times* holds them."""
     sender = Sender(target, times)
     await sender.open()
     await sender.send(WARM_UP, 50, 50)
     await sender.settle()
-    for moments in (times.sent, times.answered, times.heard):
-        moments.clear()
-    gc.collect()
-    gc.disable()
+    first = 0
     try:
-        await sender.send(0, count, rate)
-        await sender.settle()
+        for rate, count in stages:
+            times.clear()
+            gc.collect()
+            gc.disable()
+            await sender.send(first, count, rate)
+            await sender.settle()
+            gc.enable()
+            first += count
+            yield rate
     finally:
         gc.enable()
         sink.close()
