@@ -1,8 +1,9 @@
 """Reading what a request says, into frozen structs: every field that is wrong is named, nothing is guessed."""
 
 import re
+from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -118,11 +119,19 @@ def _is_union(hint: Any) -> bool:
 
 
 def _must(hint: Any) -> str:
-    if get_origin(hint) is Annotated:
-        for meta in get_args(hint)[1:]:
-            if isinstance(meta, msgspec.Meta) and meta.extra:
-                return str(meta.extra.get("must", ""))
-    return ""
+    """What is said of a value that does not fit: the shape's own words, or which values there are."""
+    plain, *metas = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    for meta in metas:
+        if isinstance(meta, msgspec.Meta) and meta.extra:
+            return str(meta.extra.get("must", ""))
+    choices = _choices(plain)
+    return f"be one of {', '.join(choices)}" if choices else ""
+
+
+def _choices(plain: Any) -> tuple[str, ...]:
+    if get_origin(plain) is Literal:
+        return tuple(map(str, get_args(plain)))
+    return tuple(plain) if isinstance(plain, type) and issubclass(plain, StrEnum) else ()
 
 
 def _unknown(name: str, fields: dict[str, _Field]) -> FieldError:

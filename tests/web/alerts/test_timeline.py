@@ -75,6 +75,7 @@ def test_messages_of_one_moment_are_one_step() -> None:
     ("message", "state", "word", "more"),
     [
         (sent("delivered"), "up", "Delivered", "in 2\u00a0s"),
+        (sent(sent_at=NOW + 999), "up", "Sent", "at once"),
         (sent("failed", error="mailbox full", attempts=3), "down", "Failed", "mailbox full, tried 3 times"),
         (sent("unknown", maybe_repeated=True), "unknown", "Not sure", "perhaps twice"),
         (sent("cancelled", error="it was acknowledged"), "paused", "Not sent", "it was acknowledged"),

@@ -82,7 +82,8 @@ def told(message: Sent) -> Told:
     state, word = _STATES.get(message.status, ("unknown", message.status.capitalize()))
     more: list[str] = []
     if message.sent_at is not None and message.status in ("sent", "delivered"):
-        more.append(f"in {in_words(message.sent_at - message.created_at)}")
+        took = message.sent_at - message.created_at
+        more.append("at once" if took < SECOND else f"in {in_words(took)}")
     if message.error and message.status != "sent":
         more.append(cut(one_line(message.error), 160))
     if message.attempts > 1:
