@@ -10,16 +10,19 @@ const plainIcon = icon?.href;
 let others = 1;
 let renewing = 0;
 let renewedAt = -Infinity;
+let slowness = 1; // by how much longer than a quick one the last renewal took
 let lostAt = 0;
 let lastKnown = now();
 
 const REST = 2000; // ms between two renewals while things change all the time: a new alert has its row at once anyway
+const QUICK = 300; // ms that a renewal takes at most where nobody has to wait
 const MOST_FRESH = 20; // such rows; the next renewal shows what is below
 
-// However many pages are open, all together ask for some thirty a second: the more listen, the longer each waits its turn.
+// However many pages are open, all together ask for some thirty a second: the more listen, the longer each waits its turn, and up to
+// five times longer while the server has so much to do that an answer takes its time.
 function renewSoon() {
   if (renewing) return;
-  const wait = Math.max(400, renewedAt + REST - performance.now()) + Math.random() * Math.min(60000, others * 60);
+  const wait = Math.max(400, renewedAt + REST - performance.now()) + Math.random() * Math.min(60000, others * 60) * slowness;
   renewing = setTimeout(() => {
     renewing = 0;
     if (document.hidden || busy()) return void (stale = true);
@@ -28,6 +31,11 @@ function renewSoon() {
   }, wait);
 }
 let stale = false;
+
+function timeRenewal(event) {
+  if (event.detail.requestConfig?.triggeringEvent?.type !== "tocsin:renew") return;
+  slowness = Math.min(5, Math.max(1, (performance.now() - renewedAt) / QUICK));
+}
 
 // Nothing is exchanged under somebody's hands.
 function busy() {
@@ -134,6 +142,7 @@ export function live() {
   stream.addEventListener("reload", () => renewSoon());
   stream.addEventListener("summary", (event) => summarize(event.detail));
   stream.addEventListener("state", (event) => show(event.detail));
+  document.body.addEventListener("htmx:afterRequest", timeRenewal);
   document.addEventListener("visibilitychange", settle);
   setInterval(() => {
     settle();
