@@ -448,7 +448,9 @@ async def test_a_title_of_two_hundred_faces_breaks_nothing(site: Site, somebody:
         page = await context.new_page()
         for path in ("/", "/alerts", "/events", f"/alerts/{site.service.world.alerts()[-1].id}"):
             await page.goto(path)
-            assert await looks.sideways(page) == 0, path
+            for size in (WIDE, NARROW):
+                await page.set_viewport_size(size)
+                assert await looks.sideways(page) == 0, (path, size)
             assert "hacked" not in await page.title()
     for number in range(len(titles)):
         await site.service.send(
