@@ -27,6 +27,7 @@ from tocsin.db.engine import Database
 
 KINDS = ("sqlite", "postgresql")
 FOLDER = pytest.StashKey[Path]()
+MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # noqa: S108 - only a folder of its own is made there
 _names = count()
 
 hypothesis_settings.register_profile(
@@ -52,12 +53,22 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
+def _is_roomy(folder: Path) -> bool:
+    """Whether tests find enough room in *folder*, and may run programs there."""
+    if not os.access(folder, os.W_OK):
+        return False
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize >= ROOM and not disk.f_flag & os.ST_NOEXEC
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """One folder for what all processes of this run share.
+    """One folder for what all processes of this run share, and all their files in memory, if the machine has room for them there.
 
     Until all tests are known nothing is thrown away: to look for garbage meanwhile would be half of that work.
     """
     gc.disable()
+    if "TMPDIR" not in os.environ and _is_roomy(MEMORY):
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
     shared = getattr(config, "workerinput", {}).get("tocsin_folder")
     config.stash[FOLDER] = Path(shared or tempfile.mkdtemp(prefix="tocsin-tests-"))
 
