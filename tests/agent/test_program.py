@@ -29,23 +29,12 @@ pytestmark = pytest.mark.claim("M1")
 
 def pythons() -> list[str]:
     """The oldest and the newest interpreter of this machine that it is made for, and our own."""
-    found = [
-        path
-        for folder in ("/usr/bin", "/usr/local/bin")
-        for path in Path(folder).glob("python3.[0-9]*")
-        if path.name[7:].replace(".", "").isdigit()
-    ]
+    found = [path for folder in ("/usr/bin", "/usr/local/bin") for path in Path(folder).glob("python3.[0-9]*")]
     found += (Path.home() / ".pyenv" / "versions").glob("3.*/bin/python")
-    versions = {_version(str(path)): str(path) for path in found}
-    fit = sorted(version for version in versions if version >= (3, 6))
-    return [*dict.fromkeys([versions[fit[0]], versions[fit[-1]]] if fit else []), sys.executable]
-
-
-def _version(python: str) -> tuple[int, ...]:
-    done = subprocess.run(
-        [python, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False, timeout=PATIENCE
-    )
-    return tuple(int(word) for word in done.stdout.split())
+    named = [(re.search(r"/(?:python)?3\.(\d+)(?:\.\d+)?(?:/bin/python)?$", str(path)), path) for path in found]
+    minors = {int(match[1]): str(path) for match, path in named if match}
+    fit = sorted(minor for minor in minors if minor >= 6)
+    return [*dict.fromkeys([minors[fit[0]], minors[fit[-1]]] if fit else []), sys.executable]
 
 
 def run(*words: str, python: str = sys.executable, **more: str) -> "subprocess.CompletedProcess[str]":
