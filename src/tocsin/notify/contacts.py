@@ -113,13 +113,15 @@ def read_quiet_hours(text: str | None) -> QuietHours | None:
 def follow_settings(tx: Tx, wanted: Sequence[tuple[str, str]], now: int) -> None:
     """Makes the contacts that come from the settings equal to *wanted* (kind, target): adds, enables, disables."""
     table = tables.contacts
+    # Earlier releases called them so, and said "Push to from the settings"; what they send to is a better name.
+    tx.sql.execute(table.update().where(table.c.origin == "settings", table.c.label == "from the settings").values(label=""))
     known = {(r.kind, r.target): r for r in tx.sql.execute(sa.select(table).where(table.c.origin == "settings"))}
     for kind, target in wanted:
         row = known.pop((kind, target), None)
         if row is None:
             tx.sql.execute(
                 table.insert().values(
-                    id=new_id(now), kind=kind, target=target, label="from the settings", origin="settings", created_at=now, verified_at=now
+                    id=new_id(now), kind=kind, target=target, label="", origin="settings", created_at=now, verified_at=now
                 )
             )
         elif row.disabled_at is not None:
