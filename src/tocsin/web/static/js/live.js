@@ -110,7 +110,7 @@ function summarize(said) {
   if (open && said.last_event_at) open.dateTime = new Date(said.last_event_at).toISOString();
 }
 
-function show(state) {
+export function show(state) {
   for (const sign of document.querySelectorAll("[data-live]")) {
     sign.classList.toggle("paused", state !== "live");
     sign.querySelector("[data-live-word]").textContent = state === "live" ? "Live" : "Not live";

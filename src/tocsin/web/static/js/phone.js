@@ -1,4 +1,5 @@
 // On a phone: pages that were seen are there without network, and an alert is taken with one stroke of the thumb.
+import { show } from "./live.js";
 import { announce } from "./say.js";
 
 const FAR = 96; // pixels that a stroke must go to count
@@ -13,7 +14,9 @@ export function sayStale() {
   const from = Number(document.documentElement.dataset.stale);
   const main = document.getElementById("main");
   if (!from || !main) return;
+  show("lost");
   const banner = document.createElement("p");
+  banner.id = "lost"; // nothing says it a second time
   banner.className = "banner is-3";
   banner.setAttribute("role", "status");
   const words = document.createElement("span");
