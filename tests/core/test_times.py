@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tocsin.core.clock import SystemClock
-from tocsin.core.times import from_datetime, in_words, to_datetime, to_text, to_text_or_none
+from tocsin.core.times import from_datetime, in_utc, in_words, to_datetime, to_text, to_text_or_none
 
 MOMENTS = st.integers(0, 253_402_300_799_999)  # to the end of the year 9999
 
@@ -56,3 +56,7 @@ def test_a_length_of_time_is_said_as_a_person_says_it(ms: int, words: str) -> No
 def test_the_clock_is_the_machines() -> None:
     before = datetime.now(UTC).timestamp()
     assert before * 1000 - 2 <= SystemClock().now() <= (before + 60) * 1000
+
+
+def test_a_moment_is_spelled_for_whoever_has_no_zone_here() -> None:
+    assert in_utc(1_767_431_100_999) == "09:05 UTC on 3 January 2026"

@@ -13,6 +13,7 @@ from tocsin.core.redact import redact
 from tocsin.db import tables
 from tocsin.identity import people
 from tocsin.identity.model import PassKind, Role
+from tocsin.notify import accounts
 from tocsin.notify.model import Outcome, Result
 
 BEN = {"email": "ben@example.com", "name": "Ben Okafor", "role": "responder"}
@@ -285,3 +286,8 @@ async def test_the_login_page_of_an_empty_installation_says_how_to_begin(sqlite_
 def test_no_token_stays_in_a_log() -> None:
     for page in ("invite", "reset"):
         assert redact(f"GET /{page}/{'a' * 43}?x=1") == f"GET /{page}/(hidden)?x=1"
+
+
+def test_a_mail_says_how_long_its_link_lasts_in_whole_minutes() -> None:
+    said = accounts.words(PassKind.INVITE, "alarm.example.com", "Marta")
+    assert "within 7 d." in accounts.compose(said, "Ben", "https://alarm.example.com/invite/x", 7 * DAY - 1_500).text

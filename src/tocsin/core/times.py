@@ -25,6 +25,12 @@ def from_datetime(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
+def in_utc(ms: int) -> str:
+    """A moment for whoever has no time zone here: ``09:05 UTC on 3 January 2026``."""
+    moment = to_datetime(ms)
+    return f"{moment:%H:%M} UTC on {moment.day} {moment:%B %Y}"
+
+
 def in_words(ms: int) -> str:
     """A length of time as a person says it: ``45 s``, ``12 min``, ``3 h 5 min``, ``2 d 4 h``."""
     seconds = max(0, ms) // 1000

@@ -12,7 +12,7 @@ import msgspec
 from tocsin.core.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.core.errors import Conflict, InvalidInput, NotAllowed, NotAuthenticated, NotFound
 from tocsin.core.text import one_line
-from tocsin.core.times import to_text
+from tocsin.core.times import in_utc, to_text
 from tocsin.core.zones import is_zone
 from tocsin.identity.model import ApiKey, Pass, PassKind, Role, Scope, Session, User
 
@@ -228,9 +228,9 @@ def check_pass(found: Pass | None, kind: PassKind, now: int) -> Pass:
     if found is None or found.kind is not kind:
         raise NotFound("this is not a link that Tocsin made, or a newer one has taken its place")
     if found.used_at is not None:
-        raise NotFound(f"this link was used at {to_text(found.used_at)}; each works once")
+        raise NotFound(f"this link was used at {in_utc(found.used_at)}; each works once")
     if now >= found.expires_at:
-        raise NotFound(f"this link ran out at {to_text(found.expires_at)}")
+        raise NotFound(f"this link ran out at {in_utc(found.expires_at)}")
     return found
 
 

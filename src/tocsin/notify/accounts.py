@@ -69,7 +69,7 @@ def words(kind: PassKind, host: str, inviter: str | None) -> Words:
 
 def compose(said: Words, name: str, link: str, lasts: int) -> Mail:
     """The mail with its link, which works once and for *lasts* milliseconds."""
-    values = {"said": said, "name": clean_line(name, 60), "link": link, "lasts": in_words(lasts)}
+    values = {"said": said, "name": clean_line(name, 60), "link": link, "lasts": in_words(-(-lasts // MINUTE) * MINUTE)}
     return Mail(said.subject, template("account.txt").render(values).strip() + "\n", template("account.html").render(values))
 
 
