@@ -35,8 +35,19 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ],
 )
 def test_a_value_that_is_none_of_a_few_is_told_which_there_are(field: str, message: str) -> None:
-    sent = f"{field}=%27;drop".encode()
-    for read, raw in ((read_query, sent), (read_form, sent), (read_body, msgspec.json.encode({field: 3}))):
+    sent = f"{field}=noon".encode()
+    for read, raw, more in (
+        (read_query, sent, ", not 'noon'"),
+        (read_form, sent, ", not 'noon'"),
+        (read_body, msgspec.json.encode({field: "noon"}), ", not 'noon'"),
+        (read_body, msgspec.json.encode({field: 3}), ""),
+    ):
         with pytest.raises(InvalidInput) as refused:
             read(raw, Asked)
-        assert [(error.field, error.message) for error in refused.value.errors] == [(field, message)]
+        assert [(error.field, error.message) for error in refused.value.errors] == [(field, message + more)]
+
+
+def test_of_a_long_value_the_beginning_is_told() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_query(b"light=" + b"x" * 5_000, Asked)
+    assert len(refused.value.errors[0].message) < 200

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tocsin.core.errors import FieldError, InvalidInput, UnknownFields
+from tocsin.core.text import cut
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -16,6 +17,8 @@ MAX_FIELDS = 100
 _UNKNOWN = "is not known here"
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PLACE = re.compile(r" - at `\$(.*)`$")
+_NOT_AMONG = re.compile(r"Invalid enum value (.+)", re.DOTALL)
+SHOWN = 60  # characters of a value that is not among those that a field may have
 
 
 class _Field(NamedTuple):
@@ -183,7 +186,10 @@ def _from_json(name: str, part: msgspec.Raw, field: _Field, errors: list[FieldEr
 def _misfit(name: str, error: Exception, field: _Field) -> FieldError:
     place = _PLACE.search(str(error))
     path = name + (place[1] if place else "")
-    return FieldError(path, f"must {field.must}" if field.must and path == name else _words(error))
+    if not field.must or path != name:
+        return FieldError(path, _words(error))
+    given = _NOT_AMONG.match(str(error))
+    return FieldError(path, f"must {field.must}" + (f", not {cut(given[1], SHOWN)}" if given else ""))
 
 
 def _words(error: Exception) -> str:
