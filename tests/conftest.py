@@ -92,6 +92,8 @@ LONG = {
     "tests/crash/": 15,
     "tests/api/made_up/": 20,
     "tests/agent/test_restarts.py": 8,
+    "tests/test_docs.py::test_every_command_of_the": 5,
+    "tests/test_docs.py::test_the_five_minutes": 4,
     "tests/cli/test_faults": 4,
     "tests/web/test_in_a_browser.py": 3,
     "tests/web/test_access_in_a_browser.py": 3,
