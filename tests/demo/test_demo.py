@@ -43,11 +43,11 @@ def settings_in(folder: Path) -> Settings:
     return load({"TOCSIN_DATA_DIR": str(folder), "TOCSIN_LISTEN": "127.0.0.1:8499"})
 
 
-def lived(folder: Path, seed: int = 7, days: int = 1) -> Core:
+def lived(folder: Path, seed: int = 7, days: int = 1, now: int = NOW) -> Core:
     """A company with a short past."""
-    clock = history.TimeMachine(NOW - days * DAY)
+    clock = history.TimeMachine(now - days * DAY)
     core = bootstrap.build_core(settings_in(folder), clock)
-    assert list(history.live_through(core, clock, NOW, seed, days)) == list(range(1, days + 1))
+    assert list(history.live_through(core, clock, now, seed, days)) == list(range(1, days + 1))
     return core
 
 
@@ -61,6 +61,11 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
 def alerts_of(core: Core) -> list[Alert]:
     with core.database.read() as connection:
         return [Alert(*row) for row in connection.execute(sa.select(tables.alerts).order_by(tables.alerts.c.number))]
+
+
+def test_it_can_be_made_just_after_midnight_when_nothing_was_measured_today(tmp_path: Path) -> None:
+    with closing(lived(tmp_path, now=NOW // DAY * DAY + SECOND)) as core:
+        assert alerts_of(core) != []
 
 
 def test_the_past_is_what_the_pipeline_would_have_written(company: Core) -> None:

@@ -189,6 +189,8 @@ def _smoothed(values: Figure, width: int) -> Figure:
 
 def took(usual: float, times: NDArray[np.int64], troubles: Sequence[Trouble], chance: np.random.Generator) -> Columns:
     """How long answers took at these *times* (ms): longer when there is much to do, and none while it was down."""
+    if not len(times):
+        return times, np.zeros(0)
     hours = np.arange(int(times[0]) // HOUR, int(times[-1]) // HOUR + 2) * HOUR
     busy = np.interp(times, hours + HOUR // 2, [busyness(int(at)) for at in hours])
     values = usual * (0.8 + 0.35 * busy) * chance.lognormal(0, 0.09, len(times))
