@@ -144,7 +144,7 @@ async def test_silence_is_broken_by_a_sign_of_life(sqlite_world: World, sqlite_h
     chunks = await sqlite_hub.listen(listener, None)
     assert b"retry:" in await anext(chunks)
     assert b": still here" in await anext(chunks)
-    await chunks.aclose()  # type: ignore[attr-defined]  # what iterates is a generator
+    await chunks.aclose()
 
 
 async def test_what_is_told_goes_past_the_task_that_waits_and_past_nothing_else(sqlite_world: World, sqlite_hub: Hub) -> None:
@@ -161,7 +161,7 @@ async def test_what_is_told_goes_past_the_task_that_waits_and_past_nothing_else(
     await anext(chunks)
     assert await anext(chunks) == b"1"
     assert past == []
-    following: asyncio.Task[bytes] = asyncio.create_task(anext(chunks))  # type: ignore[arg-type]  # it is a coroutine
+    following: asyncio.Task[bytes] = asyncio.create_task(anext(chunks))
     await asyncio.sleep(0)
     listener.put(b"2")
     assert past == [b"2"]
@@ -171,7 +171,7 @@ async def test_what_is_told_goes_past_the_task_that_waits_and_past_nothing_else(
     listener.put(b"4")  # and 3 is still on its way
     assert await following == b"34"
     assert past == [b"2"]
-    await chunks.aclose()  # type: ignore[attr-defined]  # what iterates is a generator
+    await chunks.aclose()
 
 
 async def test_who_may_no_longer_listen_is_let_go(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

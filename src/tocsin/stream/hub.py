@@ -8,7 +8,7 @@ to read everything anew.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +181,7 @@ class Hub:
 
     # --- listening
 
-    async def listen(self, listener: Listener, after: str | None) -> AsyncIterator[bytes]:
+    async def listen(self, listener: Listener, after: str | None) -> AsyncGenerator[bytes, None]:
         """What *listener* is sent, from the place *after* (``Last-Event-ID``) on; for ever. Raises `Unavailable` at once if full."""
         if self._ended or len(self._listeners) >= MAX_LISTENERS:
             raise Unavailable("so many listen already that no more can; ask again in a while")
@@ -195,7 +195,7 @@ class Hub:
             raise
         return self._chunks(listener, greeting)
 
-    async def _chunks(self, listener: Listener, greeting: bytes) -> AsyncIterator[bytes]:
+    async def _chunks(self, listener: Listener, greeting: bytes) -> AsyncGenerator[bytes, None]:
         try:
             yield greeting
             while (chunk := await listener.next()) is not None:
