@@ -1,13 +1,10 @@
 """From the POST of an event to the push about it: Tocsin through its ntfy channel beside Alertmanager through its webhook."""
 
 import asyncio
-import os
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import uvloop
 
@@ -15,13 +12,11 @@ from bench.figures import Bound, Options, Part, Row
 from bench.noise import Run, Watch, in_words, median, percentile, undisturbed
 from bench.sender import Times, exchange, listen
 from bench.servers import Subject, free_port
-from tocsin.core.clock import monotonic
 
 # Events a second, and events: what one process goes through, as it would in a day that grows worse. Alertmanager's slowest pushes
 # are those of a process that already holds many alerts.
 STAGES = ((100, 2_000), (100, 2_000), (1_000, 10_000))
 RATES = tuple(dict.fromkeys(rate for rate, _ in STAGES))
-FLUSHES, FLUSHED = 1_000, 64 * 1024  # how often; bytes, about what one new problem adds to the log
 BOUNDS = {
     (100, "push p50"): Bound(2.5, at_least=False, unit="x"),
     (100, "push p99"): Bound(1.0, at_least=False, unit="x"),
@@ -30,8 +25,8 @@ BOUNDS = {
 FIGURES = ("push p50", "push p99", "answer p50", "answer p99")
 
 
-def measure(subjects: Sequence[Subject], folder: Path, options: Options) -> Part:
-    """Both servers in turns, each through all stages in one process; and what a flush alone costs in *folder*."""
+def measure(subjects: Sequence[Subject], options: Options) -> Part:
+    """Both servers in turns, each through all stages in one process."""
     runs: dict[str, list[Run]] = {}
     turns = [subject for _ in range(options.repeats) for subject in subjects]
     for subject in turns:
@@ -41,8 +36,7 @@ def measure(subjects: Sequence[Subject], folder: Path, options: Options) -> Part
             print(f"  {subject.name}: {_in_short(run)} ({run.noise})", flush=True)
     rows = [_row(runs, rate, figure) for rate in RATES for figure in FIGURES]
     record = [{"server": name, "runs": [asdict(run) for run in made]} for name, made in runs.items()]
-    notes = [*_notes(runs), _in_words(_flushes_ms(folder, FLUSHES // 5 if options.quick else FLUSHES))]
-    return Part("From POST to push, ms", "Alertmanager", rows, notes, record)
+    return Part("From POST to push, ms", "Alertmanager", rows, _notes(runs), record)
 
 
 def _one(subject: Subject, options: Options) -> Run:
@@ -90,30 +84,7 @@ def _notes(runs: dict[str, list[Run]]) -> list[str]:
     went = ", then ".join(f"{count:,} events at {rate:,} a second" for rate, count in STAGES)
     return [
         f"One process each goes through {went}.",
+        "Before each push of Tocsin stands a flush of the disk, whose cost is named above; none before Alertmanager's.",
         in_words([run for made in runs.values() for run in made]),
         f"Events of which the sink did not hear by name, in all runs together: {told}.",
     ]
-
-
-def _flushes_ms(folder: Path, count: int) -> list[float]:
-    """How long `fdatasync` takes for as much as a new problem writes, at a hundred a second."""
-    taken: list[float] = []
-    with (folder / "flushed").open("w+b", buffering=0) as file:
-        file.write(bytes(FLUSHED))  # from now on it is written over and does not grow, like a log that began anew
-        os.fsync(file)
-        for _ in range(count):
-            file.seek(0)
-            file.write(os.urandom(FLUSHED))
-            begun = monotonic()
-            os.fdatasync(file)
-            taken.append((monotonic() - begun) * 1000)
-            time.sleep(0.01)
-    return taken
-
-
-def _in_words(flushes: Sequence[float]) -> str:
-    typical, slow = percentile(flushes, 0.5), percentile(flushes, 0.99)
-    return (
-        f"Before each push of Tocsin stands a flush, and none before Alertmanager's. The disk alone, {FLUSHED // 1024} KiB written over "
-        f"and flushed {len(flushes):,} times in the same sitting: p50 {typical:.2f}, p99 {slow:.2f} ms."
-    )

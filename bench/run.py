@@ -66,7 +66,7 @@ class Bench:
 
     def latency(self) -> list[Part]:
         """POST to push."""
-        return [latency.measure([self._tocsin, self._alertmanager], self._work, self._options)]
+        return [latency.measure([self._tocsin, self._alertmanager], self._options)]
 
     def storm(self) -> list[Part]:
         """Ten thousand alerts of one cause, and one of another site."""

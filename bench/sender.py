@@ -175,14 +175,13 @@ async def exchange(target: Target, sink: asyncio.Server, times: Times, stages: S
     await sender.send(WARM_UP, 50, 50)
     await sender.settle()
     first = 0
+    gc.disable()
     try:
         for rate, count in stages:
             times.clear()
             gc.collect()
-            gc.disable()
             await sender.send(first, count, rate)
             await sender.settle()
-            gc.enable()
             first += count
             yield rate
     finally:
