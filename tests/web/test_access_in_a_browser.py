@@ -11,7 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.build import a_contact, a_report
 from tests.web.browser import PASSWORD, a_person
-from tests.web.browsing import ARGS, chromium as program
+from tests.web.browsing import LEAN, chromium as program
 from tests.web.site import Site
 from tests.world import World
 from tocsin.core.clock import MINUTE
@@ -32,7 +32,7 @@ async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Site]:
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program(), args=ARGS)
+        browser = await playwright.chromium.launch(executable_path=program(), args=LEAN)
         yield browser
         await browser.close()
 

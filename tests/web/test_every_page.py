@@ -11,7 +11,7 @@ from tests.api.service import Service
 from tests.api.walk import routes
 from tests.conftest import Databases
 from tests.web import every_page, looks
-from tests.web.browsing import ARGS, NARROW, chromium
+from tests.web.browsing import LEAN, NARROW, chromium
 from tests.web.site import Site
 
 
@@ -56,7 +56,7 @@ async def look(browser: Browser, site: Site, pages: dict[str, str], known: dict[
 async def test_no_page_shuts_anybody_out_in_any_light(databases: Databases, tmp_path: Path) -> None:
     found = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=LEAN)
         site = await Site.open(databases.sqlite(tmp_path / "night.db"), tmp_path)
         known = every_page.known(site)
         found += await look(browser, site, every_page.PAGES, known, showcase.MARTA)

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_
 from tests import showcase
 from tests.conftest import Databases
 from tests.web import every_page, loading, looks
-from tests.web.browsing import ARGS, NARROW, WIDE, chromium
+from tests.web.browsing import LEAN, NARROW, WIDE, chromium
 from tests.web.site import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,7 +32,7 @@ async def site(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=LEAN)
         yield browser
         await browser.close()
 
