@@ -10,7 +10,7 @@ from tests import showcase
 from tests.api.service import Service
 from tests.api.walk import routes
 from tests.conftest import Databases
-from tests.web import every_page, looks
+from tests.web import accessibility, every_page, looks
 from tests.web.browsing import LEAN, NARROW, chromium
 from tests.web.site import Site
 
@@ -31,6 +31,7 @@ async def look(browser: Browser, site: Site, pages: dict[str, str], known: dict[
     """Everything that is wrong with *pages* in all four lights."""
     found = []
     context = await browser.new_context(base_url=site.url, locale="en-GB", timezone_id="Europe/Berlin", reduced_motion="reduce")
+    await accessibility.come_along(context)
     if who:
         await context.add_cookies([site.cookie(who)])  # type: ignore[list-item]
     page = await context.new_page()

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_
 
 from tests import showcase
 from tests.conftest import Databases
-from tests.web import every_page, loading, looks
+from tests.web import accessibility, every_page, loading, looks
 from tests.web.browsing import LEAN, NARROW, WIDE, chromium
 from tests.web.site import Site
 
@@ -99,6 +99,7 @@ async def test_every_page_opens_without_a_fault_and_shuts_nobody_out(site: Site,
     """Each in one of the four lights, by turns; `make soak` looks at all of them in all four."""
     known, wrong = every_page.known(site), []
     async with somebody(reduced_motion="reduce", expected="status of 404") as context:
+        await accessibility.come_along(context)
         page = await context.new_page()
         for number, (name, address) in enumerate(every_page.PAGES.items()):
             size, scheme = looks.LIGHTS[number % 4]
