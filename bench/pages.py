@@ -88,7 +88,7 @@ def measure(tocsin: Tocsin, work: Path, options: Options) -> Part:
     _watch(folder)
     with tocsin.on(folder) as target:
         fill(target, events, problems)
-        _add_user(folder)
+        add_user(folder)
         time.sleep(15)  # what came in is counted for the charts
         with Watch() as watch:
             times = _look(target, _known(folder))
@@ -140,7 +140,8 @@ def _span(check_id: str, now: int, step: int) -> dict[str, object]:
     }
 
 
-def _add_user(folder: Path) -> None:
+def add_user(folder: Path) -> None:
+    """Makes an administrator. Raises `BenchError`."""
     command = [*TOCSIN, "user", "add", EMAIL, "--name", "Bench", "--role", "admin", "--password-stdin"]
     env = environment(TOCSIN_DATA_DIR=str(folder))
     made = subprocess.run(command, env=env, input=PASSWORD, capture_output=True, text=True, check=False, timeout=60)
@@ -148,8 +149,8 @@ def _add_user(folder: Path) -> None:
         raise BenchError(f"`tocsin user add` failed: {made.stderr.strip()}")
 
 
-def _log_in(connection: http.client.HTTPConnection, target: Target) -> str:
-    """The cookie of a new session."""
+def log_in(connection: http.client.HTTPConnection, target: Target) -> str:
+    """The cookie of a new session of theirs. Raises `BenchError`."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://127.0.0.1:{target.port}"}
     connection.request("POST", "/login", urlencode({"email": EMAIL, "password": PASSWORD}), headers)
     answer = connection.getresponse()
@@ -173,7 +174,7 @@ def _known(folder: Path) -> dict[str, str]:
 def _look(target: Target, known: dict[str, str]) -> dict[str, list[float]]:
     """Milliseconds for each page, asked in turns."""
     connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=30)
-    cookie = _log_in(connection, target)
+    cookie = log_in(connection, target)
     times: dict[str, list[float]] = {page: [] for page in PAGES}
     for _ in range(TIMES):
         for page, template in PAGES.items():

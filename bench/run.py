@@ -86,7 +86,7 @@ class Bench:
 
     def stream(self) -> list[Part]:
         """Open dashboards."""
-        return [stream.measure(self._tocsin, self._options)]
+        return [stream.measure(self._tocsin, self._work, self._options)]
 
     def access(self) -> list[Part]:
         """Keys and sessions."""

@@ -21,7 +21,7 @@ from tocsin.stream.news import News
 from tocsin.stream.rules import PAUSE, Tail
 
 
-def hub_of(world: World, news: News | None = None) -> Hub:
+def hub_of(world: World, news: News | None = None, worked: Callable[[], float] = lambda: 0.0) -> Hub:
     hub = Hub(
         world.core.database,
         world.clock.now,
@@ -29,6 +29,7 @@ def hub_of(world: World, news: News | None = None) -> Hub:
         lambda event: b'{"event":"%s"}' % (event.subject or "").encode(),
         lambda check: b'{"check":"%s"}' % check.status.value.encode(),
         news,
+        worked,
     )
     hub.follow(world.core.writer)
     return hub
@@ -132,10 +133,25 @@ async def test_who_does_not_read_is_let_go_and_costs_no_memory(sqlite_world: Wor
 async def test_summaries_say_how_many_need_somebody(world: World, hub: Hub) -> None:
     ear = await Ear.at(hub, topics=frozenset({Topic.SUMMARY}))
     await world.report(a_report("disk:/"), a_report("disk:/home"))
-    kind, said = (await ear.hears())[0]
-    assert (kind, said["needs_action"]) == ("summary", 2)
-    assert said["last_event_at"] == world.clock.now()
+    await ear.until(lambda: ear.heard[-1][0] == "summary")
+    said = {"needs_action": 2, "at": world.clock.now(), "last_event_at": world.clock.now()}
+    assert ear.heard[-1] == ("summary", said)
     await ear.close()
+
+
+async def test_pages_hear_how_soon_to_ask_for_what_is_new_and_once_more_when_the_server_has_much_to_do(sqlite_world: World) -> None:
+    worked = 0.0
+    hub = hub_of(sqlite_world, worked=lambda: worked)
+    programs = await Ear.at(hub, topics=frozenset({Topic.ALERT}))
+    page = await Ear.at(hub, topics=frozenset({Topic.ALERT, Topic.SUMMARY}))
+    assert page.heard[0] == ("pace", {"renew_within_ms": 100})
+    worked += 1_000  # seconds of processor time within less than one
+    await page.until(lambda: page.heard[-1] == ("pace", {"renew_within_ms": 1_333}))
+    await page.until(lambda: page.heard[-1] == ("pace", {"renew_within_ms": 100}))  # it rests again
+    assert programs.heard == []
+    for ear in (programs, page):
+        await ear.close()
+    hub.stop()
 
 
 async def test_silence_is_broken_by_a_sign_of_life(sqlite_world: World, sqlite_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,11 @@ def monotonic() -> float:
     return time.monotonic()  # noqa: TID251 - the clock
 
 
+def worked() -> float:
+    """Seconds of processor time that this process has had so far, in all its threads."""
+    return time.process_time()
+
+
 SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -20,12 +20,14 @@ from tocsin.alerts import queries as alert_queries
 from tocsin.alerts.model import Alert
 from tocsin.checks import store as check_store
 from tocsin.checks.model import Check
+from tocsin.core import clock
 from tocsin.core.errors import TocsinError, Unavailable
 from tocsin.db.engine import Database
 from tocsin.db.writer import Writer
 from tocsin.events.queries import StoredEvent
-from tocsin.stream import rules, store
+from tocsin.stream import pace, rules, store
 from tocsin.stream.model import Place, Reload, Topic
+from tocsin.stream.pace import Load
 from tocsin.stream.rules import Seen, Tail
 
 if TYPE_CHECKING:
@@ -145,8 +147,9 @@ class Hub:
         write_event: Callable[[StoredEvent], bytes],
         write_check: Callable[[Check], bytes],
         news: "News | None" = None,
+        worked: Callable[[], float] = clock.worked,
     ) -> None:
-        self._database, self._now = database, now
+        self._database, self._now, self._worked = database, now, worked
         self._write_alerts, self._write_event, self._write_check, self._news = write_alerts, write_event, write_check, news
         self._listeners: set[Listener] = set()
         self._groups: dict[Group, set[Listener]] = {}  # the same, with those together who are told the same
@@ -155,6 +158,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._events, self._lines, self._checks = Tail(0), Tail(0), Seen(0)
         self._told_at, self._told_too_much = 0.0, False
+        self._load, self._pace = Load(0.0, 0.0), 0  # how busy we are, and within what time pages were told to ask for what is new
         self._ended = False
 
     def follow(self, writer: Writer) -> None:
@@ -223,6 +227,8 @@ class Hub:
         """The first words: where the stream is, and what was missed since the last time."""
         place = Place(self._events.last, self._lines.last, self._now())
         head = b"retry: 2000\nid: %s\n\n" % str(place).encode()
+        if Topic.SUMMARY in listener.topics:
+            head += _paced(pace.renew_within(len(self._listeners), self._load.busy))
         if after is None:
             return head
         since = rules.read_place(after)
@@ -247,6 +253,8 @@ class Hub:
             return  # somebody else was faster
         self._events, self._lines = Tail(place.event), Tail(place.line)
         self._checks = Seen(self._now() + rules.PATIENCE)  # what was changed before is no news
+        self._load = Load(asyncio.get_running_loop().time(), self._worked())
+        self._pace = pace.renew_within(1, self._load.busy)
         self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._keep_alive())]
         if self._news is not None:
             self._tasks.append(asyncio.create_task(self._news.listen(self.wake)))
@@ -277,6 +285,7 @@ class Hub:
             except Exception:
                 log.exception("the stream could not be read on")
                 await asyncio.sleep(LOOK)
+            self._keep_pace()
             await asyncio.sleep(rules.pause(len(self._listeners) if has_read or self._told_too_much else 0))
 
     async def _look(self) -> bool:
@@ -292,14 +301,27 @@ class Hub:
         if batch.is_empty:
             return False
         self._told_at, self._told_too_much = now, batch.too_many_alerts
-        for (sites, topics), alike in list(self._groups.items()):
-            chunk = _chunk(batch, sites, topics, summaries.get(sites, b""))
-            for listener in list(alike):
+        self._tell(lambda sites, topics: _chunk(batch, sites, topics, summaries.get(sites, b"")))
+        return True
+
+    def _keep_pace(self) -> None:
+        """Tells pages how soon to ask for what is new, if that is another time than they know."""
+        self._load = self._load.measured(asyncio.get_running_loop().time(), self._worked())
+        within = pace.renew_within(len(self._listeners), self._load.busy)
+        if pace.is_news(self._pace, within):
+            self._pace = within
+            self._tell(lambda _, topics: _paced(within) if Topic.SUMMARY in topics else b"")
+
+    def _tell(self, write: Callable[[Sites, frozenset[Topic]], bytes]) -> None:
+        """Hands all listeners what *write* says to their kind."""
+        now = asyncio.get_running_loop().time()
+        for group, alike in list(self._groups.items()):
+            chunk = write(*group)
+            for listener in list(alike) if chunk else ():
                 listener.heard_at = now
                 listener.put(chunk)
                 if listener.over:
                     self._dismiss(listener)
-        return True
 
     def _find(self, to_sum_up: Iterable[Sites], *, is_patient: bool) -> tuple[Batch, dict[Sites, bytes], Tail, Tail] | None:
         """What is to be told now, and where the logs end then; None if all that there is can wait."""
@@ -382,9 +404,10 @@ class Hub:
 
     def _summary(self, connection: sa.Connection, sites: Sites, batch: Batch) -> bytes:
         """How many alerts of *sites* need somebody; and that an event has just come, if one has."""
-        said: dict[str, Any] = {"needs_action": alert_queries.count_open(connection, sites), "listeners": len(self._listeners)}
+        now = self._now()
+        said: dict[str, Any] = {"needs_action": alert_queries.count_open(connection, sites), "at": now}
         if batch.any_event:
-            said["last_event_at"] = self._now()
+            said["last_event_at"] = now
         return _message(Topic.SUMMARY, _encode(said))
 
     # --- staying in touch
@@ -446,6 +469,11 @@ def _chunk(batch: Batch, sites: Sites, topics: frozenset[Topic], summary: bytes 
 
 def _message(topic: Topic, data: bytes) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (topic.value.encode(), data)
+
+
+def _paced(within: int) -> bytes:
+    """The word to ask for what is new within so many milliseconds."""
+    return b"event: pace\ndata: %s\n\n" % _encode({"renew_within_ms": within})
 
 
 def told(topic: Topic, why: Reload) -> bytes:

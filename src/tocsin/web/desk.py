@@ -1,7 +1,7 @@
-"""What every page of the dashboard shows besides its own: kept for a second, so that a thousand open pages cost one query."""
+"""What pages of the dashboard show, kept for a moment, so that a thousand open ones cost one query."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -9,14 +9,24 @@ from tocsin.alerts import queries
 from tocsin.alerts.model import Status
 from tocsin.alerts.queries import Tally
 from tocsin.bootstrap import Server
-from tocsin.core.clock import SECOND
+from tocsin.core.clock import SECOND, monotonic
 from tocsin.events.sites import Site
 from tocsin.identity.model import Viewer
 
 KEPT_FOR = 1 * SECOND
-MAX_KEPT = 1_000
+AT_LEISURE = 5 * SECOND  # and so long for a page that renews itself, if it was found since the page heard the last news
+SKEW = 1 * SECOND  # by how much the clocks of processes that share a PostgreSQL may differ
+RARELY = 100  # times as long as it took to find it is kept for such a page: then that takes a hundredth of the server's time at most
+MAX_KEPT = 200
 Value = TypeVar("Value")
 Sites = frozenset[int] | None  # those that a reader may see; None: all
+
+
+class _Kept(NamedTuple):
+    value: object
+    at: int
+    took: int
+    stamp: object
 
 
 class Desk:
@@ -24,40 +34,51 @@ class Desk:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._kept: dict[object, tuple[int, object, object]] = {}
+        self._kept: dict[object, _Kept] = {}
+        self._skew = 0 if server.core.database.is_sqlite else SKEW
 
     def now(self) -> int:
         """Milliseconds since 1970."""
         return self.server.core.clock.now()
 
-    def kept(self, key: object, find: Callable[[], Value], lasts: int = KEPT_FOR, stamp: object = None) -> Value:
-        """What *find* says, less than *lasts* ms old, and found out when the *stamp* was the same."""
-        now = self.now()
-        at, before, value = self._kept.get(key, (-lasts, None, None))
-        if not 0 <= now - at < lasts or before != stamp:
-            value = find()
-            self.keep(key, value, stamp)
-        return value  # type: ignore[return-value]  # the key says whose value it is
+    def kept(
+        self, key: object, find: Callable[[], Value], lasts: int = KEPT_FOR, stamp: object = None, *, since: int | None = None
+    ) -> Value:
+        """What *find* says, less than *lasts* ms old, and found out when the *stamp* was the same.
 
-    def keep(self, key: object, value: object, stamp: object = None) -> None:
-        """Remembers what somebody has just found out."""
+        *since*: for who only wants to see what happened until then (ms). It may be somewhat older than *lasts*, and where it takes
+        long to find, even older than *since*.
+        """
+        known, now = self._kept.get(key), self.now()
+        if known is not None and known.stamp == stamp:
+            age = now - known.at
+            if since is not None:
+                lasts = max(AT_LEISURE if known.at >= since + self._skew else 0, RARELY * known.took)
+            if 0 <= age < lasts:
+                return known.value  # type: ignore[return-value]  # the key says whose value it is
+        begun = monotonic()
+        value = find()
+        self._keep(key, _Kept(value, now, round((monotonic() - begun) * SECOND), stamp))
+        return value
+
+    def _keep(self, key: object, kept: _Kept) -> None:
         if len(self._kept) > MAX_KEPT:
             self._kept.clear()
-        self._kept[key] = (self.now(), stamp, value)
+        self._kept[key] = kept
 
-    def needs_action(self, site_ids: Sites) -> int:
-        """How many alerts nobody has taken, of these sites or of all."""
+    def needs_action(self, site_ids: Sites, since: int | None = None) -> int:
+        """How many alerts nobody has taken, of these sites or of all. *since*: see `kept`."""
 
         def find() -> int:
             with self.server.core.database.read() as connection:
                 return queries.count_open(connection, site_ids)
 
-        return self.kept(_needs_action(site_ids), find)
+        return self.kept(_needs_action(site_ids), find, since=since)
 
     def tally(self, connection: sa.Connection, site_ids: Sites) -> Tally:
         """The unresolved alerts by type and state, as they are now. It answers `needs_action` for the page at hand as well."""
-        found = queries.tally(connection, site_ids)
-        self.keep(_needs_action(site_ids), found.by_state.get(Status.OPEN, 0))
+        now, found = self.now(), queries.tally(connection, site_ids)
+        self._keep(_needs_action(site_ids), _Kept(found.by_state.get(Status.OPEN, 0), now, 0, None))
         return found
 
     def sites(self, viewer: Viewer) -> list[Site]:

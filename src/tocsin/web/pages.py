@@ -25,6 +25,7 @@ from tocsin.web.times import Times
 from tocsin.web.viewer import Viewer, zone_named
 
 WORTH_PACKING = 1_000  # bytes
+MS_DIGITS = 15
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -78,6 +79,15 @@ def is_partial(request: AnyRequest) -> bool:
     return bool(request.headers.get("hx-request") == "true")
 
 
+def news_since(request: AnyRequest) -> int | None:
+    """When a page heard the last news (ms) that asks by itself for what is new on it (`live.js`).
+
+    None: somebody asks, who may just have done something and wants to see the effect.
+    """
+    said = request.headers.get("hx-renewal", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= MS_DIGITS else None
+
+
 def fragment(template: str, viewer: Viewer, request: AnyRequest, *, status: int = 200, **values: object) -> Response[bytes]:
     """A piece of a page for a script, which then also renews what it shows of alerts."""
     up = "../" * (page_path(request).count("/") - 1)
@@ -115,8 +125,10 @@ def notice(status: int, title: str, advice: str, *, depth: int = 0) -> Response[
     return page("notice.html", status, depth=depth, title=title, advice=advice)
 
 
-def screen(request: AnyRequest, viewer: Viewer, template: str, *, status: int = 200, **values: object) -> Response[bytes]:
-    """A page of the dashboard, as *viewer* sees it now. Reads the database: not in the loop.
+def screen(
+    request: AnyRequest, viewer: Viewer, template: str, *, status: int = 200, as_of: int | None = None, **values: object
+) -> Response[bytes]:
+    """A page of the dashboard, as *viewer* sees it now, or as it was at *as_of* (ms). Reads the database: not in the loop.
 
     The template extends ``layout.html``; what it may use besides *values*: see docs/reference/dashboard.md.
     """
@@ -135,14 +147,15 @@ def screen(request: AnyRequest, viewer: Viewer, template: str, *, status: int = 
             nonce=nonce,
             viewer=viewer,
             places=[place for place in places() if viewer.may(place.permission)],
-            places_open=desk.needs_action(viewer.site_ids),
+            places_open=desk.needs_action(viewer.site_ids, news_since(request)),
             times=Times(zone_named(viewer.time_zone), now),
             now=now,
             **values,
         )
         .encode()
     )
-    return _packed(request, html, "text/html", headers_for(nonce), status)
+    headers = headers_for(nonce) if as_of is None else {**headers_for(nonce), "X-As-Of": str(as_of)}
+    return _packed(request, html, "text/html", headers, status)
 
 
 def chart_data(request: AnyRequest, drawn: object) -> Response[bytes]:

@@ -46,11 +46,6 @@ def wanted(asked: ListQuery, viewer: Viewer, sites: SiteBook) -> queries.Filter:
     return msgspec.structs.replace(found, owner=viewer.email if asked.owner == "me" else None)
 
 
-def unfiltered(viewer: Viewer) -> queries.Filter:
-    """Everything that *viewer* may see."""
-    return queries.Filter(site_ids=viewer.site_ids)
-
-
 def address(asked: ListQuery, **changes: object) -> str:
     """The address of the same list with *changes*; None takes a filter away. Without a cursor: another list begins at its beginning."""
     given: dict[str, object] = {"cursor": None, **changes}

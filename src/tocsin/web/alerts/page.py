@@ -1,6 +1,6 @@
 """The list ``/alerts`` with its saved views."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -16,13 +16,15 @@ from tocsin.core.errors import InvalidInput
 from tocsin.core.times import from_datetime, to_text
 from tocsin.db.writer import Tx
 from tocsin.identity import store as identity_store
+from tocsin.identity.model import User
 from tocsin.web import people, preferences
 from tocsin.web.access import form, go, local_path
 from tocsin.web.alerts import asking, escalating, rules
 from tocsin.web.alerts.asking import ListQuery
-from tocsin.web.desk import Desk
+from tocsin.web.alerts.rules import NextStep
+from tocsin.web.desk import Desk, Sites
 from tocsin.web.overview.rules import spelled
-from tocsin.web.pages import AnyRequest, screen
+from tocsin.web.pages import AnyRequest, news_since, screen
 from tocsin.web.start import TheServer
 from tocsin.web.times import Times, in_words
 from tocsin.web.viewer import TheViewer, zone_named
@@ -53,6 +55,30 @@ class OldView(msgspec.Struct, frozen=True, kw_only=True):
     address: Annotated[str, Meta(max_length=2_000)] = "/alerts"
 
 
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list, as readers of the same sites see it."""
+
+    site_ids: Sites
+    wanted: queries.Filter
+    is_filtered: bool
+    sort: queries.Sort
+    after: tuple[Any, ...] | None
+    limit: int
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """What stands on it. ``found``: one more than the page has, if there are more; ``hidden``: how many there are on other lists."""
+
+    found: list[Alert]
+    counts: dict[str, int]
+    types: list[tuple[str, int]]
+    hidden: int
+    names: dict[str, str]
+    users: list[User]
+    planned: dict[int, NextStep]
+    at: int
+
+
 class AlertsPage(Controller):
     """The list."""
 
@@ -68,25 +94,19 @@ class AlertsPage(Controller):
         kind = f"alerts{asked.sort.value}"
         after = read_cursor(asked.cursor, kind, (int, int))
         limit = min(asked.limit, asking.PAGE)
+        filters = asking.filters(asked)
+        page = Page(viewer.site_ids, wanted, bool(filters), asked.sort, after, limit)
+        listed = desk.kept(page, lambda: read(desk, page, now), 0, since=news_since(request))
+        counts, names = listed.counts, listed.names
         with core.database.read() as connection:
-            found = queries.page(connection, wanted, asked.sort, after, limit + 1, core.impacts.weight, core.impacts.names)
-            tally = desk.tally(connection, viewer.site_ids)
-            filters = asking.filters(asked)
-            counts = rules.counts(
-                queries.unresolved_by_state(connection, wanted) if filters else tally.by_state,
-                queries.resolved(connection, wanted, rules.CAPPED),
-            )
-            hidden = sum(tally.by_state.values()) + (0 if found else queries.resolved(connection, asking.unfiltered(viewer), rules.CAPPED))
-            names = people.names(connection)
-            users = [user for user in identity_store.list_users(connection) if user.disabled_at is None]
-            planned = escalating.planned(connection, found[:limit], core.policies, names)
             views = preferences.load(connection, viewer.user_id, VIEWS, list[View], [])
-        alerts, cursor = cut_page(found, limit, kind, lambda alert: asked.sort.place(alert, core.impacts.weight))
+        alerts, cursor = cut_page(listed.found, limit, kind, lambda alert: asked.sort.place(alert, core.impacts.weight))
         times = Times(zone_named(viewer.time_zone), now)
         return screen(
             request,
             viewer,
             "alerts.html",
+            as_of=listed.at,
             here="alerts",
             asked=asked,
             address=lambda **changes: asking.address(asked, **changes),
@@ -97,19 +117,19 @@ class AlertsPage(Controller):
             muted=counts["muted"],
             matching=counts["muted"] if asked.muted else sum(counts[status] for status in wanted.statuses or tuple(counts)),
             filters=filters,
-            types=rules.most(tally.by_type, TYPES),
+            types=listed.types,
             sites=desk.sites(viewer),
             site_name=desk.site_name,
-            users=users,
+            users=listed.users,
             views=views,
             sorts=rules.SORTS,
             snoozes=rules.SNOOZES,
             morning=rules.morning(now, times.midnight),
             spans=[("Last hour", to_text(now - HOUR)), ("Last 24 hours", to_text(now - DAY)), ("Last 7 days", to_text(now - 7 * DAY))],
             name=people.namer(names),
-            next_step=lambda alert: planned.get(alert.number) or rules.next_step(alert),
+            next_step=lambda alert: listed.planned.get(alert.number) or rules.next_step(alert),
             ms_of=from_datetime,
-            hidden=hidden,
+            hidden=listed.hidden,
             summary=summary(alerts, counts[Status.OPEN], asked, now),
         )
 
@@ -141,6 +161,27 @@ class AlertsPage(Controller):
 
         await server.core.writer.run(work)
         return go(local_path(sent.address), depth=2)
+
+
+def read(desk: Desk, page: Page, now: int) -> Listed:
+    """Reads all of it in one snapshot."""
+    core, wanted = desk.server.core, page.wanted
+    with core.database.read() as connection:
+        found = queries.page(connection, wanted, page.sort, page.after, page.limit + 1, core.impacts.weight, core.impacts.names)
+        tally = desk.tally(connection, page.site_ids)
+        unresolved = queries.unresolved_by_state(connection, wanted) if page.is_filtered else tally.by_state
+        ended = 0 if found else queries.resolved(connection, queries.Filter(site_ids=page.site_ids), rules.CAPPED)
+        names = people.names(connection)
+        return Listed(
+            found=found,
+            counts=rules.counts(unresolved, queries.resolved(connection, wanted, rules.CAPPED)),
+            types=rules.most(tally.by_type, TYPES),
+            hidden=sum(tally.by_state.values()) + ended,
+            names=names,
+            users=[user for user in identity_store.list_users(connection) if user.disabled_at is None],
+            planned=escalating.planned(connection, found[: page.limit], core.policies, names),
+            at=now,
+        )
 
 
 def _views(tx: Tx, user_id: str) -> list[View]:

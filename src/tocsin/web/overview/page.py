@@ -21,7 +21,7 @@ from tocsin.web.alerts.rules import NextStep
 from tocsin.web.desk import Desk, Sites
 from tocsin.web.overview import dial, rules
 from tocsin.web.overview.rules import Group, Known, Line, Span
-from tocsin.web.pages import AnyRequest, screen
+from tocsin.web.pages import AnyRequest, news_since, screen
 from tocsin.web.times import Times
 from tocsin.web.viewer import TheViewer, zone_named
 
@@ -48,6 +48,7 @@ class Facts(msgspec.Struct, frozen=True):
     missing: dict[int, int]
     plans: list[tuple[str, Shifts]]
     names: dict[str, str]
+    at: int
 
 
 class SiteRow(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ class OverviewPage(Controller):
         """Says whether everything is all right, and who has it."""
         desk: Desk = request.app.state.desk
         now = desk.now()
-        facts = desk.kept(("overview", viewer.site_ids), lambda: read(desk.server, now, viewer.site_ids))
+        facts = desk.kept(("overview", viewer.site_ids), lambda: read(desk.server, now, viewer.site_ids), since=news_since(request))
         times = Times(zone_named(viewer.time_zone), now)
         name = people.namer(facts.names)
         rows = site_rows(desk.sites(viewer), facts, now)
@@ -91,6 +92,7 @@ class OverviewPage(Controller):
             request,
             viewer,
             "overview.html",
+            as_of=facts.at,
             here="overview",
             front=rules.front(known, name, times.clock),
             tally=known.tally,
@@ -130,6 +132,7 @@ def read(server: Server, now: int, site_ids: Sites) -> Facts:
                 for one in oncall_store.schedules(connection, None, PLANS)
             ],
             names=names,
+            at=now,
         )
 
 

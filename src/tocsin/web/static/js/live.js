@@ -7,34 +7,55 @@ const WORDS = ["", "Info", "Low", "Medium", "High", "Critical"];
 const title = document.title.replace(/^\(\d+\) /, "");
 const icon = document.querySelector('link[rel="icon"]');
 const plainIcon = icon?.href;
-let others = 1;
 let renewing = 0;
 let renewedAt = -Infinity;
-let slowness = 1; // by how much longer than a quick one the last renewal took
+let within = 100; // ms in which the server wants to be asked for what is new, at a moment of our own
+let from = 0; // when they began, and
+let turn = 0; // our moment in them, from 0 to 1
+let newsAt = 0; // when the news was, by the server's clock, for which we ask; 0: not known
 let lostAt = 0;
 let lastKnown = now();
 
 const REST = 2000; // ms between two renewals while things change all the time: a new alert has its row at once anyway
-const QUICK = 300; // ms that a renewal takes at most where nobody has to wait
 const MOST_FRESH = 20; // such rows; the next renewal shows what is below
 
-// However many pages are open, all together ask for some thirty a second: the more listen, the longer each waits its turn, and up to
-// five times longer while the server has so much to do that an answer takes its time.
-function renewSoon() {
+function renewSoon(at = 0) {
+  newsAt = at;
   if (renewing) return;
-  const wait = Math.max(400, renewedAt + REST - performance.now()) + Math.random() * Math.min(60000, others * 60) * slowness;
-  renewing = setTimeout(() => {
-    renewing = 0;
-    if (document.hidden || busy()) return void (stale = true);
-    renewedAt = performance.now();
-    document.body.dispatchEvent(new CustomEvent("tocsin:renew"));
-  }, wait);
+  from = Math.max(performance.now() + 400, renewedAt + REST);
+  turn = Math.random();
+  awaitTurn();
+}
+
+function awaitTurn() {
+  clearTimeout(renewing);
+  renewing = setTimeout(renew, from + turn * within - performance.now());
+}
+
+function renew() {
+  renewing = 0;
+  if (document.hidden || busy()) return void (stale = true);
+  renewedAt = performance.now();
+  document.body.dispatchEvent(new CustomEvent("tocsin:renew"));
 }
 let stale = false;
 
-function timeRenewal(event) {
-  if (event.detail.requestConfig?.triggeringEvent?.type !== "tocsin:renew") return;
-  slowness = Math.min(5, Math.max(1, (performance.now() - renewedAt) / QUICK));
+// However many pages are open, the server bears it: it says how soon they are to ask. Those that waited for long do not come all at once.
+function keepPace(said) {
+  if (said.renew_within_ms < within) from = performance.now();
+  within = said.renew_within_ms;
+  if (renewing) awaitTurn();
+}
+
+// So many may ask that the server answers with what it found for another, if that is no older than the news that we heard. Where it
+// takes long to find, it may be older all the same: then we ask once more.
+function askForNews({ detail }) {
+  if (newsAt && detail.triggeringEvent?.type === "tocsin:renew") detail.headers["HX-Renewal"] = newsAt;
+}
+
+function checkAge({ detail }) {
+  const since = Number(detail.requestConfig?.headers["HX-Renewal"]);
+  if (since && Number(detail.xhr.getResponseHeader("X-As-Of")) < since) renewSoon(since);
 }
 
 // Nothing is exchanged under somebody's hands.
@@ -103,8 +124,8 @@ function fresh(alert) {
 }
 
 function summarize(said) {
-  others = said.listeners || 1;
   lastKnown = now();
+  if (renewing) newsAt = said.at;
   count(said.needs_action);
   const open = document.querySelector("[data-last-event] time");
   if (open && said.last_event_at) open.dateTime = new Date(said.last_event_at).toISOString();
@@ -141,8 +162,10 @@ export function live() {
   stream.addEventListener("alert", (event) => hear(event.detail));
   stream.addEventListener("reload", () => renewSoon());
   stream.addEventListener("summary", (event) => summarize(event.detail));
+  document.body.addEventListener("htmx:configRequest", askForNews);
+  document.body.addEventListener("htmx:afterRequest", checkAge);
+  stream.addEventListener("pace", (event) => keepPace(event.detail));
   stream.addEventListener("state", (event) => show(event.detail));
-  document.body.addEventListener("htmx:afterRequest", timeRenewal);
   document.addEventListener("visibilitychange", settle);
   setInterval(() => {
     settle();

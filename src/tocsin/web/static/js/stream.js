@@ -8,12 +8,14 @@ const heard = new EventTarget();
 let source = null;
 let place = "";
 let state = "waiting";
+let pace = null;
 let retry = 2000;
 
-export const stream = heard; // dispatches "alert", "event", "summary", "reload", "state"
+export const stream = heard; // dispatches "alert", "event", "summary", "pace", "reload", "state"
 
 function tell(kind, detail, pass = true) {
   if (kind === "state") state = detail;
+  if (kind === "pace") pace = detail;
   heard.dispatchEvent(new CustomEvent(kind, { detail }));
   if (pass) channel?.postMessage({ kind, detail, place }); // with the place: whoever takes over goes on from there
 }
@@ -26,7 +28,7 @@ function open() {
     retry = 2000;
     tell("state", "live");
   };
-  for (const kind of ["alert", "event", "summary", "reload"]) {
+  for (const kind of ["alert", "event", "summary", "pace", "reload"]) {
     source.addEventListener(kind, (message) => {
       place = message.lastEventId || place;
       tell(kind, JSON.parse(message.data));
@@ -66,6 +68,7 @@ export function listen() {
             open();
           }
           channel.postMessage({ kind: "state", detail: state });
+          if (pace) channel.postMessage({ kind: "pace", detail: pace });
         }
       } else {
         place = data.place || place;
