@@ -166,4 +166,9 @@ if __name__ == "__main__":
     sys.modules["rich"] = None  # type: ignore[assignment]
     for name in LOADED:
         importlib.import_module(name)
+    asgi, render = importlib.import_module("tocsin.asgi"), importlib.import_module("tocsin.notify.render")
+    for wing in asgi.Wing:
+        asgi._application(wing)  # which costs whoever serves a page a quarter of a second
+    for name in ("mail.html", "mail.txt"):
+        render.template(name)
     _be(_rear(socket.socket(fileno=int(sys.argv[1]))))
