@@ -48,14 +48,14 @@ function keepPace(said) {
 }
 
 // So many may ask that the server answers with what it found for another, if that is no older than the news that we heard. Where it
-// takes long to find, it may be older all the same: then we ask once more.
+// takes long to find, it may be older all the same: then we ask once more, unless later news have us ask anyway.
 function askForNews({ detail }) {
   if (newsAt && detail.triggeringEvent?.type === "tocsin:renew") detail.headers["HX-Renewal"] = newsAt;
 }
 
 function checkAge({ detail }) {
   const since = Number(detail.requestConfig?.headers["HX-Renewal"]);
-  if (since && Number(detail.xhr.getResponseHeader("X-As-Of")) < since) renewSoon(since);
+  if (since && !renewing && Number(detail.xhr.getResponseHeader("X-As-Of")) < since) renewSoon(since);
 }
 
 // Nothing is exchanged under somebody's hands.
