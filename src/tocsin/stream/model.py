@@ -11,9 +11,7 @@ class Topic(enum.StrEnum):
     ALERT = "alert"  # an alert as it now is, whenever it changed
     EVENT = "event"  # an event that came in
     CHECK = "check"  # a check as it now is, whenever its status or its definition changed
-    SUMMARY = (
-        "summary"  # how many alerts need somebody, when the last event came: what pages show in a corner; how soon they renew the rest
-    )
+    SUMMARY = "summary"  # how many alerts need somebody, when the last event came; how soon pages may ask for the rest
 
 
 class Place(msgspec.Struct, frozen=True):
